@@ -1,0 +1,33 @@
+"""Classification when the training labels are partly wrong."""
+
+import importlib
+
+__version__ = "0.1.0"
+
+#: Public names and the modules they live in. They are imported when first used: torch takes
+#: seconds, and what needs only numpy should not wait for it.
+_HOMES = {
+    "RobustClassifier": "_robust",
+    "corrupt_labels": "noise",
+    "losses": None,
+    "noise": None,
+    "pair_transition": "noise",
+    "symmetric_transition": "noise",
+}
+
+__all__ = [*_HOMES, "__version__"]
+
+
+def __getattr__(name):
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = _HOMES[name]
+    value = importlib.import_module(f"{__name__}.{home or name}")
+    if home is not None:
+        value = getattr(value, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted(__all__)

@@ -1,0 +1,14 @@
+"""Settings of the whole test run."""
+
+import os
+
+# scikit-learn runs its array API check only with this switch, which scipy reads when imported.
+os.environ["SCIPY_ARRAY_API"] = "1"
+# The workers of pytest-xdist share the cores; threads of each would wait for one another.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from hypothesis import settings
+
+# The first example of a test may import torch; and a test run should be repeatable.
+settings.register_profile("robustlabels", deadline=None, derandomize=True, max_examples=40)
+settings.load_profile("robustlabels")
