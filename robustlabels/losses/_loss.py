@@ -1,0 +1,231 @@
+"""The protocol of a loss: one vector of class losses, from which everything else follows."""
+
+from numbers import Real
+
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.utils._param_validation import Interval, StrOptions
+from torch import nn
+
+__all__ = ["Loss", "ProbabilityLoss"]
+
+_REDUCTIONS = {"none": lambda losses: losses, "mean": torch.mean, "sum": torch.sum}
+
+
+class Loss(BaseEstimator, nn.Module):
+    """Base class of all losses: what each class would cost, given log-probabilities.
+
+    A subclass stores its hyperparameters in ``__init__``, declares their domains in
+    ``_parameter_constraints`` and implements :meth:`class_losses`. Being a scikit-learn
+    ``BaseEstimator`` it then has ``get_params``, ``set_params``, ``repr``, ``clone`` and
+    pickling; being a torch module it can replace ``torch.nn.CrossEntropyLoss`` in any
+    training loop. It holds no learnable parameters.
+
+    Parameters
+    ----------
+    reduction : {"none", "mean", "sum"}, default="mean"
+        What a call returns: the loss of every row, their mean, or their sum.
+
+    See Also
+    --------
+    ProbabilityLoss : Losses that depend on the probability of the label alone.
+    get_loss : Make a loss of the catalogue by its name.
+
+    Notes
+    -----
+    Conventions: ``logits`` and ``log_p`` have shape (n, K) with ``log_p`` normalised,
+    ``exp(log_p).sum(-1) == 1``; class losses have shape (n, K), sample losses shape (n,).
+    Everything is computed from ``log_softmax`` without clamping, in the dtype of the
+    logits, half precision in float32.
+
+    Examples
+    --------
+    A loss of one's own is one method; this one is the Brier score:
+
+    >>> import torch
+    >>> from robustlabels.losses import Loss
+    >>> class Brier(Loss):
+    ...     def class_losses(self, log_p):
+    ...         p = log_p.exp()
+    ...         return (p**2).sum(-1, keepdim=True) - 2 * p + 1
+    >>> loss = Brier(reduction="none")
+    >>> loss(torch.tensor([[0.0, 0.0], [9.0, -9.0]]), torch.tensor([1, 0]))
+    tensor([0.5000, 0.0000])
+    """
+
+    _parameter_constraints = {"reduction": [StrOptions(set(_REDUCTIONS))]}
+
+    #: Radius of the ball to which the loss confines the scores, or None where it does not.
+    radius = None
+
+    def __init__(self, *, reduction="mean"):
+        super().__init__()
+        self.reduction = reduction
+
+    def class_losses(self, log_p):
+        """Compute the loss that each class would incur as the label.
+
+        Parameters
+        ----------
+        log_p : Tensor of shape (n, K)
+            Log-probabilities, as ``log_softmax`` returns them.
+
+        Returns
+        -------
+        losses : Tensor of shape (n, K)
+            Column k holds the loss of every row if its label were k.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must implement class_losses(log_p).")
+
+    def sample_losses(self, log_p, target):
+        """Compute the loss of each row at its label.
+
+        Parameters
+        ----------
+        log_p : Tensor of shape (n, K)
+            Log-probabilities, as ``log_softmax`` returns them.
+        target : Tensor of int64, shape (n,)
+            Labels, from 0 to K - 1.
+
+        Returns
+        -------
+        losses : Tensor of shape (n,)
+            The entry of :meth:`class_losses` in column ``target``.
+        """
+        return self.class_losses(log_p).gather(-1, target.unsqueeze(-1)).squeeze(-1)
+
+    def scores(self, logits):
+        r"""Map the outputs of a network to the scores that the loss looks at.
+
+        These are the logits themselves, except for losses with a `radius` R, whose infimum
+        lies at infinite scores. They look at ``c / (1 + |c| / R)`` with the centred logits
+        ``c = logits - logits.mean(-1)``: a smooth map into the ball of radius R that keeps
+        the order of the classes.
+
+        Parameters
+        ----------
+        logits : Tensor of shape (n, K)
+            Outputs of a network, or log-probabilities: a constant added to a row has no
+            effect on a bounded score.
+
+        Returns
+        -------
+        scores : Tensor of shape (n, K)
+            Scores, whose softmax are the probabilities that the loss sees.
+        """
+        if self.radius is None:
+            return logits
+        centred = logits - logits.mean(-1, keepdim=True)
+        norm = torch.linalg.vector_norm(centred, dim=-1, keepdim=True)
+        return centred / (1 + norm / self.radius)
+
+    def bounded(self, log_p):
+        """Return the log-probabilities of the bounded scores, `log_p` itself without a radius.
+
+        Parameters
+        ----------
+        log_p : Tensor of shape (n, K)
+            Log-probabilities, as ``log_softmax`` returns them.
+
+        Returns
+        -------
+        log_p : Tensor of shape (n, K)
+            Log-probabilities of :meth:`scores`.
+        """
+        return log_p if self.radius is None else torch.log_softmax(self.scores(log_p), dim=-1)
+
+    def forward(self, logits, target):
+        """Compute the loss of a batch.
+
+        Parameters
+        ----------
+        logits : Tensor of shape (n, K)
+            Outputs of a network, before any softmax.
+        target : Tensor of shape (n,) or (n, K)
+            Labels from 0 to K - 1 (int64), or one weight per class (floating point): soft
+            or several labels a row. The loss of such a row is the weighted sum of its class
+            losses, which keeps symmetry and unbiasedness.
+
+        Returns
+        -------
+        loss : Tensor of shape () or (n,)
+            As `reduction` says.
+
+        Raises
+        ------
+        ValueError
+            If a hyperparameter lies outside its domain, or the shapes do not fit.
+        """
+        self._validate_params()
+        soft = target.is_floating_point()
+        if logits.ndim != 2 or target.shape != (logits.shape if soft else logits.shape[:1]):
+            raise ValueError(
+                f"logits must have shape (n, K) and target shape (n,) for integer labels or "
+                f"(n, K) for floating-point class weights. Got logits of shape "
+                f"{tuple(logits.shape)} and {target.dtype} target of shape {tuple(target.shape)}."
+            )
+        dtype = torch.promote_types(logits.dtype, torch.float32)
+        log_p = torch.log_softmax(logits, dim=-1, dtype=dtype)
+        if soft:
+            losses = (target * self.class_losses(log_p)).sum(-1)
+        else:
+            losses = self.sample_losses(log_p, target)
+        return _REDUCTIONS[self.reduction](losses)
+
+
+class ProbabilityLoss(Loss):
+    r"""Base class of losses :math:`\ell(p_y)` of the label's probability alone.
+
+    A subclass implements :meth:`phi`, elementwise, and has with it the class losses and the
+    fast path that looks at the label's column only.
+
+    Parameters
+    ----------
+    reduction : {"none", "mean", "sum"}, default="mean"
+        What a call returns: the loss of every row, their mean, or their sum.
+
+    See Also
+    --------
+    Loss : The general protocol, for losses that look at all probabilities.
+
+    Notes
+    -----
+    The gradient with respect to the logits is :math:`-\omega(p_y)(e_y - p)` with
+    :math:`\omega(u) = -u\,\ell'(u)`: such a loss only re-weights the rows.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from robustlabels.losses import ProbabilityLoss
+    >>> class SquaredError(ProbabilityLoss):
+    ...     def phi(self, log_p):
+    ...         return torch.expm1(log_p) ** 2
+    >>> SquaredError()(torch.zeros(3, 2), torch.tensor([0, 1, 1]))
+    tensor(0.2500)
+    """
+
+    def phi(self, log_p):
+        """Compute the loss from the logarithm of the label's probability.
+
+        Parameters
+        ----------
+        log_p : Tensor of any shape
+            Log-probabilities.
+
+        Returns
+        -------
+        losses : Tensor of the same shape
+            The loss where the label has that probability.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must implement phi(log_p).")
+
+    def class_losses(self, log_p):
+        return self.phi(log_p)
+
+    def sample_losses(self, log_p, target):
+        # nll_loss picks the column faster than gather does, forward and backward.
+        return self.phi(-nn.functional.nll_loss(log_p, target, reduction="none"))
+
+
+#: Domain of the radius of losses that train on bounded scores.
+RADIUS = [Interval(Real, 0, None, closed="neither"), None]

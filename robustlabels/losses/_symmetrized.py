@@ -1,0 +1,173 @@
+"""Symmetrised losses: what is left of a loss when its mean over the classes is taken away."""
+
+from numbers import Real
+
+from sklearn.utils._param_validation import Interval
+
+from ._catalogue import CE, GCE
+from ._loss import RADIUS, Loss
+
+__all__ = ["SGCE", "Symmetrized", "Unhinged"]
+
+
+class Symmetrized(Loss):
+    r"""The symmetric part of a loss.
+
+    .. math:: S(f, y) = L(f, y) - \frac{1}{K} \sum_k L(f, k)
+
+    Every loss splits uniquely into a symmetric part with class sum 0 and a part that no
+    label can change [1]_; this is the former.
+
+    Parameters
+    ----------
+    loss : Loss
+        The loss to symmetrise.
+    radius : float > 0 or None, default=None
+        Radius of the ball that confines the scores, see :meth:`Loss.scores`; None leaves
+        them free. A symmetric part mostly has no lower bound, or reaches it only at
+        infinite scores, so that a network trained on it diverges without this bound.
+    reduction : {"none", "mean", "sum"}, default="mean"
+        What a call returns: the loss of every row, their mean, or their sum.
+
+    See Also
+    --------
+    Unhinged : The symmetric part of the cross-entropy.
+    SGCE : The symmetric part of the generalised cross-entropy.
+
+    Notes
+    -----
+    Under symmetric label noise of rate :math:`\eta < (K-1)/K` the risk of a symmetric loss
+    is the clean risk times :math:`1 - \eta K / (K-1)` plus a constant, so that both have the
+    same minimisers [2]_. The operator is a projection: it is linear in L, idempotent, and
+    blind to multiples of one function of f alone.
+
+    References
+    ----------
+    .. [1] Lemire Paquin, Chaib-Draa and Giguere, "Symmetrization of Loss Functions for Robust
+       Training of Neural Networks in the Presence of Noisy Labels", arXiv:2605.20347.
+    .. [2] Ghosh, Kumar and Sastry, "Robust Loss Functions under Label Noise for Deep Neural
+       Networks", AAAI 2017.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from robustlabels.losses import CE, Symmetrized
+    >>> log_p = torch.log_softmax(torch.tensor([[4.0, 0.0, 2.0]]), -1)
+    >>> Symmetrized(CE()).class_losses(log_p).round(decimals=4) + 0.0
+    tensor([[-2.,  2.,  0.]])
+    """
+
+    _parameter_constraints = {**Loss._parameter_constraints, "loss": [Loss], "radius": RADIUS}
+
+    def __init__(self, loss, *, radius=None, reduction="mean"):
+        super().__init__(reduction=reduction)
+        self.loss = loss
+        self.radius = radius
+
+    def class_losses(self, log_p):
+        losses = self.loss.class_losses(self.bounded(log_p))
+        return losses - losses.mean(-1, keepdim=True)
+
+
+class Unhinged(Symmetrized):
+    r"""Multi-class unhinged loss, the symmetric part of the cross-entropy.
+
+    .. math:: L(s, y) = \bar{s} - s_y, \qquad \bar{s} = \frac{1}{K} \sum_k s_k
+
+    Parameters
+    ----------
+    radius : float > 0 or None, default=10
+        Radius of the ball that confines the scores s, see :meth:`Loss.scores`. None gives
+        the loss of the literature, linear and unbounded in the scores: for linear models
+        with a penalty, not for networks, whose logits run away on it.
+    reduction : {"none", "mean", "sum"}, default="mean"
+        What a call returns: the loss of every row, their mean, or their sum.
+
+    See Also
+    --------
+    SGCE : Interpolates between this loss and MAE.
+    AlphaMAE : Another interpolation of the two.
+
+    Notes
+    -----
+    Symmetric with class sum 0, for any radius. Without a bound it is, up to scale and a
+    constant, the only convex symmetric loss that treats all classes alike [1]_; for two
+    classes it is the unhinged loss of [2]_.
+
+    References
+    ----------
+    .. [1] Lemire Paquin, Chaib-Draa and Giguere, "Symmetrization of Loss Functions for Robust
+       Training of Neural Networks in the Presence of Noisy Labels", arXiv:2605.20347.
+    .. [2] van Rooyen, Menon and Williamson, "Learning with Symmetric Label Noise: The
+       Importance of Being Unhinged", NeurIPS 2015.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from robustlabels.losses import Unhinged
+    >>> loss = Unhinged(radius=None)
+    >>> round(loss(torch.tensor([[4.0, 0.0, 2.0]]), torch.tensor([0])).item(), 4)
+    -2.0
+    """
+
+    _parameter_constraints = {**Loss._parameter_constraints, "radius": RADIUS}
+
+    def __init__(self, radius=10.0, *, reduction="mean"):
+        super().__init__(CE(), radius=radius, reduction=reduction)
+
+
+class SGCE(Symmetrized):
+    r"""Symmetrised generalised cross-entropy, the symmetric part of GCE.
+
+    .. math:: L(p, y) = \frac{1}{q} \Bigl( \frac{1}{K} \sum_k p_k^q - p_y^q \Bigr)
+
+    Parameters
+    ----------
+    q : float in [0, 1], default=0.6
+        0 is the unhinged loss, 1 is MAE less a constant. Towards 0 clean rows pull harder,
+        towards 1 wrong rows are ignored more.
+    radius : float > 0 or None, default=10
+        Radius of the ball that confines the scores, see :meth:`Loss.scores`. None gives the
+        loss of the literature, on which the logits of a network drift away as q nears 0.
+    reduction : {"none", "mean", "sum"}, default="mean"
+        What a call returns: the loss of every row, their mean, or their sum.
+
+    See Also
+    --------
+    GCE : The loss that is symmetrised here.
+    Unhinged : The limit q = 0.
+    MAE : The limit q = 1, up to a constant.
+
+    Notes
+    -----
+    Symmetric with class sum 0 for every q and radius.
+
+    References
+    ----------
+    .. [1] Lemire Paquin, Chaib-Draa and Giguere, "Symmetrization of Loss Functions for Robust
+       Training of Neural Networks in the Presence of Noisy Labels", arXiv:2605.20347.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from robustlabels.losses import SGCE
+    >>> loss = SGCE(q=0.3)
+    >>> loss.class_losses(torch.log_softmax(torch.randn(4, 3), -1)).sum(-1).abs().max() < 1e-6
+    tensor(True)
+    """
+
+    _parameter_constraints = {
+        **Loss._parameter_constraints,
+        "q": [Interval(Real, 0, 1, closed="both")],
+        "radius": RADIUS,
+    }
+
+    def __init__(self, q=0.6, *, radius=10.0, reduction="mean"):
+        Loss.__init__(self, reduction=reduction)
+        self.q = q
+        self.radius = radius
+
+    @property
+    def loss(self):
+        """GCE at the present q."""
+        return GCE(self.q)
