@@ -1,0 +1,854 @@
+"""RobustClassifier: a network trained with a noise-robust loss, as a scikit-learn estimator."""
+
+import copy
+import inspect
+import math
+import threading
+import warnings
+from collections.abc import Mapping
+from contextlib import contextmanager, nullcontext
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context, clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import compute_class_weight
+from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils.multiclass import check_classification_targets, unique_labels
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from skorch import NeuralNetClassifier
+from skorch.callbacks import Callback, LRScheduler
+from skorch.history import History
+from tqdm.auto import tqdm
+
+from ._network import MLP, BatchIterator, one_thread
+from ._random_state import draw_from
+from .losses import Loss, get_loss
+
+__all__ = ["RobustClassifier"]
+
+#: skorch's parameter routes, which `set_params` and `get_params` lead into `net_params`.
+_ROUTES = ("module__", "optimizer__", "callbacks__", "iterator_train__", "iterator_valid__")
+
+#: Multiply-adds of a batch, forward, up to which a second thread is not worth its risk: beside
+#: another busy process two threads of torch wait for each other, at many times the cost.
+_SMALL_BATCH = 2**28
+
+#: Rows that are predicted at once.
+_PREDICT_ROWS = 4096
+
+#: torch initialises modules from its one global generator.
+_GLOBAL_GENERATOR = threading.RLock()
+
+
+class RobustClassifier(ClassifierMixin, BaseEstimator):
+    r"""Neural network classifier that keeps its accuracy when training labels are wrong.
+
+    A multi-layer perceptron, or a torch module of one's own, trained with a noise-robust
+    loss. Features are standardised inside the network, so raw tables work.
+
+    Parameters
+    ----------
+    loss : str or Loss, default="sgce"
+        Name of a loss, see :func:`robustlabels.losses.available_losses`, or a loss object,
+        whose hyperparameters a search then reaches as ``loss__q``.
+    alpha : float or None, default=None
+        Hyperparameter `alpha` of a loss given by name; None takes the loss's default. A
+        named loss without such a hyperparameter ignores it, so that one grid can run over
+        losses and hyperparameters. Not allowed beside a loss object.
+    q : float or None, default=None
+        Hyperparameter `q` of a loss given by name, as `alpha`.
+    module : torch.nn.Module, class or None, default=None
+        Network to train instead of the built-in one. It maps a batch of X to logits of
+        shape (n, n_classes). A class is called with ``net_params["module__..."]``, and with
+        `n_features` and `n_classes` if it has parameters of these names; an instance is
+        copied. X reaches it as it is given, not standardised, and `hidden_layer_sizes` and
+        `dropout` have no effect.
+    hidden_layer_sizes : int or tuple of int, default=(256, 256)
+        Widths of the hidden layers, with ReLU between them. () is a linear model.
+    dropout : float in [0, 1), default=0.5
+        Share of the hidden units that each batch leaves out, the same ones for all its rows.
+        Against wrong labels it matters as much as the loss.
+    weight_decay : float >= 0, default=0.01
+        Weight decay of the optimizer, if it takes one.
+    max_epochs : int, default=40
+        Passes over the data of one call of `fit`.
+    batch_size : int, default=128
+        Rows per step. -1 takes all rows.
+    lr : float > 0, default=0.004
+        Highest learning rate. In `fit` it is reached after 30 % of the steps and falls to
+        almost 0 until the last (one cycle, unless `callbacks` brings an ``LRScheduler``);
+        `partial_fit` keeps it constant.
+    optimizer : class, default=torch.optim.AdamW
+        A torch optimizer. Its other parameters are ``net_params["optimizer__..."]``.
+    callbacks : list or None, default=None
+        Callbacks of skorch, or (name, callback) pairs. They are cloned for each fit.
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes, multiplied with `sample_weight`. "balanced" makes the
+        weighted classes equally heavy; it counts the labels as given. Unequal weights take
+        the symmetry from a symmetric loss.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the previous fit instead of starting anew. The classes
+        must be the same.
+    device : str or torch.device, default="auto"
+        Where to compute. "auto" is a CUDA device if torch sees one, else the CPU.
+    verbose : int, default=0
+        1 shows a progress bar over the epochs, 2 and more skorch's table, a line an epoch.
+    net_params : dict or None, default=None
+        Further parameters of the underlying skorch net by their skorch names, such as
+        ``{"train_split": ValidSplit(5), "optimizer__betas": (0.8, 0.99)}``; they win over
+        those above. `set_params` and grids reach skorch's ``module__``, ``optimizer__``,
+        ``callbacks__``, ``iterator_train__`` and ``iterator_valid__`` directly.
+    random_state : int, RandomState instance or None, default=None
+        Initial weights, order of the rows and dropout. An int gives the same network every
+        time. None draws fresh entropy, it does not follow ``np.random.seed``.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Class labels.
+    n_features_in_ : int
+        Number of features seen in `fit`.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, if X had any that are all strings.
+    loss_ : Loss
+        The loss that was minimised.
+    net_ : skorch.NeuralNetClassifier
+        The underlying net. It works with labels 0 to n_classes - 1.
+    history_ : skorch.history.History
+        What skorch recorded: a row an epoch, with ``train_loss`` and ``dur``.
+    n_iter_ : int
+        Number of epochs trained.
+
+    See Also
+    --------
+    sklearn.neural_network.MLPClassifier : Cross-entropy network without robust losses.
+    robustlabels.losses : The losses.
+
+    Notes
+    -----
+    A step minimises :math:`\frac{1}{|B|} \sum_{i \in B} w_i L(f(x_i), y_i)` with weights of
+    mean 1 over the training rows. A weight of 2 equals a row given twice as long as all rows
+    fit into one batch, and in expectation otherwise. Rows of weight 0 are left out.
+
+    The network computes in the dtype of X: float64 in, float64 training on the CPU. float32
+    is faster and as accurate. A fit whose batches are small runs on one thread of torch, so
+    that its result does not depend on the machine. A custom `module` may draw from torch's
+    global random state; then that state is set and restored around the training, and such
+    fits in several threads of one process run one after the other.
+
+    `fit` raises ``ValueError`` when the loss or a weight of the network is no longer finite,
+    and warns with ``ConvergenceWarning`` when no gradient reached the network. Ctrl-C ends
+    it with ``KeyboardInterrupt``; the network so far remains usable.
+
+    References
+    ----------
+    .. [1] Lemire Paquin, Chaib-Draa and Giguere, "Symmetrization of Loss Functions for Robust
+       Training of Neural Networks in the Presence of Noisy Labels", arXiv:2605.20347.
+    .. [2] Zhou, Liu, Jiang, Gao and Ji, "Asymmetric Loss Functions for Learning with Noisy
+       Labels", ICML 2021, arXiv:2106.03110.
+
+    Examples
+    --------
+    >>> from robustlabels import RobustClassifier, corrupt_labels
+    >>> from sklearn.datasets import load_iris
+    >>> X, y = load_iris(return_X_y=True)
+    >>> y_noisy = corrupt_labels(y, "symmetric", 0.4, random_state=0)
+    >>> clf = RobustClassifier(random_state=0).fit(X, y_noisy)
+    >>> clf.score(X, y) > 0.9
+    True
+    """
+
+    _parameter_constraints = {
+        "loss": [str, Loss],
+        "alpha": [Interval(Real, 0, None, closed="left"), None],
+        "q": [Interval(Real, 0, None, closed="left"), None],
+        "module": [callable, None],
+        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), Options(Integral, {-1})],
+        "lr": [Interval(Real, 0, None, closed="neither")],
+        "optimizer": [callable],
+        "callbacks": [list, None],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+        "warm_start": ["boolean"],
+        "device": [str, torch.device],
+        "verbose": ["verbose"],
+        "net_params": [Mapping, None],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        loss="sgce",
+        *,
+        alpha=None,
+        q=None,
+        module=None,
+        hidden_layer_sizes=(256, 256),
+        dropout=0.5,
+        weight_decay=0.01,
+        max_epochs=40,
+        batch_size=128,
+        lr=0.004,
+        optimizer=torch.optim.AdamW,
+        callbacks=None,
+        class_weight=None,
+        warm_start=False,
+        device="auto",
+        verbose=0,
+        net_params=None,
+        random_state=None,
+    ):
+        self.loss = loss
+        self.alpha = alpha
+        self.q = q
+        self.module = module
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.dropout = dropout
+        self.weight_decay = weight_decay
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.lr = lr
+        self.optimizer = optimizer
+        self.callbacks = callbacks
+        self.class_weight = class_weight
+        self.warm_start = warm_start
+        self.device = device
+        self.verbose = verbose
+        self.net_params = net_params
+        self.random_state = random_state
+
+    def get_params(self, deep=True):
+        """Get the parameters of this estimator.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Whether to include those of a loss object, as ``loss__q``, and those that
+            `net_params` holds under skorch's routes, as ``optimizer__betas``.
+
+        Returns
+        -------
+        params : dict
+            Parameter names and values.
+        """
+        params = super().get_params(deep=deep)
+        if deep and isinstance(self.net_params, Mapping):
+            params |= {k: v for k, v in self.net_params.items() if k.startswith(_ROUTES)}
+        return params
+
+    def set_params(self, **params):
+        """Set parameters of this estimator, of its loss object or of the skorch net.
+
+        Parameters
+        ----------
+        **params : dict
+            Parameters of the constructor; ``loss__q`` for those of a loss object;
+            ``optimizer__betas`` and the like are put into `net_params`.
+
+        Returns
+        -------
+        self : RobustClassifier
+            This estimator.
+
+        Raises
+        ------
+        ValueError
+            If there is no such parameter, or ``loss__...`` meets a loss given by name.
+        """
+        routed = {name: params.pop(name) for name in list(params) if name.startswith(_ROUTES)}
+        nested = [name for name in params if name.startswith("loss__")]
+        loss = params.get("loss", self.loss)
+        if nested and isinstance(loss, str):
+            raise ValueError(
+                f"{nested[0]!r} reaches into a loss object, but loss={loss!r} is a name. Set "
+                f"'alpha' or 'q' instead, or pass an object: loss=get_loss({loss!r})."
+            )
+        super().set_params(**params)
+        if routed:
+            self.net_params = {**(self.net_params or {}), **routed}
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None):
+        """Train the network.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Finite features, on any scale.
+        y : array-like of shape (n_samples,)
+            Labels of any kind, two classes at least; some of them may be wrong.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+            Non-negative weights; only their ratios matter.
+
+        Returns
+        -------
+        self : RobustClassifier
+            This estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or the data are unfit, or the training diverges.
+        """
+        go_on = self.warm_start and hasattr(self, "net_")
+        X, y, weight = self._validate(X, y, sample_weight, reset=not go_on)
+        classes = self.classes_ if go_on else np.unique(y)
+        codes = _encode(y, classes)
+        if go_on and len(np.unique(codes)) != len(classes):
+            raise ValueError(
+                f"warm_start needs the classes of the previous fit, {classes.tolist()}, but y "
+                f"has only {np.unique(y).tolist()}."
+            )
+        weight = self._weigh_classes(weight, codes, classes)
+        if go_on:
+            self._random_state = draw_from(self.random_state)
+        else:
+            self._start(X, classes)
+        self._scaler = StandardScaler()
+        self._train(X, codes, weight, n_epochs=self.max_epochs, one_cycle=True)
+        if not go_on and not self.net_.gradient_seen_:
+            warnings.warn(
+                f"The loss {self.loss_!r} gave the network no gradient above {_Net.NO_GRADIENT} "
+                f"in any batch: it has learned nothing. The outputs are saturated from the "
+                f"start, mostly because a custom module gets features that are not scaled. "
+                f"Put a StandardScaler before it, or start with loss='ce'.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """Train the network one pass further on a block of rows.
+
+        The standardisation follows the mean and the variance of all rows so far. Blocks
+        should be shuffled: the network forgets a class that stays away.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Finite features.
+        y : array-like of shape (n_samples,)
+            Labels; a block need not have all classes.
+        classes : array-like of shape (n_classes,) or None, default=None
+            All labels that will ever occur. Needed in the first call, unless that block has
+            them all.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+            Non-negative weights; only their ratios within the block matter.
+
+        Returns
+        -------
+        self : RobustClassifier
+            This estimator.
+
+        Raises
+        ------
+        ValueError
+            If the data are unfit, a label is not among the classes, or the training diverges.
+        """
+        go_on = hasattr(self, "net_")
+        if self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight='balanced' needs all labels at once. For partial_fit pass a dict "
+                "of weights, as sklearn.utils.compute_class_weight makes it."
+            )
+        X, y, weight = self._validate(X, y, sample_weight, reset=not go_on)
+        if classes is not None:
+            classes = unique_labels(classes)
+            if go_on and not np.array_equal(classes, self.classes_):
+                raise ValueError(
+                    f"classes={classes.tolist()} differ from those of the first call, "
+                    f"{self.classes_.tolist()}."
+                )
+        elif go_on:
+            classes = self.classes_
+        else:
+            classes = np.unique(y)
+        codes = _encode(y, classes)
+        weight = self._weigh_classes(weight, codes, classes)
+        if not go_on:
+            self._start(X, classes)
+            self._scaler = StandardScaler()
+        self._train(X, codes, weight, n_epochs=1, one_cycle=False)
+        return self
+
+    def decision_function(self, X):
+        """Compute the scores of the classes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Finite features.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples, n_classes), or (n_samples,) for two classes
+            The scores the loss looks at: the logits of the network, confined to a ball where
+            the loss has a `radius`. For two classes, that of ``classes_[1]`` less the other.
+        """
+        scores = self._scores(X).numpy()
+        return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
+
+    def predict_proba(self, X):
+        """Compute the softmax of the scores.
+
+        They sum to 1 and order the classes. Only for ``loss="ce"`` do they estimate class
+        probabilities, and then those of the labels as they were given, wrong ones included.
+        The robust losses drive them towards 0 and 1; wrap the classifier in
+        ``CalibratedClassifierCV`` where probabilities matter.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Finite features.
+
+        Returns
+        -------
+        proba : ndarray of shape (n_samples, n_classes)
+            Columns in the order of ``classes_``.
+        """
+        return torch.softmax(self._scores(X), dim=-1).numpy()
+
+    def predict(self, X):
+        """Predict the class of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Finite features.
+
+        Returns
+        -------
+        y_pred : ndarray of shape (n_samples,)
+            Class labels.
+        """
+        best = self._scores(X).argmax(dim=-1).numpy()
+        return self.classes_[best]
+
+    @property
+    def history_(self):
+        """What skorch recorded, a row an epoch."""
+        return self.net_.history
+
+    @property
+    def n_iter_(self):
+        """Number of epochs trained."""
+        return len(self.net_.history)
+
+    def _validate(self, X, y, sample_weight, reset):
+        """Check the data and drop the rows without weight."""
+        X, y = validate_data(self, X, y, reset=reset, dtype=(np.float64, np.float32), order="C")
+        check_classification_targets(y)
+        weight = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
+        if not weight.all():
+            X, y, weight = X[weight > 0], y[weight > 0], weight[weight > 0]
+            if len(y) == 0:
+                raise ValueError("All sample weights are zero: there is no row to learn from.")
+        return X, y, weight
+
+    def _weigh_classes(self, weight, codes, classes):
+        """Multiply the class weights in and scale all weights to mean 1."""
+        if len(classes) < 2:
+            raise ValueError(
+                f"RobustClassifier needs at least 2 classes, but y has only one class, "
+                f"{classes.tolist()}."
+            )
+        if self.class_weight == "balanced":
+            weight = weight / np.bincount(codes, weight)[codes]
+        elif self.class_weight is not None:
+            of_class = compute_class_weight(self.class_weight, classes=classes, y=classes)
+            weight = weight * of_class[codes]
+        return (weight / weight.mean()).astype(weight.dtype)
+
+    def _start(self, X, classes):
+        """Make a new net for these data."""
+        loss = self._make_loss()
+        device = _find_device(self.device)
+        self._dtype = X.dtype.name if device.type == "cpu" else "float32"
+        net = self._make_net(loss, device, X.shape[1], len(classes), self._dtype)
+        self._random_state = draw_from(self.random_state)
+        with _seeded_globally(self._random_state.randint(2**31), torch.device("cpu")):
+            net.initialize()
+        self.loss_, self.net_, self.classes_ = loss, net, classes
+
+    def _make_loss(self):
+        """Make the loss object that `loss`, `alpha` and `q` describe."""
+        given = {name: getattr(self, name) for name in ("alpha", "q")}
+        given = {name: value for name, value in given.items() if value is not None}
+        if isinstance(self.loss, Loss):
+            if given:
+                name = next(iter(given))
+                raise ValueError(
+                    f"{name}={given[name]!r} is for a loss given by name. With the object "
+                    f"loss={self.loss!r} set it there: set_params(loss__{name}={given[name]!r})."
+                )
+            loss = clone(self.loss)
+            loss._validate_params()
+            return loss
+        known = get_loss(self.loss).get_params()
+        return get_loss(self.loss, **{name: given[name] for name in given if name in known})
+
+    def _make_net(self, loss, device, n_features, n_classes, dtype):
+        """Make the skorch net, not yet initialised."""
+        params = {
+            "criterion": loss,
+            "optimizer": self.optimizer,
+            "lr": self.lr,
+            "max_epochs": self.max_epochs,
+            "batch_size": self.batch_size,
+            "train_split": None,
+            "iterator_train": BatchIterator,
+            "iterator_train__shuffle": True,
+            "iterator_valid": BatchIterator,
+            "device": device,
+            "dtype": getattr(torch, dtype),
+            "verbose": max(0, self.verbose - 1),
+        }
+        taken = inspect.signature(self.optimizer).parameters
+        if "weight_decay" in taken:
+            params["optimizer__weight_decay"] = self.weight_decay
+        if "fused" in taken and device.type in ("cpu", "cuda"):
+            params["optimizer__fused"] = True
+
+        sizes = {"n_features": n_features, "n_classes": n_classes}
+        if self.module is None:
+            hidden = np.atleast_1d(np.asarray(self.hidden_layer_sizes, dtype=int)).tolist()
+            if any(width < 1 for width in hidden):
+                raise ValueError(
+                    f"hidden_layer_sizes must be positive. Got {self.hidden_layer_sizes!r}."
+                )
+            params |= {f"module__{name}": size for name, size in sizes.items()}
+            params |= {"module__hidden_layer_sizes": hidden, "module__dropout": self.dropout}
+            module = MLP
+        elif isinstance(self.module, torch.nn.Module):
+            module = copy.deepcopy(self.module)
+        else:
+            module = self.module
+            for name in sizes.keys() & inspect.signature(module).parameters.keys():
+                params[f"module__{name}"] = sizes[name]
+
+        own = [clone(callback, safe=False) for callback in self.callbacks or []]
+        own = [
+            (entry[0], clone(entry[1], safe=False)) if isinstance(entry, tuple) else entry
+            for entry in own
+        ]
+        paced = any(
+            isinstance(entry[1] if isinstance(entry, tuple) else entry, LRScheduler)
+            for entry in own
+        )
+        ours = [] if paced else [("one_cycle", _OneCycle())]
+        if self.verbose == 1:
+            ours.append(("progress", _Progress()))
+        params["callbacks"] = ours + own
+        if self.verbose < 2:
+            params["callbacks__print_log"] = None
+        return _Net(module, **{**params, **(self.net_params or {})})
+
+    def _train(self, X, codes, weight, n_epochs, one_cycle):
+        """Train the net for some epochs."""
+        net = self.net_
+        device, dtype = net.device, getattr(torch, self._dtype)
+        if isinstance(net.module_, MLP):
+            self._standardize(X, weight)
+        # Three streams, so that the masks do not depend on the number of rows.
+        seeds = self._random_state.randint(2**31, size=3).tolist()
+        order, masks = torch.Generator(), torch.Generator()
+        net.iterator_train__generator = order.manual_seed(seeds[0])
+        if isinstance(net.module_, MLP):
+            net.module_.drop_by(masks.manual_seed(seeds[1]))
+        pace = dict(net.callbacks_).get("one_cycle")
+        if pace is not None:
+            pace.n_epochs = n_epochs if one_cycle else None
+        bar = dict(net.callbacks_).get("progress")
+        if bar is not None:
+            bar.n_epochs = n_epochs
+
+        data = {
+            "X": _to_tensor(X).to(device, dtype),
+            "sample_weight": _to_tensor(weight).to(device, dtype),
+        }
+        target = torch.from_numpy(codes).to(device)
+        n_rows = len(X) if self.batch_size == -1 else min(self.batch_size, len(X))
+        small = n_rows * sum(p.numel() for p in net.module_.parameters()) < _SMALL_BATCH
+        with (
+            one_thread() if small and device.type == "cpu" else nullcontext(),
+            nullcontext() if self.module is None else _seeded_globally(seeds[2], device),
+        ):
+            net.train_on(data, target, n_epochs)
+        net.module_.eval()
+
+    def _standardize(self, X, weight):
+        """Bring the moments of these rows into the network's standardisation."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            self._scaler.partial_fit(X, sample_weight=weight)
+        bad = ~np.isfinite(self._scaler.var_)
+        if bad.any():
+            feature = int(np.argmax(bad))
+            raise ValueError(
+                f"Feature {feature} has values of up to {np.abs(X[:, feature]).max():.3g}, too "
+                f"large to standardise. Rescale it, or take its logarithm."
+            )
+        self.net_.module_.standardize_by(self._scaler.mean_, self._scaler.scale_)
+
+    @torch.no_grad()
+    def _scores(self, X):
+        """Compute the scores of all classes on the CPU, in blocks of rows."""
+        check_is_fitted(self)
+        X = _to_tensor(validate_data(self, X, reset=False, dtype=(np.float64, np.float32)))
+        module = self.net_.module_.eval()
+        return torch.cat(
+            [
+                self.loss_.scores(module(rows.to(self.net_.device, self.net_.dtype))).cpu()
+                for rows in X.split(_PREDICT_ROWS)
+            ]
+        )
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "net_")
+
+    def __getstate__(self):
+        state = dict(super().__getstate__())
+        if "net_" in state:
+            state["net_"] = {
+                "module": _to_arrays(self.net_.module_.state_dict()),
+                "optimizer": _to_arrays(self.net_.optimizer_.state_dict()),
+                "history": list(self.net_.history),
+            }
+        return state
+
+    def __setstate__(self, state):
+        state = dict(state)
+        stored = state.pop("net_", None)
+        super().__setstate__(state)
+        if stored is None:
+            return
+        try:
+            device = _find_device(self.device)
+        except ValueError as error:
+            device = torch.device("cpu")
+            warnings.warn(f"{error} The loaded classifier computes on the CPU.", stacklevel=2)
+        net = self._make_net(
+            self.loss_, device, self.n_features_in_, len(self.classes_), self._dtype
+        )
+        with _seeded_globally(0, torch.device("cpu")):
+            net.initialize()
+        net.module_.load_state_dict(_to_tensors(stored["module"]))
+        net.optimizer_.load_state_dict(_to_tensors(stored["optimizer"]))
+        net.history = History(stored["history"])
+        net.module_.eval()
+        self.net_ = net
+
+
+class _Net(NeuralNetClassifier):
+    """skorch's net, with weighted rows, a dtype, and a loss that is watched.
+
+    X is a dict of the features and the weights of the rows, ``{"X": ..., "sample_weight": ...}``,
+    or the features alone when predicting.
+    """
+
+    #: Adam divides by the root of its second moment plus this number: less does not move it.
+    NO_GRADIENT = 1e-8
+
+    def __init__(self, *args, dtype=torch.float32, **kwargs):
+        super().__init__(*args, predict_nonlinearity=self._probabilities, **kwargs)
+        self.dtype = dtype
+
+    def _probabilities(self, logits):
+        return torch.softmax(self.criterion_.scores(logits), dim=-1)
+
+    def initialize_module(self):
+        super().initialize_module()
+        self.module_ = self.module_.to(self.dtype)
+        self.gradient_seen_ = False
+        return self
+
+    def train_on(self, X, y, n_epochs):
+        """Train some epochs. Ctrl-C is raised; a callback that stops the training is not."""
+        self.notify("on_train_begin", X=X, y=y)
+        try:
+            self.fit_loop(X, y, epochs=n_epochs)
+        except KeyboardInterrupt as stop:
+            if not _raised_by_callback(stop):
+                raise
+        except KeyError as error:
+            if "valid_loss" in str(error) and self.train_split is None:
+                raise ValueError(
+                    "A callback looks at 'valid_loss', but there are no validation rows. Set "
+                    "some aside with net_params={'train_split': skorch.dataset.ValidSplit(5)}, "
+                    "or let the callback monitor='train_loss'."
+                ) from error
+            raise
+        finally:
+            self.notify("on_train_end", X=X, y=y)
+
+    def infer(self, x, **fit_params):
+        if isinstance(x, Mapping):
+            x = x["X"]
+        return super().infer(torch.as_tensor(x, dtype=self.dtype), **fit_params)
+
+    def get_loss(self, y_pred, y_true, X=None, training=False):
+        if y_pred.ndim != 2:
+            raise ValueError(
+                f"The module must return logits of shape (n, n_classes). Got {y_pred.shape}."
+            )
+        log_p = torch.log_softmax(y_pred, dim=-1)
+        losses = self.criterion_.sample_losses(log_p, y_true.to(log_p.device))
+        return (losses * X["sample_weight"]).mean()
+
+    def train_step_single(self, batch, **fit_params):
+        step = super().train_step_single(batch, **fit_params)
+        # On a GPU reading the loss would wait for it; there on_epoch_end looks at the history.
+        if step["loss"].device.type == "cpu" and not math.isfinite(step["loss"].item()):
+            self._diverged("loss", step["loss"].item())
+        if not self.gradient_seen_:
+            self.gradient_seen_ = any(
+                p.grad is not None and p.grad.abs().max() > self.NO_GRADIENT
+                for p in self.module_.parameters()
+            )
+        return step
+
+    def on_epoch_end(self, net, dataset_train=None, dataset_valid=None, **kwargs):
+        super().on_epoch_end(net, dataset_train, dataset_valid, **kwargs)
+        if self.history[-1]["train_batch_count"] == 0:
+            raise ValueError(
+                f"An epoch had no batch: {len(dataset_train)} rows do not fill one, and "
+                f"net_params drops the last."
+            )
+        for loss in self.history[-1, "batches", :, "train_loss"]:
+            if not math.isfinite(loss):
+                self._diverged("loss", loss)
+        if not all(p.isfinite().all() for p in self.module_.parameters()):
+            self._diverged("largest weight", math.inf)
+
+    def _diverged(self, what, value):
+        raise ValueError(
+            f"The training diverged in epoch {len(self.history)}: the {what} is {value}. Lower "
+            f"lr={self.lr}, scale the features if the module is your own, or choose another "
+            f"loss than {self.criterion_!r}."
+        )
+
+
+class _OneCycle(Callback):
+    """Learning rate up to its given value and down to almost 0, in one cycle over a fit."""
+
+    n_epochs = None
+
+    def on_train_begin(self, net, **kwargs):
+        self._highest = [group["lr"] for group in net.optimizer_.param_groups]
+        self._schedule = None
+
+    def on_epoch_begin(self, net, dataset_train=None, **kwargs):
+        if self._schedule is None and self.n_epochs is not None:
+            n_batches = len(net.get_iterator(dataset_train, training=True))
+            self._schedule = torch.optim.lr_scheduler.OneCycleLR(
+                net.optimizer_,
+                self._highest,
+                total_steps=self.n_epochs * n_batches + 1,
+                cycle_momentum=False,
+            )
+
+    def on_batch_end(self, net, training=False, **kwargs):
+        if training and self._schedule is not None:
+            self._schedule.step()
+
+    def on_train_end(self, net, **kwargs):
+        for group, lr in zip(net.optimizer_.param_groups, self._highest, strict=True):
+            group["lr"] = lr
+
+
+class _Progress(Callback):
+    """Progress bar over the epochs of a fit."""
+
+    n_epochs = None
+
+    def on_train_begin(self, net, **kwargs):
+        self._bar = tqdm(total=self.n_epochs, desc="Training", unit="epoch")
+
+    def on_epoch_end(self, net, **kwargs):
+        self._bar.set_postfix(loss=f"{net.history[-1, 'train_loss']:.4g}", refresh=False)
+        self._bar.update()
+
+    def on_train_end(self, net, **kwargs):
+        self._bar.close()
+
+
+def _encode(y, classes):
+    """Encode labels as positions in the sorted classes."""
+    codes = np.searchsorted(classes, y).clip(max=len(classes) - 1)
+    unknown = classes[codes] != y
+    if unknown.any():
+        raise ValueError(
+            f"y has the labels {np.unique(y[unknown]).tolist()}, which are not among the classes "
+            f"{classes.tolist()}."
+        )
+    return codes
+
+
+def _find_device(device):
+    """Turn the parameter `device` into a torch device that is there."""
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        found = torch.device(device)
+        torch.empty(0, device=found)
+    except (RuntimeError, AssertionError) as error:
+        there = ["cpu"]
+        there += [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+        there += ["mps"] if torch.backends.mps.is_available() else []
+        raise ValueError(
+            f"device={device!r} is not available. Choose 'auto' or one of {', '.join(there)}."
+        ) from error
+    return found
+
+
+@contextmanager
+def _seeded_globally(seed, device):
+    """Seed torch's global generators and restore them, one thread at a time."""
+    cuda = [device] if device.type == "cuda" else []
+    with _GLOBAL_GENERATOR, torch.random.fork_rng(devices=cuda):
+        # torch.manual_seed would seed the devices that are not restored, too.
+        torch.random.default_generator.manual_seed(seed)
+        if cuda:
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
+        yield
+
+
+def _raised_by_callback(stop):
+    """Tell a callback's way to end the training from the user's Ctrl-C."""
+    frame = stop.__traceback__
+    while frame.tb_next is not None:
+        frame = frame.tb_next
+    return isinstance(frame.tb_frame.f_locals.get("self"), Callback)
+
+
+def _to_tensor(array):
+    """Wrap an array as a tensor, copying only what torch may not wrap."""
+    return torch.from_numpy(np.require(array, requirements=["W"]))
+
+
+def _to_arrays(state):
+    """Replace the tensors of a nested state by arrays."""
+    return _replace(state, torch.Tensor, lambda tensor: tensor.cpu().numpy())
+
+
+def _to_tensors(state):
+    """Replace the arrays of a nested state by tensors."""
+    return _replace(state, np.ndarray, lambda array: torch.from_numpy(array.copy()))
+
+
+def _replace(state, kind, by):
+    if isinstance(state, kind):
+        return by(state)
+    if isinstance(state, Mapping):
+        return {key: _replace(value, kind, by) for key, value in state.items()}
+    if isinstance(state, list):
+        return [_replace(value, kind, by) for value in state]
+    return state

@@ -1,0 +1,56 @@
+"""scikit-learn's own checks: all of them, without an expected failure."""
+
+import numpy as np
+import pytest
+from sklearn.datasets import make_classification
+from sklearn.model_selection import train_test_split
+from sklearn.utils.estimator_checks import (
+    check_class_weight_balanced_classifiers,
+    check_dataframe_column_names_consistency,
+    check_inplace_ensure_writeable,
+    check_param_validation,
+    parametrize_with_checks,
+)
+
+from robustlabels import RobustClassifier
+from robustlabels.losses import GCE, available_losses
+
+ESTIMATORS = [
+    RobustClassifier(),
+    *(RobustClassifier(loss) for loss in available_losses() if loss != "sgce"),
+    RobustClassifier(GCE(q=0.3), net_params={"optimizer__betas": (0.9, 0.99)}),
+]
+
+
+@parametrize_with_checks(ESTIMATORS)
+def test_check_estimator(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        check_dataframe_column_names_consistency,
+        check_inplace_ensure_writeable,
+        check_param_validation,
+    ],
+)
+def test_checks_outside_check_estimator(check):
+    check("RobustClassifier", RobustClassifier(max_epochs=3))
+
+
+def test_check_class_weight_balanced():
+    # The classes overlap; one of them is rare in training and as frequent as the other after.
+    X, y = make_classification(1600, 6, flip_y=0.1, class_sep=0.6, random_state=0)
+    X_train, X_test, y_train, y_test = train_test_split(X, y, stratify=y, random_state=0)
+    kept = (y_train == 0) | (np.random.RandomState(0).uniform(size=len(y_train)) < 0.15)
+    for loss in ("ce", "sgce"):
+        check_class_weight_balanced_classifiers(
+            "RobustClassifier",
+            RobustClassifier(loss, random_state=0),
+            X_train[kept],
+            y_train[kept],
+            X_test,
+            y_test,
+            ["balanced"],
+        )

@@ -1,0 +1,697 @@
+"""RobustClassifier: what it learns, what it takes, what it refuses, what it leaves alone."""
+
+import copy
+import io
+import pickle
+import signal
+import subprocess
+import sys
+import textwrap
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy.special import softmax
+from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.datasets import load_breast_cancer, load_digits, load_iris
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from skorch.callbacks import Callback, EarlyStopping, EpochScoring, LRScheduler
+from skorch.dataset import ValidSplit
+from torch import nn
+
+from robustlabels import RobustClassifier, corrupt_labels
+from robustlabels._network import BatchIterator
+from robustlabels.losses import AGCE, GCE, SGCE, Loss, Unhinged, available_losses
+
+IRIS = load_iris(return_X_y=True)
+
+
+def small(*args, **kwargs):
+    """A classifier that fits in a few hundredths of a second."""
+    defaults = {"hidden_layer_sizes": (16,), "max_epochs": 5, "lr": 0.01, "random_state": 0}
+    return RobustClassifier(*args, **{**defaults, **kwargs})
+
+
+def digits(noise_rate, seed):
+    X, y = load_digits(return_X_y=True)
+    X_train, X_test, y_train, y_test = train_test_split(
+        X.astype(np.float32), y, test_size=0.3, stratify=y, random_state=seed
+    )
+    if noise_rate:
+        y_train = corrupt_labels(y_train, "symmetric", noise_rate, random_state=seed)
+    return X_train, y_train, X_test, y_test
+
+
+def clean_accuracy(estimator, noise_rate):
+    scores = []
+    for seed in range(3):
+        X_train, y_train, X_test, y_test = digits(noise_rate, seed)
+        fitted = clone(estimator).set_params(random_state=seed).fit(X_train, y_train)
+        scores.append(fitted.score(X_test, y_test))
+    return np.mean(scores)
+
+
+# What it learns
+
+
+def test_defaults_survive_40_percent_noise():
+    noisy = clean_accuracy(RobustClassifier(), 0.4)
+    assert noisy >= 0.945
+    assert clean_accuracy(RobustClassifier(), 0) - noisy <= 0.03
+
+
+def test_every_core_loss_reaches_cross_entropy_under_noise():
+    pinned = {"hidden_layer_sizes": (256, 256), "dropout": 0.5}
+    score = {
+        loss: clean_accuracy(RobustClassifier(loss, **pinned), 0.4) for loss in available_losses()
+    }
+    assert score["sgce"] >= score["ce"] + 0.015
+    assert min(score.values()) == score["ce"]
+
+
+@pytest.mark.parametrize("loss", [SGCE(q=0.01), Unhinged()], ids=repr)
+def test_losses_without_a_lower_bound_do_not_run_away(loss):
+    X_train, y_train, X_test, y_test = digits(0.4, 0)
+    clf = RobustClassifier(loss, random_state=0).fit(X_train, y_train)
+    assert clf.score(X_test, y_test) > 0.9
+    assert np.abs(clf.decision_function(X_test)).max() <= 10
+    free = clone(clf).set_params(loss__radius=None).fit(X_train, y_train)
+    assert np.abs(free.decision_function(X_test)).max() > 100
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e6])
+def test_raw_features_on_any_scale(scale):
+    X, y = IRIS
+    X = X * np.array([scale, 1, 1 / scale, 1])
+    assert RobustClassifier(random_state=0).fit(X, y).score(X, y) > 0.9
+
+
+# What it takes
+
+
+@pytest.mark.parametrize(
+    "convert",
+    [
+        lambda y: np.array(["setosa", "versicolor", "virginica"])[y],
+        lambda y: y * 10 - 10,
+        lambda y: y.astype(float),
+        lambda y: pd.Series(y, index=np.arange(150) * 3).map({0: "a", 1: "b", 2: "c"}),
+        lambda y: pd.Series(y).astype("category"),
+        lambda y: list(y),
+    ],
+    ids=["strings", "negative", "floats", "series", "category", "list"],
+)
+def test_labels_of_any_kind(convert):
+    X, y = IRIS
+    given = convert(y)
+    clf = small().fit(X, given)
+    assert set(clf.classes_) == set(given)
+    predicted = clf.predict(X)
+    np.testing.assert_array_equal(predicted, clf.classes_[clf.predict_proba(X).argmax(axis=1)])
+    np.testing.assert_array_equal(predicted, clf.classes_[small().fit(X, y).predict(X)])
+
+
+def test_data_frames_and_dtypes():
+    X, y = IRIS
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    clf = small().fit(frame, y)
+    assert list(clf.feature_names_in_) == list("abcd")
+    expected = small().fit(X, y).predict_proba(X)
+    np.testing.assert_array_equal(clf.predict_proba(frame), expected)
+    assert expected.dtype == np.float64
+    single = small().fit(X.astype(np.float32), y).predict_proba(X.astype(np.float32))
+    assert single.dtype == np.float32
+    np.testing.assert_allclose(single, expected, atol=1e-4)
+    np.testing.assert_allclose(single.sum(axis=1), 1, rtol=1e-5)
+    read_only = X.copy()
+    read_only.flags.writeable = False
+    np.testing.assert_array_equal(small().fit(read_only, y).predict_proba(read_only), expected)
+    fortran = np.asfortranarray(X)
+    np.testing.assert_array_equal(small().fit(fortran, y).predict_proba(fortran), expected)
+
+
+def test_a_class_seen_twice_and_labels_that_are_mostly_wrong():
+    X, y = IRIS
+    keep = np.r_[0:2, 50:150]
+    clf = RobustClassifier(random_state=0).fit(X[keep], y[keep])
+    assert len(clf.classes_) == 3
+    y_noisy = corrupt_labels(y, "symmetric", 0.6, random_state=0)
+    assert RobustClassifier(random_state=0).fit(X, y_noisy).predict_proba(X).shape == (150, 3)
+
+
+def test_integer_weights_equal_repetition():
+    X, y = IRIS
+    weight = np.arange(150) % 3
+    # All rows in one batch; with more, the two agree only in expectation.
+    weighted = small(batch_size=-1).fit(X, y, sample_weight=weight)
+    repeated = small(batch_size=-1).fit(X.repeat(weight, axis=0), y.repeat(weight))
+    np.testing.assert_allclose(
+        weighted.predict_proba(X), repeated.predict_proba(X), rtol=1e-7, atol=1e-9
+    )
+
+
+def test_scale_of_weights_does_not_matter():
+    X, y = IRIS
+    weight = np.random.RandomState(0).uniform(0.5, 2, size=150)
+    np.testing.assert_allclose(
+        small().fit(X, y, weight).predict_proba(X),
+        small().fit(X, y, 1e3 * weight).predict_proba(X),
+        rtol=1e-7,
+    )
+
+
+def test_class_weights_multiply_sample_weights():
+    X, y = IRIS
+    weight = np.array([1.0, 2.0, 5.0])
+    by_class = small(class_weight={0: 1, 1: 2, 2: 5}).fit(X, y).predict_proba(X)
+    np.testing.assert_allclose(by_class, small().fit(X, y, weight[y]).predict_proba(X))
+    few = np.r_[0:10, 50:100, 100:130]
+    balanced = small(class_weight="balanced").fit(X[few], y[few]).predict_proba(X)
+    weight = 1 / np.bincount(y[few])
+    np.testing.assert_allclose(
+        balanced, small().fit(X[few], y[few], weight[y[few]]).predict_proba(X)
+    )
+
+
+def test_decision_function_and_probabilities_agree():
+    X, y = IRIS
+    clf = small().fit(X, y)
+    np.testing.assert_allclose(softmax(clf.decision_function(X), axis=1), clf.predict_proba(X))
+    binary = small().fit(X[:100], y[:100])
+    score = binary.decision_function(X)
+    assert score.shape == (150,)
+    np.testing.assert_allclose(1 / (1 + np.exp(-score)), binary.predict_proba(X)[:, 1])
+    np.testing.assert_array_equal(binary.predict(X), (score > 0).astype(int))
+
+
+def test_prediction_in_blocks_is_prediction_at_once(monkeypatch):
+    X, y = IRIS
+    clf = small().fit(X, y)
+    at_once = clf.decision_function(X)
+    monkeypatch.setattr("robustlabels._robust._PREDICT_ROWS", 7)
+    np.testing.assert_allclose(clf.decision_function(X), at_once, rtol=1e-10)
+
+
+def test_skorch_net_predicts_the_same():
+    X, y = IRIS
+    clf = small().fit(X, y)
+    np.testing.assert_allclose(clf.net_.predict_proba(X), clf.predict_proba(X))
+    np.testing.assert_array_equal(clf.net_.predict(X), clf.predict(X))
+    assert clf.history_ is clf.net_.history
+    assert clf.n_iter_ == len(clf.history_) == 5
+
+
+def test_works_in_calibration():
+    X, y = IRIS
+    calibrated = CalibratedClassifierCV(RobustClassifier(max_epochs=100, random_state=0), cv=3).fit(
+        X, y
+    )
+    assert calibrated.score(X, y) > 0.9
+
+
+# Losses and their hyperparameters
+
+
+def test_shortcuts_reach_the_loss_and_are_ignored_where_there_is_none():
+    X, y = IRIS
+    assert repr(small("sgce", q=0.3).fit(X, y).loss_) == "SGCE(q=0.3)"
+    assert repr(small("agce", q=0.3).fit(X, y).loss_) == "AGCE(q=0.3)"
+    assert repr(small("alpha-mae", alpha=0.1, q=0.3).fit(X, y).loss_) == "AlphaMAE(alpha=0.1)"
+    assert repr(small("mae", alpha=0.1, q=0.3).fit(X, y).loss_) == "MAE()"
+
+
+def test_name_and_object_train_the_same_network():
+    X, y = IRIS
+    by_name = small("sgce", q=0.3).fit(X, y)
+    given = SGCE(q=0.3)
+    by_object = small(given).fit(X, y)
+    np.testing.assert_array_equal(by_name.predict_proba(X), by_object.predict_proba(X))
+    assert by_object.loss_ is not given
+
+
+def test_nested_parameters_of_a_loss_object():
+    clf = small(AGCE())
+    assert clf.get_params()["loss__a"] == 1.0
+    clone(clf).set_params(loss__a=6)
+    assert clf.loss.a == 1.0
+    assert repr(clf.set_params(loss=GCE(), loss__q=0.2).loss) == "GCE(q=0.2)"
+
+
+def test_a_loss_of_ones_own():
+    class Brier(Loss):
+        def class_losses(self, log_p):
+            p = log_p.exp()
+            return (p**2).sum(-1, keepdim=True) - 2 * p + 1
+
+    X, y = IRIS
+    assert RobustClassifier(Brier(), random_state=0).fit(X, y).score(X, y) > 0.9
+
+
+GRIDS = {
+    "names": ({"clf__loss": ["ce", "sgce", "mae"], "clf__q": [0.2, 0.8]}, "sgce"),
+    "nested": ({"clf__loss__q": [0.2, 0.5, 0.8]}, GCE()),
+    "objects": ({"clf__loss": ["ce", GCE(q=0.3), AGCE(a=6, q=1.5)]}, "sgce"),
+    "routes": ({"clf__optimizer__betas": [(0.5, 0.9), (0.9, 0.99)]}, "sgce"),
+}
+
+
+@pytest.mark.parametrize(("grid", "loss"), GRIDS.values(), ids=GRIDS.keys())
+def test_grid_search_is_the_same_with_two_jobs(grid, loss):
+    X, y = IRIS
+    y = corrupt_labels(y, "symmetric", 0.3, random_state=0)
+    results = []
+    for n_jobs in (1, 2):
+        pipeline = make_pipeline(StandardScaler(), small(loss, max_epochs=3))
+        pipeline.steps[-1] = ("clf", pipeline.steps[-1][1])
+        search = GridSearchCV(pipeline, grid, cv=3, n_jobs=n_jobs, refit=False).fit(X, y)
+        results.append(search.cv_results_)
+    one, two = results
+    assert list(map(repr, one["params"])) == list(map(repr, two["params"]))
+    for key in one:
+        if key.endswith("_test_score"):
+            np.testing.assert_array_equal(one[key], two[key])
+
+
+def test_nested_parameter_of_a_name_says_what_to_do():
+    with pytest.raises(ValueError, match=r"'loss__q'.*loss='gce' is a name.*get_loss\('gce'\)"):
+        RobustClassifier("gce").set_params(loss__q=0.3)
+
+
+# skorch's parameters
+
+
+def test_routes_live_in_net_params():
+    clf = small(net_params={"optimizer__betas": (0.5, 0.9)})
+    twin = clone(clf).set_params(optimizer__eps=1e-6, module__dropout=0.1)
+    assert clf.net_params == {"optimizer__betas": (0.5, 0.9)}
+    assert twin.get_params()["optimizer__betas"] == (0.5, 0.9)
+    twin.fit(*IRIS)
+    assert twin.net_.optimizer_.param_groups[0]["eps"] == 1e-6
+    assert twin.net_.optimizer_.param_groups[0]["betas"] == (0.5, 0.9)
+    assert [m.p for m in twin.net_.module_.modules() if hasattr(m, "p")] == [0.1]
+
+
+@pytest.mark.parametrize("params", [{"lrr": 1}, {"optimiser__lr": 1}])
+def test_mistyped_parameters(params):
+    with pytest.raises(ValueError, match="Invalid parameter"):
+        RobustClassifier().set_params(**params)
+
+
+def test_mistyped_net_parameter():
+    with pytest.raises(ValueError, match="unexpected argument.*train_spli"):
+        small(net_params={"train_spli": None}).fit(*IRIS)
+
+
+@pytest.mark.parametrize(
+    "optimizer", [torch.optim.SGD, torch.optim.Adam, torch.optim.Adagrad, torch.optim.LBFGS]
+)
+def test_other_optimizers(optimizer):
+    X, y = IRIS
+    clf = RobustClassifier(
+        "ce", optimizer=optimizer, lr=0.05, batch_size=-1, dropout=0.0, random_state=0
+    )
+    assert clf.fit(X, y).score(X, y) > 0.8
+    assert type(clf.net_.optimizer_) is optimizer
+
+
+def test_learning_rate_makes_one_cycle_and_comes_back():
+    class Watch(Callback):
+        rates = ()
+
+        def on_batch_end(self, net, training=False, **kwargs):
+            self.rates = (*self.rates, net.optimizer_.param_groups[0]["lr"])
+
+    watch = ("watch", Watch())
+    clf = small(callbacks=[watch], batch_size=15, max_epochs=10).fit(*IRIS)
+    rates = np.array(dict(clf.net_.callbacks_)["watch"].rates)
+    assert len(rates) == 100
+    assert rates.max() == pytest.approx(0.01, rel=1e-2)
+    assert rates[-1] < 1e-3 * rates.max()
+    assert np.argmax(rates) == pytest.approx(30, abs=2)
+    clf.partial_fit(*IRIS)
+    assert set(dict(clf.net_.callbacks_)["watch"].rates[100:]) == {0.01}
+
+
+def test_a_schedule_of_ones_own_replaces_the_cycle():
+    schedule = LRScheduler("StepLR", step_size=1, gamma=0.5, event_name="lr")
+    clf = small(callbacks=[schedule]).fit(*IRIS)
+    np.testing.assert_allclose(clf.history_[:, "lr"], 0.01 * 0.5 ** np.arange(5))
+
+
+def test_early_stopping_and_scoring():
+    X, y = IRIS
+    stop = EarlyStopping(monitor="valid_loss", patience=2, threshold=0.5, sink=lambda text: None)
+    clf = small(
+        "ce",
+        callbacks=[("stop", stop), EpochScoring("accuracy", name="valid_accuracy")],
+        net_params={"train_split": ValidSplit(5, stratified=True)},
+        max_epochs=50,
+    ).fit(X, y)
+    assert 2 <= clf.n_iter_ < 50
+    assert max(clf.history_[:, "valid_accuracy"]) <= 1
+    assert not hasattr(stop, "best_epoch_")
+    longer = clone(clf).set_params(callbacks__stop__patience=4).fit(X, y)
+    assert longer.n_iter_ == clf.n_iter_ + 2
+
+
+def test_early_stopping_without_validation_rows():
+    with pytest.raises(ValueError, match=r"'valid_loss'.*train_split.*ValidSplit"):
+        small(callbacks=[EarlyStopping()]).fit(*IRIS)
+
+
+def test_verbose_shows_a_progress_bar(capsys):
+    small(verbose=1).fit(*IRIS)
+    captured = capsys.readouterr()
+    assert "Training" in captured.err
+    assert "5/5" in captured.err
+    assert captured.out == ""
+    small(verbose=2).fit(*IRIS)
+    assert "train_loss" in capsys.readouterr().out
+    small().fit(*IRIS)
+    assert capsys.readouterr() == ("", "")
+
+
+# A module of one's own
+
+
+class Tower(nn.Module):
+    def __init__(self, n_features, n_classes, width=8):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(n_features, width),
+            nn.BatchNorm1d(width),
+            nn.ReLU(),
+            nn.Dropout(0.2),
+            nn.Linear(width, n_classes),
+        )
+
+    def forward(self, x):
+        return self.layers(x)
+
+
+def test_module_class_is_told_the_sizes():
+    X, y = IRIS
+    clf = make_pipeline(
+        StandardScaler(),
+        RobustClassifier(
+            "ce",
+            module=Tower,
+            net_params={"module__width": 12},
+            batch_size=149,
+            lr=0.02,
+            max_epochs=200,
+            random_state=0,
+        ),
+    ).fit(X, y)
+    assert clf.score(X, y) > 0.9
+    assert clf[-1].net_.module_.layers[0].out_features == 12
+
+
+def test_module_instance_is_copied():
+    module = Tower(4, 3)
+    before = copy.deepcopy(module.state_dict())
+    clf = small(module=module).fit(*IRIS)
+    for name, value in module.state_dict().items():
+        assert torch.equal(value, before[name])
+    assert clf.net_.module_.layers[0].weight.dtype == torch.float64
+
+
+def test_module_that_returns_no_logits():
+    with pytest.raises(ValueError, match=r"logits of shape \(n, n_classes\)"):
+        small(module=nn.Sequential(nn.Linear(4, 3), nn.Flatten(0))).fit(*IRIS)
+
+
+# Going on
+
+
+def test_warm_start_goes_on():
+    X, y = IRIS
+    clf = small(warm_start=True).fit(X, y)
+    first = clf.net_
+    loss_before = clf.history_[-1, "train_loss"]
+    clf.fit(X, y)
+    assert clf.net_ is first
+    assert clf.n_iter_ == 10
+    assert clf.history_[-1, "train_loss"] < loss_before
+    with pytest.raises(ValueError, match=r"classes of the previous fit, \[0, 1, 2\]"):
+        clf.fit(X[:100], y[:100])
+    with pytest.raises(ValueError, match=r"labels \[3\].*not among the classes"):
+        clf.fit(X, np.where(y == 2, 3, y))
+    assert clf.predict(X).shape == (150,)
+
+
+def test_fit_starts_anew_without_warm_start():
+    X, y = IRIS
+    clf = small().fit(X, y)
+    once = clf.predict_proba(X)
+    np.testing.assert_array_equal(clf.fit(X, y).predict_proba(X), once)
+    assert clf.n_iter_ == 5
+
+
+@pytest.mark.parametrize("first", [2, 37])
+def test_partial_fit_follows_the_moments_of_all_blocks(first):
+    X, y = load_breast_cancer(return_X_y=True)
+    order = np.random.RandomState(1).permutation(len(y))
+    X, y = X[order], y[order]
+    clf = RobustClassifier(random_state=0)
+    for _ in range(20):
+        start = 0
+        for stop in [*range(first, len(y), 64), len(y)]:
+            clf.partial_fit(X[start:stop], y[start:stop], classes=[0, 1])
+            start = stop
+    assert clf.score(X, y) > 0.95
+    scaler = StandardScaler().fit(X)
+    np.testing.assert_allclose(clf.net_.module_[0].mean, scaler.mean_, rtol=1e-9)
+    np.testing.assert_allclose(clf.net_.module_[0].scale, scaler.scale_, rtol=1e-9)
+
+
+def test_partial_fit_after_fit_and_its_errors():
+    X, y = IRIS
+    clf = small().fit(X, y)
+    before = clf.predict_proba(X)
+    clf.partial_fit(X[:50], y[:50])
+    assert clf.n_iter_ == 6
+    assert np.abs(clf.predict_proba(X) - before).max() > 1e-4
+    with pytest.raises(ValueError, match=r"classes=\[0, 1\] differ"):
+        clf.partial_fit(X, y, classes=[0, 1])
+    with pytest.raises(ValueError, match=r"labels \[7\].*not among"):
+        clf.partial_fit(X, np.full(150, 7))
+    with pytest.raises(ValueError, match="balanced"):
+        small(class_weight="balanced").partial_fit(X, y)
+    with pytest.raises(ValueError, match="only one class"):
+        small().partial_fit(X[:50], y[:50])
+
+
+# Randomness
+
+
+@pytest.mark.parametrize("params", [{}, {"module": Tower}, {"random_state": None}], ids=repr)
+def test_global_random_states_are_untouched(params):
+    torch_before, numpy_before = torch.get_rng_state(), np.random.get_state()[1].copy()
+    clf = small(**params).fit(*IRIS).partial_fit(*IRIS)
+    pickle.loads(pickle.dumps(clf)).predict(IRIS[0])
+    assert torch.equal(torch.get_rng_state(), torch_before)
+    np.testing.assert_array_equal(np.random.get_state()[1], numpy_before)
+
+
+@pytest.mark.parametrize("module", [None, Tower])
+def test_same_seed_same_network(module):
+    X, y = IRIS
+    fits = [small(module=module, batch_size=32).fit(X, y).predict_proba(X) for _ in range(2)]
+    np.testing.assert_array_equal(*fits)
+    other = small(module=module, batch_size=32, random_state=1).fit(X, y).predict_proba(X)
+    assert np.abs(other - fits[0]).max() > 1e-3
+
+
+def test_none_draws_anew():
+    X, y = IRIS
+    a, b = (small(random_state=None).fit(X, y).predict_proba(X) for _ in range(2))
+    assert np.abs(a - b).max() > 1e-6
+
+
+@pytest.mark.parametrize("module", [None, Tower])
+def test_threads_give_the_same_networks(module):
+    X, y = IRIS
+    clf = small(module=module, batch_size=32)
+    alone = cross_val_score(clf, X, y, cv=6, scoring="neg_log_loss")
+    with joblib.parallel_config("threading", n_jobs=3):
+        together = cross_val_score(clf, X, y, cv=6, scoring="neg_log_loss", n_jobs=3)
+    np.testing.assert_array_equal(alone, together)
+
+
+def test_number_of_threads_is_restored():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        seen = []
+        watch = EpochScoring(lambda *_: seen.append(torch.get_num_threads()) or 0.0, on_train=True)
+        small(callbacks=[watch]).fit(*IRIS)
+        assert set(seen) == {1}
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+# Storing
+
+
+@pytest.mark.parametrize("module", [None, Tower])
+@pytest.mark.parametrize("loss", ["sgce", GCE(q=0.3)])
+def test_copies_predict_and_go_on_alike(module, loss):
+    X, y = IRIS
+    clf = small(loss, module=module).fit(X, y)
+    buffer = io.BytesIO()
+    joblib.dump(clf, buffer)
+    buffer.seek(0)
+    copies = [pickle.loads(pickle.dumps(clf)), copy.deepcopy(clf), joblib.load(buffer)]
+    expected = clf.predict_proba(X)
+    further = clf.partial_fit(X, y).predict_proba(X)
+    for twin in copies:
+        np.testing.assert_array_equal(twin.predict_proba(X), expected)
+        assert twin.n_iter_ == 5
+        np.testing.assert_array_equal(twin.partial_fit(X, y).predict_proba(X), further)
+
+
+def test_another_process_predicts_the_same(tmp_path):
+    X, _ = IRIS
+    clf = small().fit(*IRIS)
+    (tmp_path / "clf.pkl").write_bytes(pickle.dumps(clf))
+    np.save(tmp_path / "X.npy", X)
+    code = """
+        import pickle, sys
+        import numpy as np
+        folder = sys.argv[1]
+        with open(folder + "/clf.pkl", "rb") as file:
+            clf = pickle.load(file)
+        np.save(folder + "/p.npy", clf.predict_proba(np.load(folder + "/X.npy")))
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(code), str(tmp_path)], check=True)
+    np.testing.assert_array_equal(np.load(tmp_path / "p.npy"), clf.predict_proba(X))
+
+
+def test_stored_state_is_plain_arrays():
+    state = small().fit(*IRIS).__getstate__()
+    stored = state["net_"]
+    assert all(isinstance(value, np.ndarray) for value in stored["module"].values())
+    assert "torch.Tensor" not in repr(stored)
+
+
+# What it refuses
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"loss": "sgceq"}, "Unknown loss 'sgceq'. Did you mean 'sgce'.*'alpha-mae'"),
+        ({"loss": nn.CrossEntropyLoss()}, "'loss' parameter.*'robustlabels.losses._loss.Loss'"),
+        ({"q": -1}, r"'q' parameter of RobustClassifier .*\[0.0, inf\).* Got -1"),
+        ({"q": 1.5}, r"'q' parameter of SGCE .*\[0.0, 1.0\].* Got 1.5"),
+        ({"loss": GCE(q=-1)}, r"'q' parameter of GCE .* Got -1"),
+        ({"loss": GCE(), "q": 0.3}, r"q=0.3 is for a loss given by name.*set_params\(loss__q=0.3"),
+        ({"alpha": -0.5}, "'alpha' parameter .* Got -0.5"),
+        ({"dropout": 1.0}, r"'dropout' parameter .*\[0.0, 1.0\).* Got 1.0"),
+        ({"hidden_layer_sizes": (8, 0)}, r"hidden_layer_sizes must be positive. Got \(8, 0\)"),
+        ({"max_epochs": 0}, "'max_epochs' parameter .* Got 0"),
+        ({"lr": 0}, "'lr' parameter .* Got 0"),
+        ({"batch_size": 0}, "'batch_size' parameter .* Got 0"),
+        ({"device": "cuda:99"}, "device='cuda:99' is not available. Choose 'auto' or one of cpu"),
+        ({"device": "gpu"}, "device='gpu' is not available. Choose 'auto' or one of cpu"),
+        ({"class_weight": "even"}, "'class_weight' parameter .*'balanced'.* Got 'even'"),
+    ],
+)
+def test_bad_parameters(params, message):
+    clf = small().fit(*IRIS)
+    before = clf.predict_proba(IRIS[0])
+    with pytest.raises(ValueError, match=message):
+        clf.set_params(**params).fit(*IRIS)
+    # What was fitted is not lost.
+    np.testing.assert_array_equal(clf.predict_proba(IRIS[0]), before)
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "weight", "message"),
+    [
+        ([[0.0], [np.nan], [1.0]], [0, 1, 1], None, "Input X contains NaN"),
+        ([[0.0], [np.inf], [1.0]], [0, 1, 1], None, "Input X contains infinity"),
+        ([[0.0], [2.0], [1.0]], [0.1, 1.5, 2.2], None, "Unknown label type: continuous"),
+        ([[0.0], [2.0], [1.0]], [0, np.nan, 1], None, "Input y contains NaN"),
+        ([[0.0], [2.0], [1.0]], ["a", "a", "a"], None, r"only one class, \['a'\]"),
+        ([[0.0], [2.0], [1.0]], [0, 1, 1], [1, 0, 0], r"only one class, \[0\]"),
+        ([[0.0], [2.0], [1.0]], [0, 1, 1], [1, -1, 1], "Negative values in data.*sample_weight"),
+        ([[0.0], [2.0], [1.0]], [0, 1, 1], [0, 0, 0], "weight"),
+        ([[0.0], [2.0], [1.0]], [0, 1], None, "inconsistent numbers of samples"),
+        ([[1e300], [-1e300], [1.0]], [0, 1, 1], None, "Feature 0 .*1e.300.*too large"),
+    ],
+)
+def test_bad_data(X, y, weight, message):
+    with pytest.raises(ValueError, match=message):
+        small().fit(X, y, weight)
+
+
+def test_not_fitted():
+    for method in ("predict", "predict_proba", "decision_function"):
+        with pytest.raises(NotFittedError):
+            getattr(RobustClassifier(), method)(IRIS[0])
+    for name in ("history_", "n_iter_", "classes_"):
+        assert not hasattr(RobustClassifier(), name)
+
+
+# What goes wrong in training
+
+
+def test_divergence_raises_with_the_epoch():
+    X, y = IRIS
+    clf = small("ce", module=nn.Linear(4, 3), optimizer=torch.optim.SGD, lr=1e300, max_epochs=20)
+    with pytest.raises(ValueError, match=r"diverged in epoch \d+.*Lower lr=1e\+300"):
+        clf.fit(X, y)
+
+
+def test_saturated_start_warns():
+    X, y = IRIS
+    clf = small("mae", module=nn.Linear(4, 3), batch_size=-1)
+    with pytest.warns(ConvergenceWarning, match=r"MAE\(\) gave the network no gradient"):
+        clf.fit(X * 1e6, y)
+
+
+def test_a_training_without_batches():
+    params = {
+        "iterator_train": torch.utils.data.DataLoader,
+        "iterator_train__drop_last": True,
+        "iterator_valid": torch.utils.data.DataLoader,
+    }
+    with pytest.raises(ValueError, match="An epoch had no batch: 150 rows"):
+        small(batch_size=1000, net_params=params).fit(*IRIS)
+
+
+def test_torch_data_loader_can_be_used():
+    params = dict.fromkeys(("iterator_train", "iterator_valid"), torch.utils.data.DataLoader)
+    assert small(net_params=params, max_epochs=20).fit(*IRIS).score(*IRIS) > 0.8
+
+
+class InterruptingIterator(BatchIterator):
+    """Sends the process a real SIGINT after some batches."""
+
+    left = 0
+
+    def __iter__(self):
+        for batch in super().__iter__():
+            InterruptingIterator.left -= 1
+            if InterruptingIterator.left == 0:
+                signal.raise_signal(signal.SIGINT)
+            yield batch
+
+
+def test_ctrl_c_is_raised_and_leaves_a_usable_network():
+    clf = small(net_params={"iterator_train": InterruptingIterator}, max_epochs=50)
+    InterruptingIterator.left = 10
+    with pytest.raises(KeyboardInterrupt):
+        clf.fit(*IRIS)
+    assert 1 < clf.n_iter_ < 50
+    assert clf.predict(IRIS[0]).shape == (150,)
+    assert {group["lr"] for group in clf.net_.optimizer_.param_groups} == {0.01}
