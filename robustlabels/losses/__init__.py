@@ -1,23 +1,74 @@
-"""Losses for training with wrong labels: one protocol, the catalogue and its names."""
+"""Losses for training with wrong labels: one protocol, the catalogue, its operators and names."""
 
-from ._catalogue import AEL, AGCE, AUL, CE, GCE, MAE, AlphaMAE
+from ._asymmetric import AEL, AGCE, AMSE, AUL
+from ._corrected import BackwardCorrected, ForwardCorrected
+from ._cross_entropy import CE, GCE, MAE, RCE, SCE, Focal, JensenShannon, TaylorCE, TruncatedGCE
+from ._display import LossDisplay
 from ._loss import Loss, ProbabilityLoss
 from ._names import available_losses, get_loss
-from ._symmetrized import SGCE, Symmetrized, Unhinged
+from ._normalized import NCE, NFL, NGCE, NNCE, Normalized
+from ._sum import Sum
+from ._symmetrized import SGCE, AlphaMAE, ClassMean, Symmetrized, Unhinged
+from ._theory import (
+    LossProperties,
+    asymmetry_ratio,
+    class_sum_gap,
+    decompose,
+    initial_gain,
+    is_asymmetric,
+    is_symmetric,
+    max_tolerable_noise,
+    properties,
+    smoothness,
+)
+from ._whole_distribution import LDR, BiTempered, SoftBootstrap
+from ._wrappers import EpsSoftmax, LogitClip
 
 __all__ = [
     "AEL",
     "AGCE",
+    "AMSE",
     "AUL",
     "CE",
     "GCE",
+    "LDR",
     "MAE",
+    "NCE",
+    "NFL",
+    "NGCE",
+    "NNCE",
+    "RCE",
+    "SCE",
     "SGCE",
     "AlphaMAE",
+    "BackwardCorrected",
+    "BiTempered",
+    "ClassMean",
+    "EpsSoftmax",
+    "Focal",
+    "ForwardCorrected",
+    "JensenShannon",
+    "LogitClip",
     "Loss",
+    "LossDisplay",
+    "LossProperties",
+    "Normalized",
     "ProbabilityLoss",
+    "SoftBootstrap",
+    "Sum",
     "Symmetrized",
+    "TaylorCE",
+    "TruncatedGCE",
     "Unhinged",
+    "asymmetry_ratio",
     "available_losses",
+    "class_sum_gap",
+    "decompose",
     "get_loss",
+    "initial_gain",
+    "is_asymmetric",
+    "is_symmetric",
+    "max_tolerable_noise",
+    "properties",
+    "smoothness",
 ]

@@ -1,5 +1,7 @@
 """The protocol of a loss: one vector of class losses, from which everything else follows."""
 
+import functools
+import operator
 from numbers import Real
 
 import torch
@@ -8,6 +10,8 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from torch import nn
 
 __all__ = ["Loss", "ProbabilityLoss"]
+
+_param_names = functools.cache(lambda loss_class: loss_class._get_param_names())
 
 _REDUCTIONS = {"none": lambda losses: losses, "mean": torch.mean, "sum": torch.sum}
 
@@ -55,12 +59,63 @@ class Loss(BaseEstimator, nn.Module):
 
     _parameter_constraints = {"reduction": [StrOptions(set(_REDUCTIONS))]}
 
-    #: Radius of the ball to which the loss confines the scores, or None where it does not.
-    radius = None
+    #: Whether the class losses are not negative and their sum is positive.
+    positive = True
 
     def __init__(self, *, reduction="mean"):
         super().__init__()
         self.reduction = reduction
+
+    def __add__(self, other):
+        from ._sum import weighted_sum  # a Sum is a Loss itself
+
+        if not isinstance(other, Loss):
+            return NotImplemented
+        return weighted_sum((1, self), (1, other))
+
+    def __mul__(self, weight):
+        from ._sum import weighted_sum
+
+        if not isinstance(weight, Real):
+            return NotImplemented
+        return weighted_sum((weight, self))
+
+    __rmul__ = __mul__
+
+    def _validate_params(self):
+        super()._validate_params()
+        for inner in self.children():
+            inner._validate_params()
+
+    def _validate_changed_params(self):
+        """Validate the parameters unless they are those that were validated last."""
+        params = [getattr(self, name) for name in _param_names(type(self))]
+        if not all(map(operator.is_, params, self.__dict__.get("_valid_params", [None]))):
+            self._validate_params()
+            self._valid_params = params
+        for inner in self._modules.values():
+            inner._validate_changed_params()
+
+    @property
+    def ball_radius(self):
+        """Radius of the ball to which the loss confines the scores, or None where it does not."""
+        return getattr(self, "radius", None)
+
+    def log_probabilities(self, logits):
+        """Return what :meth:`class_losses` takes, made of the outputs of a network.
+
+        Parameters
+        ----------
+        logits : Tensor of shape (n, K)
+            Outputs of a network, before any softmax.
+
+        Returns
+        -------
+        log_p : Tensor of shape (n, K)
+            Their ``log_softmax``; or the logits themselves where the loss has a `radius`: it
+            looks at differences of scores only, and normalises them once they are bounded.
+        """
+        return logits if self.ball_radius is not None else torch.log_softmax(logits, dim=-1)
 
     def class_losses(self, log_p):
         """Compute the loss that each class would incur as the label.
@@ -113,11 +168,9 @@ class Loss(BaseEstimator, nn.Module):
         scores : Tensor of shape (n, K)
             Scores, whose softmax are the probabilities that the loss sees.
         """
-        if self.radius is None:
+        if self.ball_radius is None:
             return logits
-        centred = logits - logits.mean(-1, keepdim=True)
-        norm = torch.linalg.vector_norm(centred, dim=-1, keepdim=True)
-        return centred / (1 + norm / self.radius)
+        return (logits - logits.mean(-1, keepdim=True)) * self._shrinkage(logits)
 
     def bounded(self, log_p):
         """Return the log-probabilities of the bounded scores, `log_p` itself without a radius.
@@ -132,7 +185,36 @@ class Loss(BaseEstimator, nn.Module):
         log_p : Tensor of shape (n, K)
             Log-probabilities of :meth:`scores`.
         """
-        return log_p if self.radius is None else torch.log_softmax(self.scores(log_p), dim=-1)
+        if self.ball_radius is None:
+            return log_p
+        return torch.log_softmax(log_p * self._shrinkage(log_p), dim=-1)
+
+    def _shrinkage(self, logits):
+        """Return the factor of the centred scores, of shape (n, 1)."""
+        centred = logits - logits.mean(-1, keepdim=True)
+        norm = torch.linalg.vector_norm(centred, dim=-1, keepdim=True)
+        return (1 + norm / self.ball_radius).reciprocal()
+
+    def inverse_link(self, p):
+        """Turn the predictions that minimise the expected loss into class probabilities.
+
+        Parameters
+        ----------
+        p : Tensor of shape (n, K)
+            Probabilities, the softmax of the scores.
+
+        Returns
+        -------
+        posterior : Tensor of shape (n, K)
+            The class probabilities at which `p` minimises the expected loss.
+
+        Raises
+        ------
+        ValueError
+            If predictions do not determine class probabilities under this loss, as under
+            MAE, whose minimiser is certain of the most probable class.
+        """
+        raise ValueError(f"Predictions do not determine class probabilities under {self!r}.")
 
     def forward(self, logits, target):
         """Compute the loss of a batch.
@@ -156,8 +238,10 @@ class Loss(BaseEstimator, nn.Module):
         ValueError
             If a hyperparameter lies outside its domain, or the shapes do not fit.
         """
-        self._validate_params()
+        self._validate_changed_params()
         soft = target.is_floating_point()
+        if target.dtype == torch.bool or target.is_complex():
+            raise ValueError(f"target must hold integers or class weights. Got {target.dtype}.")
         if logits.ndim != 2 or target.shape != (logits.shape if soft else logits.shape[:1]):
             raise ValueError(
                 f"logits must have shape (n, K) and target shape (n,) for integer labels or "
@@ -165,11 +249,11 @@ class Loss(BaseEstimator, nn.Module):
                 f"{tuple(logits.shape)} and {target.dtype} target of shape {tuple(target.shape)}."
             )
         dtype = torch.promote_types(logits.dtype, torch.float32)
-        log_p = torch.log_softmax(logits, dim=-1, dtype=dtype)
+        log_p = self.log_probabilities(logits.to(dtype))
         if soft:
             losses = (target * self.class_losses(log_p)).sum(-1)
         else:
-            losses = self.sample_losses(log_p, target)
+            losses = self.sample_losses(log_p, target.to(torch.int64))
         return _REDUCTIONS[self.reduction](losses)
 
 
@@ -224,8 +308,13 @@ class ProbabilityLoss(Loss):
 
     def sample_losses(self, log_p, target):
         # nll_loss picks the column faster than gather does, forward and backward.
-        return self.phi(-nn.functional.nll_loss(log_p, target, reduction="none"))
+        # No label is one to ignore: torch's default, -100, would count as a perfect prediction.
+        none = torch.iinfo(torch.int64).min
+        picked = nn.functional.nll_loss(log_p, target, reduction="none", ignore_index=none)
+        return self.phi(-picked)
 
 
-#: Domain of the radius of losses that train on bounded scores.
-RADIUS = [Interval(Real, 0, None, closed="neither"), None]
+#: Domains of hyperparameters that several losses have. A radius bounds the scores.
+POSITIVE = [Interval(Real, 0, None, closed="neither")]
+UNIT = [Interval(Real, 0, 1, closed="both")]
+RADIUS = [*POSITIVE, None]

@@ -1,13 +1,15 @@
-"""Symmetrised losses: what is left of a loss when its mean over the classes is taken away."""
+"""Symmetric losses: what is left of a loss when its mean over the classes is taken away."""
 
+import math
 from numbers import Real
 
-from sklearn.utils._param_validation import Interval
+import torch
+from sklearn.utils._param_validation import Interval, StrOptions
 
-from ._catalogue import CE, GCE
-from ._loss import RADIUS, Loss
+from ._cross_entropy import CE, GCE
+from ._loss import RADIUS, UNIT, Loss
 
-__all__ = ["SGCE", "Symmetrized", "Unhinged"]
+__all__ = ["SGCE", "AlphaMAE", "ClassMean", "Symmetrized", "Unhinged"]
 
 
 class Symmetrized(Loss):
@@ -58,6 +60,7 @@ class Symmetrized(Loss):
     """
 
     _parameter_constraints = {**Loss._parameter_constraints, "loss": [Loss], "radius": RADIUS}
+    positive = False
 
     def __init__(self, loss, *, radius=None, reduction="mean"):
         super().__init__(reduction=reduction)
@@ -67,6 +70,53 @@ class Symmetrized(Loss):
     def class_losses(self, log_p):
         losses = self.loss.class_losses(self.bounded(log_p))
         return losses - losses.mean(-1, keepdim=True)
+
+    def sample_losses(self, log_p, target):
+        losses = self.loss.class_losses(self.bounded(log_p))
+        return losses.gather(-1, target.unsqueeze(-1)).squeeze(-1) - losses.mean(-1)
+
+
+class ClassMean(Loss):
+    r"""The part of a loss that no label can change.
+
+    .. math:: M(f) = \frac{1}{K} \sum_k L(f, k)
+
+    Parameters
+    ----------
+    loss : Loss
+        The loss to average over the classes.
+    reduction : {"none", "mean", "sum"}, default="mean"
+        What a call returns: the loss of every row, their mean, or their sum.
+
+    See Also
+    --------
+    Symmetrized : The other part; both add up to the loss.
+
+    Notes
+    -----
+    Of the cross-entropy it is a penalty on confident predictions, least at equal scores.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from robustlabels.losses import CE, ClassMean
+    >>> ClassMean(CE())(torch.zeros(1, 4), torch.tensor([2]))
+    tensor(1.3863)
+    """
+
+    _parameter_constraints = {**Loss._parameter_constraints, "loss": [Loss]}
+
+    def __init__(self, loss, *, reduction="mean"):
+        super().__init__(reduction=reduction)
+        self.loss = loss
+
+    @property
+    def positive(self):
+        """Whether the class losses are not negative and their sum is positive."""
+        return self.loss.positive
+
+    def class_losses(self, log_p):
+        return self.loss.class_losses(log_p).mean(-1, keepdim=True).expand_as(log_p)
 
 
 class Unhinged(Symmetrized):
@@ -126,9 +176,10 @@ class SGCE(Symmetrized):
     q : float in [0, 1], default=0.6
         0 is the unhinged loss, 1 is MAE less a constant. Towards 0 clean rows pull harder,
         towards 1 wrong rows are ignored more.
-    radius : float > 0 or None, default=10
+    radius : float > 0, "auto" or None, default="auto"
         Radius of the ball that confines the scores, see :meth:`Loss.scores`. None gives the
         loss of the literature, on which the logits of a network drift away as q nears 0.
+        "auto" is 10 for q < 0.3 and None otherwise, where a bound gains nothing and costs time.
     reduction : {"none", "mean", "sum"}, default="mean"
         What a call returns: the loss of every row, their mean, or their sum.
 
@@ -158,11 +209,11 @@ class SGCE(Symmetrized):
 
     _parameter_constraints = {
         **Loss._parameter_constraints,
-        "q": [Interval(Real, 0, 1, closed="both")],
-        "radius": RADIUS,
+        "q": UNIT,
+        "radius": [*RADIUS, StrOptions({"auto"})],
     }
 
-    def __init__(self, q=0.6, *, radius=10.0, reduction="mean"):
+    def __init__(self, q=0.6, *, radius="auto", reduction="mean"):
         Loss.__init__(self, reduction=reduction)
         self.q = q
         self.radius = radius
@@ -171,3 +222,74 @@ class SGCE(Symmetrized):
     def loss(self):
         """GCE at the present q."""
         return GCE(self.q)
+
+    @property
+    def ball_radius(self):
+        """Radius of the ball to which the loss confines the scores, or None where it does not."""
+        if self.radius == "auto":
+            return 10.0 if self.q < 0.3 else None
+        return self.radius
+
+
+class AlphaMAE(Loss):
+    r"""MAE at a temperature: symmetric, with a curvature in proportion to alpha.
+
+    .. math:: L(f, y) = \frac{1}{\alpha} \Bigl( \frac{1}{K} - \mathrm{softmax}(\alpha f)_y \Bigr)
+
+    Parameters
+    ----------
+    alpha : float >= 0, default=0.5
+        1 is MAE less a constant, the limit 0 is the unhinged loss divided by K.
+    radius : float > 0 or None, default=20
+        Radius of the ball that confines the scores f, see :meth:`Loss.scores`. None gives
+        the loss without a bound, on which the logits of a network drift away as alpha
+        nears 0.
+    reduction : {"none", "mean", "sum"}, default="mean"
+        What a call returns: the loss of every row, their mean, or their sum.
+
+    See Also
+    --------
+    MAE : The case alpha = 1, up to a constant.
+    Unhinged : The limit alpha = 0, up to the factor K.
+    SGCE : Another interpolation of the two.
+
+    Notes
+    -----
+    Symmetric with class sum 0 for every alpha and radius. Without a bound its gradient is
+    :math:`-s_y (e_y - s)` with :math:`s = \mathrm{softmax}(\alpha f)`, and the spectral norm
+    of its Hessian is at most :math:`\alpha / (3 \sqrt{3})`. The paper [1]_ names the loss and
+    its properties; the formula here is derived from them.
+
+    References
+    ----------
+    .. [1] Lemire Paquin, Chaib-Draa and Giguere, "Symmetrization of Loss Functions for Robust
+       Training of Neural Networks in the Presence of Noisy Labels", arXiv:2605.20347.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from robustlabels.losses import AlphaMAE
+    >>> loss = AlphaMAE(alpha=1.0, radius=None)
+    >>> round(loss(torch.tensor([[9.0, 0.0]]), torch.tensor([0])).item(), 3)
+    -0.5
+    """
+
+    _parameter_constraints = {
+        **Loss._parameter_constraints,
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "radius": RADIUS,
+    }
+    positive = False
+
+    def __init__(self, alpha=0.5, *, radius=20.0, reduction="mean"):
+        super().__init__(reduction=reduction)
+        self.alpha = alpha
+        self.radius = radius
+
+    def class_losses(self, log_p):
+        scores = self.bounded(log_p)
+        n_classes = scores.shape[-1]
+        if self.alpha == 0:
+            return (scores.mean(-1, keepdim=True) - scores) / n_classes
+        log_ratio = torch.log_softmax(self.alpha * scores, dim=-1) + math.log(n_classes)
+        return -torch.expm1(log_ratio) / (self.alpha * n_classes)

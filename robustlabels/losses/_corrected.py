@@ -1,0 +1,159 @@
+"""Losses corrected by a known transition matrix of the noise."""
+
+import numpy as np
+import torch
+
+from ._cross_entropy import CE
+from ._loss import Loss
+
+__all__ = ["BackwardCorrected", "ForwardCorrected"]
+
+
+def _check_transition(transition, n_classes):
+    """Return the matrix as a float64 array, or say what is wrong with it."""
+    matrix = np.asarray(transition, dtype=np.float64)
+    if matrix.shape != (n_classes, n_classes):
+        raise ValueError(
+            f"transition_matrix must have shape ({n_classes}, {n_classes}) for {n_classes} "
+            f"classes. Got shape {matrix.shape}."
+        )
+    if not (matrix >= 0).all() or not np.allclose(matrix.sum(axis=1), 1):
+        raise ValueError(
+            f"Each row of transition_matrix must be a probability distribution, T[i, j] = "
+            f"P(noisy label j | true class i). Got row sums {matrix.sum(axis=1).tolist()}."
+        )
+    smallest = np.linalg.svd(matrix, compute_uv=False)[-1]
+    if smallest < 1e-6:
+        raise ValueError(
+            f"transition_matrix is singular, its smallest singular value is {smallest:.2g}: "
+            f"under such noise some classes cannot be told apart by their noisy labels, and no "
+            f"correction exists."
+        )
+    return matrix
+
+
+class _Corrected(Loss):
+    """A loss and a transition matrix, from which a tensor is prepared once."""
+
+    _parameter_constraints = {
+        **Loss._parameter_constraints,
+        "loss": [Loss, None],
+        "transition_matrix": ["array-like"],
+    }
+
+    def __init__(self, loss, transition_matrix, *, reduction="mean"):
+        super().__init__(reduction=reduction)
+        self.loss = loss
+        self.transition_matrix = transition_matrix
+
+    def _prepared(self, log_p):
+        """Return the tensor made of the matrix, where and as precise as the scores."""
+        key = (id(self.transition_matrix), log_p.shape[-1], log_p.dtype, log_p.device)
+        if self.__dict__.get("_prepared_for") != key:
+            matrix = _check_transition(self.transition_matrix, log_p.shape[-1])
+            self._tensor = torch.as_tensor(self._prepare(matrix)).to(log_p)
+            self._prepared_for = key
+        return self._tensor
+
+
+class BackwardCorrected(_Corrected):
+    r"""A loss whose mean under the noise is its mean without (backward correction).
+
+    .. math:: L_b(f, y) = \sum_j (T^{-1})_{yj} L(f, j)
+
+    Parameters
+    ----------
+    loss : Loss
+        The loss to correct.
+    transition_matrix : array-like of shape (K, K)
+        Known noise, ``T[i, j] = P(noisy label j | true class i)``, invertible.
+    reduction : {"none", "mean", "sum"}, default="mean"
+        What a call returns: the loss of every row, their mean, or their sum.
+
+    See Also
+    --------
+    ForwardCorrected : The correction to prefer for networks.
+    Symmetrized : The limit of symmetric noise that leaves nothing to learn.
+
+    Notes
+    -----
+    Unbiased for any loss: the noisy risk of :math:`L_b` is the clean risk of L [1]_. Rows of
+    :math:`T^{-1}` have negative entries, so that an unbounded loss such as the cross-entropy
+    becomes unbounded below, and a network trained long enough on it diverges. Raises
+    ``ValueError`` where T is singular, its smallest singular value below 1e-6.
+
+    References
+    ----------
+    .. [1] Patrini, Rozza, Menon, Nock and Qu, "Making Deep Neural Networks Robust to Label
+       Noise: A Loss Correction Approach", CVPR 2017.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from robustlabels.losses import MAE, BackwardCorrected
+    >>> loss = BackwardCorrected(MAE(), [[0.75, 0.25], [0.25, 0.75]])
+    >>> loss(torch.tensor([[50.0, -50.0]]), torch.tensor([0]))
+    tensor(-0.5000)
+    """
+
+    positive = False
+
+    def _prepare(self, matrix):
+        return np.linalg.inv(matrix).T
+
+    def class_losses(self, log_p):
+        return self.loss.class_losses(log_p) @ self._prepared(log_p)
+
+
+class ForwardCorrected(_Corrected):
+    r"""A loss on the noisy label's predicted probability (forward correction).
+
+    .. math:: L_f(p, y) = L(T^\top p, y)
+
+    Parameters
+    ----------
+    transition_matrix : array-like of shape (K, K)
+        Known noise, ``T[i, j] = P(noisy label j | true class i)``, invertible.
+    loss : Loss or None, default=None
+        Loss of the noisy label; None is the cross-entropy.
+    reduction : {"none", "mean", "sum"}, default="mean"
+        What a call returns: the loss of every row, their mean, or their sum.
+
+    See Also
+    --------
+    BackwardCorrected : Unbiased for any loss, with a larger variance.
+
+    Notes
+    -----
+    With the cross-entropy the minimiser is the clean posterior [1]_, so that the softmax of
+    the scores estimates it. Not convex in the scores. Takes memory for n K^2 numbers. Raises
+    ``ValueError`` where T is singular, its smallest singular value below 1e-6: the posterior
+    is not determined then.
+
+    References
+    ----------
+    .. [1] Patrini, Rozza, Menon, Nock and Qu, "Making Deep Neural Networks Robust to Label
+       Noise: A Loss Correction Approach", CVPR 2017.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from robustlabels.losses import ForwardCorrected
+    >>> loss = ForwardCorrected([[0.75, 0.25], [0.25, 0.75]])
+    >>> loss(torch.tensor([[50.0, -50.0]]), torch.tensor([1]))
+    tensor(1.3863)
+    """
+
+    positive = False
+
+    def __init__(self, transition_matrix, loss=None, *, reduction="mean"):
+        super().__init__(loss, transition_matrix, reduction=reduction)
+
+    def _prepare(self, matrix):
+        # A zero entry is a finite number far below any log-probability that matters: -inf
+        # would turn the gradient of a label that cannot occur into NaN.
+        return np.log(np.maximum(matrix, 1e-300))
+
+    def class_losses(self, log_p):
+        log_noisy = torch.logsumexp(log_p.unsqueeze(-1) + self._prepared(log_p), dim=-2)
+        return (CE() if self.loss is None else self.loss).class_losses(log_noisy)

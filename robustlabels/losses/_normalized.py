@@ -1,0 +1,259 @@
+"""Normalised losses: the share that the label has in the losses of all classes."""
+
+import math
+from numbers import Real
+
+from sklearn.utils._param_validation import Interval
+
+from ._cross_entropy import CE, GCE, Focal
+from ._loss import UNIT, Loss
+
+__all__ = ["NCE", "NFL", "NGCE", "NNCE", "Normalized"]
+
+
+class Normalized(Loss):
+    r"""A loss divided by its class sum, which makes it symmetric.
+
+    .. math:: N(f, y) = \frac{L(f, y)}{\sum_k L(f, k)}
+
+    Parameters
+    ----------
+    loss : Loss
+        The loss to normalise. Its class losses must not be negative nor all be 0, which
+        leaves out the unhinged loss, SGCE, alpha-MAE and other losses of class sum 0.
+    reduction : {"none", "mean", "sum"}, default="mean"
+        What a call returns: the loss of every row, their mean, or their sum.
+
+    See Also
+    --------
+    NCE : Normalised cross-entropy.
+    Symmetrized : Makes a loss symmetric by subtraction.
+
+    Notes
+    -----
+    Symmetric with class sum 1, between 0 and 1 [1]_. Training on it alone is slow and often
+    fails: it can be lowered by raising the losses of the other classes without bound, and for
+    three classes and more its minimiser need not be the most probable class. The papers add
+    a second loss, see "nce+mae" and the like in :func:`get_loss`.
+
+    References
+    ----------
+    .. [1] Ma, Huang, Wang, Romano, Erfani and Bailey, "Normalized Loss Functions for Deep
+       Learning with Noisy Labels", ICML 2020, arXiv:2006.13554.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from robustlabels.losses import AGCE, Normalized
+    >>> Normalized(AGCE())(torch.zeros(1, 4), torch.tensor([2]))
+    tensor(0.2500)
+    """
+
+    _parameter_constraints = {**Loss._parameter_constraints, "loss": [Loss]}
+
+    def __init__(self, loss, *, reduction="mean"):
+        super().__init__(reduction=reduction)
+        self.loss = loss
+
+    def _validate_params(self):
+        super()._validate_params()
+        if not self.loss.positive:
+            raise ValueError(
+                f"{self.loss!r} cannot be normalised: its class sum can be zero or negative. "
+                f"If it is symmetric, it needs no normalisation."
+            )
+
+    def class_losses(self, log_p):
+        losses = self.loss.class_losses(log_p)
+        return losses / losses.sum(-1, keepdim=True)
+
+    def sample_losses(self, log_p, target):
+        losses = self.loss.class_losses(log_p)
+        return losses.gather(-1, target.unsqueeze(-1)).squeeze(-1) / losses.sum(-1)
+
+
+class NCE(Normalized):
+    r"""Normalised cross-entropy.
+
+    .. math:: L(p, y) = \frac{\log p_y}{\sum_k \log p_k}
+
+    Parameters
+    ----------
+    reduction : {"none", "mean", "sum"}, default="mean"
+        What a call returns: the loss of every row, their mean, or their sum.
+
+    See Also
+    --------
+    Normalized : The operator, with the caveats of normalised losses.
+    NNCE : Its negative counterpart.
+
+    Notes
+    -----
+    Symmetric with class sum 1. Not calibrated for three classes and more: with the label's
+    class first, p = (0.3, 0.7, 1e-300) costs 0.0017 and p = (0.98, 0.01, 0.01) costs 0.0022.
+
+    References
+    ----------
+    .. [1] Ma, Huang, Wang, Romano, Erfani and Bailey, "Normalized Loss Functions for Deep
+       Learning with Noisy Labels", ICML 2020, arXiv:2006.13554.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from robustlabels.losses import NCE
+    >>> NCE()(torch.zeros(1, 4), torch.tensor([2]))
+    tensor(0.2500)
+    """
+
+    _parameter_constraints = Loss._parameter_constraints
+
+    def __init__(self, *, reduction="mean"):
+        super().__init__(CE(), reduction=reduction)
+
+
+class NFL(Normalized):
+    r"""Normalised focal loss.
+
+    .. math:: L(p, y) = \frac{(1-p_y)^\gamma \log p_y}{\sum_k (1-p_k)^\gamma \log p_k}
+
+    Parameters
+    ----------
+    gamma : float >= 0, default=0.5
+        Exponent of the focal loss; the papers use 0.5.
+    detach_modulator : bool, default=False
+        Whether the gradient ignores the powers, as published code does, see :class:`Focal`.
+    reduction : {"none", "mean", "sum"}, default="mean"
+        What a call returns: the loss of every row, their mean, or their sum.
+
+    See Also
+    --------
+    Normalized : The operator, with the caveats of normalised losses.
+
+    Notes
+    -----
+    Symmetric with class sum 1.
+
+    References
+    ----------
+    .. [1] Ma, Huang, Wang, Romano, Erfani and Bailey, "Normalized Loss Functions for Deep
+       Learning with Noisy Labels", ICML 2020, arXiv:2006.13554.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from robustlabels.losses import NFL
+    >>> NFL()(torch.zeros(1, 4), torch.tensor([2]))
+    tensor(0.2500)
+    """
+
+    _parameter_constraints = {
+        **Loss._parameter_constraints,
+        "gamma": [Interval(Real, 0, None, closed="left")],
+        "detach_modulator": ["boolean"],
+    }
+
+    def __init__(self, gamma=0.5, *, detach_modulator=False, reduction="mean"):
+        Loss.__init__(self, reduction=reduction)
+        self.gamma = gamma
+        self.detach_modulator = detach_modulator
+
+    @property
+    def loss(self):
+        """Focal loss at the present hyperparameters."""
+        return Focal(self.gamma, detach_modulator=self.detach_modulator)
+
+
+class NGCE(Normalized):
+    r"""Normalised generalised cross-entropy.
+
+    .. math:: L(p, y) = \frac{1 - p_y^q}{\sum_k (1 - p_k^q)}
+
+    Parameters
+    ----------
+    q : float in [0, 1], default=0.1
+        Exponent; 0 is NCE, 1 is MAE divided by K - 1. Published: 0.1 on MNIST and CIFAR-10,
+        0.7 on CIFAR-100.
+    reduction : {"none", "mean", "sum"}, default="mean"
+        What a call returns: the loss of every row, their mean, or their sum.
+
+    See Also
+    --------
+    Normalized : The operator, with the caveats of normalised losses.
+
+    Notes
+    -----
+    Symmetric with class sum 1.
+
+    References
+    ----------
+    .. [1] Ma, Huang, Wang, Romano, Erfani and Bailey, "Normalized Loss Functions for Deep
+       Learning with Noisy Labels", ICML 2020, arXiv:2006.13554.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from robustlabels.losses import NGCE
+    >>> NGCE()(torch.zeros(1, 4), torch.tensor([2]))
+    tensor(0.2500)
+    """
+
+    _parameter_constraints = {**Loss._parameter_constraints, "q": UNIT}
+
+    def __init__(self, q=0.1, *, reduction="mean"):
+        Loss.__init__(self, reduction=reduction)
+        self.q = q
+
+    @property
+    def loss(self):
+        """GCE at the present q."""
+        return GCE(self.q)
+
+
+class NNCE(Loss):
+    r"""Normalised negative cross-entropy.
+
+    .. math::
+        L(p, y) = 1 - \frac{a_y}{\sum_k a_k}, \qquad
+        a_k = \max(\log p_k, \log p_{min}) - \log p_{min}
+
+    Parameters
+    ----------
+    p_min : float in (0, 1), default=1e-7
+        Probability below which a class gives no gradient. Published code has 1e-7 (ANL) or
+        1e-8 (JAL), and the loss depends on it.
+    reduction : {"none", "mean", "sum"}, default="mean"
+        What a call returns: the loss of every row, their mean, or their sum.
+
+    See Also
+    --------
+    NCE : Its active counterpart; "anl-ce" is the sum of both.
+
+    Notes
+    -----
+    Symmetric with class sum K - 1, between 0 and 1.
+
+    References
+    ----------
+    .. [1] Ye, Wu, Yin, Zhang, Liu, Lyu and others, "Active Negative Loss Functions for
+       Learning with Noisy Labels", NeurIPS 2023.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from robustlabels.losses import NNCE
+    >>> NNCE()(torch.zeros(1, 4), torch.tensor([2]))
+    tensor(0.7500)
+    """
+
+    _parameter_constraints = {
+        **Loss._parameter_constraints,
+        "p_min": [Interval(Real, 0, 1, closed="neither")],
+    }
+
+    def __init__(self, p_min=1e-7, *, reduction="mean"):
+        super().__init__(reduction=reduction)
+        self.p_min = p_min
+
+    def class_losses(self, log_p):
+        heights = (log_p - math.log(self.p_min)).clamp(min=0)
+        return 1 - heights / heights.sum(-1, keepdim=True)

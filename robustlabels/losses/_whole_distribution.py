@@ -1,0 +1,207 @@
+"""Losses that look at the whole predicted distribution, not at the label's probability alone."""
+
+import math
+from numbers import Real
+
+import torch
+from sklearn.utils._param_validation import Interval
+
+from ._loss import POSITIVE, UNIT, Loss
+
+__all__ = ["LDR", "BiTempered", "SoftBootstrap"]
+
+
+class LDR(Loss):
+    r"""Label-distributionally robust loss (LDR-KL).
+
+    .. math::
+        L(f, y) = \lambda \log \Bigl( \frac{1}{K} \sum_k
+        \exp \frac{f_k - f_y + c [k \ne y]}{\lambda} \Bigr)
+
+    Parameters
+    ----------
+    lam : float > 0, default=1.0
+        Temperature. 1 is the cross-entropy less log K for c = 0, the limit 0 is the
+        multi-class hinge loss, the limit of large values the unhinged loss. Published: 10 on
+        CIFAR-10, 1 on CIFAR-100, WebVision and Clothing1M.
+    margin : float >= 0, default=0.0
+        Lead c that the label is asked for. Published code uses 0.1 on scores that it first
+        maps to positive values of mean 1, which this loss does not.
+    reduction : {"none", "mean", "sum"}, default="mean"
+        What a call returns: the loss of every row, their mean, or their sum.
+
+    See Also
+    --------
+    Unhinged : The limit of large temperatures.
+
+    Notes
+    -----
+    Convex in the scores and unbounded, symmetric only in the limit of large temperatures, where
+    the scores run away as they do on the unhinged loss.
+
+    References
+    ----------
+    .. [1] Zhu, Ying and Yang, "Label Distributionally Robust Losses for Multi-class
+       Classification: Consistency, Robustness and Adaptivity", ICML 2023.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from robustlabels.losses import LDR
+    >>> LDR(margin=1.0)(torch.zeros(1, 2), torch.tensor([0]))
+    tensor(0.6201)
+    """
+
+    _parameter_constraints = {
+        **Loss._parameter_constraints,
+        "lam": POSITIVE,
+        "margin": [Interval(Real, 0, None, closed="left")],
+    }
+    positive = False
+
+    def __init__(self, lam=1.0, margin=0.0, *, reduction="mean"):
+        super().__init__(reduction=reduction)
+        self.lam = lam
+        self.margin = margin
+
+    def class_losses(self, log_p):
+        scaled = log_p / self.lam
+        total = torch.logsumexp(scaled, dim=-1, keepdim=True)
+        loss = self.lam * (total - math.log(log_p.shape[-1])) - log_p
+        if self.margin:
+            # Of the sum only the label's own term has no margin.
+            share = (scaled - total).exp()
+            lift = self.margin / self.lam
+            loss = loss + self.margin + self.lam * torch.log1p(share * math.expm1(-lift))
+        return loss
+
+
+class BiTempered(Loss):
+    r"""Bi-tempered logistic loss: a bounded logarithm and a heavy-tailed softmax.
+
+    .. math::
+        L(f, y) = -\log_{t_1} \hat p_y - \frac{1 - \sum_k \hat p_k^{2 - t_1}}{2 - t_1}, \qquad
+        \hat p = \exp_{t_2}(f - \lambda(f)), \quad \sum_k \hat p_k = 1
+
+    with :math:`\log_t x = (x^{1-t} - 1) / (1 - t)` and :math:`\exp_t` its inverse.
+
+    Parameters
+    ----------
+    t1 : float in [0, 1], default=0.8
+        Temperature of the logarithm; below 1 the loss is bounded by 1 / (1 - t1).
+    t2 : float >= 1, default=1.2
+        Temperature of the softmax; above 1 its tails are heavy.
+    reduction : {"none", "mean", "sum"}, default="mean"
+        What a call returns: the loss of every row, their mean, or their sum.
+
+    See Also
+    --------
+    GCE : The case t2 = 1 with q = 1 - t1, up to a term of all probabilities.
+
+    Notes
+    -----
+    t1 = t2 = 1 is the cross-entropy. Not symmetric. The paper uses (0.8, 1.2) on CIFAR-100.
+
+    References
+    ----------
+    .. [1] Amid, Warmuth, Anil and Koren, "Robust Bi-Tempered Logistic Loss Based on Bregman
+       Divergences", NeurIPS 2019.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from robustlabels.losses import BiTempered
+    >>> BiTempered(t1=1.0, t2=1.0)(torch.zeros(1, 4), torch.tensor([2]))
+    tensor(1.3863)
+    """
+
+    _parameter_constraints = {
+        **Loss._parameter_constraints,
+        "t1": UNIT,
+        "t2": [Interval(Real, 1, None, closed="left")],
+    }
+
+    def __init__(self, t1=0.8, t2=1.2, *, reduction="mean"):
+        super().__init__(reduction=reduction)
+        self.t1 = t1
+        self.t2 = t2
+
+    def class_losses(self, log_p):
+        log_p = self._log_tempered_softmax(log_p)
+        total = ((2 - self.t1) * log_p).exp().sum(-1, keepdim=True)
+        q = 1 - self.t1
+        label = -log_p if q == 0 else -torch.expm1(q * log_p) / q
+        return label - (1 - total) / (2 - self.t1)
+
+    def _log_tempered_softmax(self, scores):
+        """Compute the logarithm of the tempered softmax of log-probabilities."""
+        if self.t2 == 1:
+            return scores
+        heat = self.t2 - 1
+
+        def log_exp(shift):
+            return -torch.log1p(heat * (shift - scores)) / heat
+
+        def newton(shift):
+            log_p = log_exp(shift)
+            excess = log_p.exp().sum(-1, keepdim=True) - 1
+            return shift + excess / (self.t2 * log_p).exp().sum(-1, keepdim=True)
+
+        # The sum is convex and decreasing in the shift, and at least 1 at the largest score:
+        # from there Newton's steps rise to the solution.
+        shift = scores.detach().max(-1, keepdim=True).values
+        with torch.no_grad():
+            for _ in range(100):
+                last, shift = shift, newton(shift)
+                if (shift - last).abs().max() <= 1e-15 + torch.finfo(
+                    shift.dtype
+                ).eps * last.abs().max():
+                    break
+        # Two more steps carry the first and second derivatives of the solution.
+        return log_exp(newton(newton(shift)))
+
+
+class SoftBootstrap(Loss):
+    r"""Soft bootstrapping: part of the label is the network's own prediction.
+
+    .. math:: L(p, y) = -\beta \log p_y - (1 - \beta) \sum_k p_k \log p_k
+
+    Parameters
+    ----------
+    beta : float in [0, 1], default=0.95
+        Share of the given label; the paper uses 0.95. 1 is the cross-entropy.
+    reduction : {"none", "mean", "sum"}, default="mean"
+        What a call returns: the loss of every row, their mean, or their sum.
+
+    See Also
+    --------
+    CE : The cross-entropy.
+
+    Notes
+    -----
+    Cross-entropy and an entropy penalty; not robust by any theorem. The prediction within
+    the target takes part in the gradient: were it held fixed, the loss would be the
+    cross-entropy times beta.
+
+    References
+    ----------
+    .. [1] Reed, Lee, Anguelov, Szegedy, Erhan and Rabinovich, "Training Deep Neural Networks on
+       Noisy Labels with Bootstrapping", ICLR 2015 workshop.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from robustlabels.losses import SoftBootstrap
+    >>> SoftBootstrap()(torch.zeros(1, 4), torch.tensor([2]))
+    tensor(1.3863)
+    """
+
+    _parameter_constraints = {**Loss._parameter_constraints, "beta": UNIT}
+
+    def __init__(self, beta=0.95, *, reduction="mean"):
+        super().__init__(reduction=reduction)
+        self.beta = beta
+
+    def class_losses(self, log_p):
+        entropy = -(log_p.exp() * log_p).sum(-1, keepdim=True)
+        return (1 - self.beta) * entropy - self.beta * log_p

@@ -1,0 +1,124 @@
+"""Losses on changed predictions: clipped scores, sharpened probabilities, shifted margins."""
+
+import math
+
+import torch
+
+from ._loss import POSITIVE, Loss
+
+__all__ = ["EpsSoftmax", "LogitClip"]
+
+
+class LogitClip(Loss):
+    r"""A loss on scores whose norm is clipped.
+
+    .. math:: L_c(f, y) = L(\min(1, \tau / \lVert c \rVert)\, c, y), \qquad c = f - \bar f
+
+    Parameters
+    ----------
+    loss : Loss
+        The loss to bound.
+    tau : float > 0, default=1.0
+        Largest Euclidean norm of the centred scores.
+    reduction : {"none", "mean", "sum"}, default="mean"
+        What a call returns: the loss of every row, their mean, or their sum.
+
+    See Also
+    --------
+    Loss.scores : The smooth bound of the losses that need one.
+
+    Notes
+    -----
+    Makes any loss bounded [1]_. The paper clips the norm of the logits as they are; here they
+    are centred first, since a constant added to all of them does not change a prediction.
+    Published code compares the norm with 1/delta but scales it to delta: only delta = 1
+    carries over, as tau = 1.
+
+    References
+    ----------
+    .. [1] Wei, Zhuang, Xie, Feng, Niu, An and Li, "Mitigating Memorization of Noisy Labels by
+       Clipping the Model Prediction", ICML 2023.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from robustlabels.losses import CE, LogitClip
+    >>> LogitClip(CE())(torch.tensor([[1e4, -1e4]]), torch.tensor([1]))
+    tensor(1.6318)
+    """
+
+    _parameter_constraints = {**Loss._parameter_constraints, "loss": [Loss], "tau": POSITIVE}
+
+    def __init__(self, loss, tau=1.0, *, reduction="mean"):
+        super().__init__(reduction=reduction)
+        self.loss = loss
+        self.tau = tau
+
+    @property
+    def positive(self):
+        """Whether the class losses are not negative and their sum is positive."""
+        return self.loss.positive
+
+    def scores(self, logits):
+        centred = logits - logits.mean(-1, keepdim=True)
+        norm = torch.linalg.vector_norm(centred, dim=-1, keepdim=True)
+        return centred * (self.tau / norm.clamp(min=self.tau))
+
+    def class_losses(self, log_p):
+        return self.loss.class_losses(torch.log_softmax(self.scores(log_p), dim=-1))
+
+
+class EpsSoftmax(Loss):
+    r"""A loss on probabilities of which the largest was raised (epsilon-softmax).
+
+    .. math:: L_\epsilon(p, y) = L(p', y), \qquad p'_k = \frac{p_k + m [k = \arg\max p]}{1 + m}
+
+    Parameters
+    ----------
+    loss : Loss
+        The loss to relax.
+    m : float > 0, default=1e4
+        How far the largest probability is raised. Published with the cross-entropy plus MAE:
+        1e5 on CIFAR-10, 1e4 on CIFAR-100, 1e3 on WebVision.
+    reduction : {"none", "mean", "sum"}, default="mean"
+        What a call returns: the loss of every row, their mean, or their sum.
+
+    See Also
+    --------
+    LogitClip : Bounds the scores from above instead.
+
+    Notes
+    -----
+    The distance of the probabilities to a vertex of the simplex is at most
+    :math:`\sqrt{1 - 1/K} / (m + 1)`, which bounds the excess risk under noise [1]_. A row the
+    network gets right gives almost no gradient.
+
+    References
+    ----------
+    .. [1] Wang, Zhou, Zhao and others, "epsilon-Softmax: Approximating One-Hot Vectors for
+       Mitigating Label Noise", NeurIPS 2024.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from robustlabels.losses import MAE, EpsSoftmax
+    >>> EpsSoftmax(MAE(), m=1.0)(torch.tensor([[50.0, -50.0]]), torch.tensor([1]))
+    tensor(1.)
+    """
+
+    _parameter_constraints = {**Loss._parameter_constraints, "loss": [Loss], "m": POSITIVE}
+
+    def __init__(self, loss, m=1e4, *, reduction="mean"):
+        super().__init__(reduction=reduction)
+        self.loss = loss
+        self.m = m
+
+    @property
+    def positive(self):
+        """Whether the class losses are not negative and their sum is positive."""
+        return self.loss.positive
+
+    def class_losses(self, log_p):
+        top = log_p.max(-1, keepdim=True)
+        raised = torch.logaddexp(top.values, torch.full_like(top.values, math.log(self.m)))
+        return self.loss.class_losses(log_p.scatter(-1, top.indices, raised) - math.log1p(self.m))
