@@ -55,6 +55,7 @@ class MLP(nn.Sequential):
         """Take the shift and the scale of the features, arrays of shape (n_features,)."""
         self[0].mean.copy_(torch.as_tensor(mean))
         self[0].scale.copy_(torch.as_tensor(scale))
+        self[0].scale[self[0].scale == 0] = 1  # it was smaller than a float32 can be
 
     def drop_by(self, generator):
         """Draw the masks of all dropout layers from one generator."""

@@ -1,6 +1,7 @@
 """RobustClassifier: a network trained with a noise-robust loss, as a scikit-learn estimator."""
 
 import copy
+import dis
 import inspect
 import math
 import threading
@@ -28,6 +29,12 @@ from ._random_state import draw_from
 from .losses import Loss, get_loss
 
 __all__ = ["RobustClassifier"]
+
+#: Parameters of the skorch net that this estimator has of its own, or sets.
+_OWNED = {
+    *("module", "criterion", "optimizer", "lr", "max_epochs", "batch_size", "callbacks"),
+    *("device", "dtype", "l1_penalty", "verbose", "classes", "predict_nonlinearity", "warm_start"),
+}
 
 #: skorch's parameter routes, which `set_params` and `get_params` lead into `net_params`.
 _ROUTES = ("module__", "optimizer__", "callbacks__", "iterator_train__", "iterator_valid__")
@@ -73,6 +80,10 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         Against wrong labels it matters as much as the loss.
     weight_decay : float >= 0, default=0.01
         Weight decay of the optimizer, if it takes one.
+    l1_penalty : float >= 0, default=0.0
+        Factor of the sum of the absolute values of all weights, added to the loss. The papers
+        of "anl-ce", "jal-ce" and "jal-fl" use it in place of weight decay: between 5e-7 and
+        5e-5.
     max_epochs : int, default=40
         Passes over the data of one call of `fit`.
     batch_size : int, default=128
@@ -90,17 +101,17 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         weighted classes equally heavy; it counts the labels as given. Unequal weights take
         the symmetry from a symmetric loss.
     warm_start : bool, default=False
-        Whether `fit` goes on from the previous fit instead of starting anew. The classes
-        must be the same.
+        Whether `fit` goes on from the weights of the previous fit instead of starting anew. The
+        classes and the layers must be the same; all other parameters may have changed.
     device : str or torch.device, default="auto"
         Where to compute. "auto" is a CUDA device if torch sees one, else the CPU.
     verbose : int, default=0
         1 shows a progress bar over the epochs, 2 and more skorch's table, a line an epoch.
     net_params : dict or None, default=None
         Further parameters of the underlying skorch net by their skorch names, such as
-        ``{"train_split": ValidSplit(5), "optimizer__betas": (0.8, 0.99)}``; they win over
-        those above. `set_params` and grids reach skorch's ``module__``, ``optimizer__``,
-        ``callbacks__``, ``iterator_train__`` and ``iterator_valid__`` directly.
+        ``{"train_split": ValidSplit(5), "optimizer__betas": (0.8, 0.99)}``; those above cannot
+        be set here a second time. `set_params` and grids reach skorch's ``module__``,
+        ``optimizer__``, ``callbacks__``, ``iterator_train__`` and ``iterator_valid__`` directly.
     random_state : int, RandomState instance or None, default=None
         Initial weights, order of the rows and dropout. An int gives the same network every
         time. None draws fresh entropy, it does not follow ``np.random.seed``.
@@ -131,17 +142,19 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
     -----
     A step minimises :math:`\frac{1}{|B|} \sum_{i \in B} w_i L(f(x_i), y_i)` with weights of
     mean 1 over the training rows. A weight of 2 equals a row given twice as long as all rows
-    fit into one batch, and in expectation otherwise. Rows of weight 0 are left out.
+    fit into one batch, and in expectation otherwise. Rows of sample weight 0 are left out, and
+    a class that has no others.
 
     The network computes in the dtype of X: float64 in, float64 training on the CPU. float32
     is faster and as accurate. A fit whose batches are small runs on one thread of torch, so
-    that its result does not depend on the machine. A custom `module` may draw from torch's
-    global random state; then that state is set and restored around the training, and such
-    fits in several threads of one process run one after the other.
+    that its result does not depend on the machine. A `module`, `callbacks` and `net_params` of
+    one's own may draw from the global random states of torch and numpy; then these are set and
+    restored around the training, and such fits in several threads run one after the other.
 
     `fit` raises ``ValueError`` when the loss or a weight of the network is no longer finite,
-    and warns with ``ConvergenceWarning`` when no gradient reached the network. Ctrl-C ends
-    it with ``KeyboardInterrupt``; the network so far remains usable.
+    and warns with ``ConvergenceWarning`` when no gradient reached the network. After any such
+    error the estimator is what it was before. Ctrl-C ends the training with
+    ``KeyboardInterrupt``; the network so far remains usable.
 
     References
     ----------
@@ -169,6 +182,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "l1_penalty": [Interval(Real, 0, None, closed="left")],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left"), Options(Integral, {-1})],
         "lr": [Interval(Real, 0, None, closed="neither")],
@@ -192,6 +206,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         hidden_layer_sizes=(256, 256),
         dropout=0.5,
         weight_decay=0.01,
+        l1_penalty=0.0,
         max_epochs=40,
         batch_size=128,
         lr=0.004,
@@ -211,6 +226,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.dropout = dropout
         self.weight_decay = weight_decay
+        self.l1_penalty = l1_penalty
         self.max_epochs = max_epochs
         self.batch_size = batch_size
         self.lr = lr
@@ -298,21 +314,23 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
             If a parameter or the data are unfit, or the training diverges.
         """
         go_on = self.warm_start and hasattr(self, "net_")
-        X, y, weight = self._validate(X, y, sample_weight, reset=not go_on)
-        classes = self.classes_ if go_on else np.unique(y)
-        codes = _encode(y, classes)
-        if go_on and len(np.unique(codes)) != len(classes):
-            raise ValueError(
-                f"warm_start needs the classes of the previous fit, {classes.tolist()}, but y "
-                f"has only {np.unique(y).tolist()}."
-            )
-        weight = self._weigh_classes(weight, codes, classes)
-        if go_on:
-            self._random_state = draw_from(self.random_state)
-        else:
-            self._start(X, classes)
-        self._scaler = StandardScaler()
-        self._train(X, codes, weight, n_epochs=self.max_epochs, one_cycle=True)
+        with self._unchanged_on_error():
+            X, y, weight = self._validate(X, y, sample_weight, reset=not go_on)
+            classes = self.classes_ if go_on else np.unique(y)
+            codes = _encode(y, classes)
+            if go_on and len(np.unique(codes)) != len(classes):
+                raise ValueError(
+                    f"warm_start needs the classes of the previous fit, {classes.tolist()}, but "
+                    f"y has only {np.unique(y).tolist()}."
+                )
+            weight = self._weigh_classes(weight, codes, classes)
+            if go_on:
+                self._random_state = draw_from(self.random_state)
+                self._renew()
+            else:
+                self._start(X, classes)
+            self._scaler = StandardScaler()
+            self._train(X, codes, weight, n_epochs=self.max_epochs, one_cycle=True)
         if not go_on and not self.net_.gradient_seen_:
             warnings.warn(
                 f"The loss {self.loss_!r} gave the network no gradient above {_Net.NO_GRADIENT} "
@@ -359,24 +377,24 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
                 "class_weight='balanced' needs all labels at once. For partial_fit pass a dict "
                 "of weights, as sklearn.utils.compute_class_weight makes it."
             )
-        X, y, weight = self._validate(X, y, sample_weight, reset=not go_on)
-        if classes is not None:
-            classes = unique_labels(classes)
+        with self._unchanged_on_error():
+            X, y, weight = self._validate(X, y, sample_weight, reset=not go_on)
+            if classes is None:
+                classes = self.classes_ if go_on else np.unique(y)
+            else:
+                classes = unique_labels(classes)
             if go_on and not np.array_equal(classes, self.classes_):
                 raise ValueError(
                     f"classes={classes.tolist()} differ from those of the first call, "
                     f"{self.classes_.tolist()}."
                 )
-        elif go_on:
-            classes = self.classes_
-        else:
-            classes = np.unique(y)
-        codes = _encode(y, classes)
-        weight = self._weigh_classes(weight, codes, classes)
-        if not go_on:
-            self._start(X, classes)
-            self._scaler = StandardScaler()
-        self._train(X, codes, weight, n_epochs=1, one_cycle=False)
+            codes = _encode(y, classes)
+            weight = self._weigh_classes(weight, codes, classes)
+            if not go_on:
+                self._start(X, classes)
+            elif repr(self._made_with) != repr(self._recipe()):
+                self._renew()
+            self._train(X, codes, weight, n_epochs=1, one_cycle=False)
         return self
 
     def decision_function(self, X):
@@ -442,41 +460,100 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         """Number of epochs trained."""
         return len(self.net_.history)
 
+    @contextmanager
+    def _unchanged_on_error(self):
+        """Restore all attributes if fitting fails, so that nothing fitted before is lost."""
+        before = dict(vars(self))
+        try:
+            yield
+        except Exception:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+
     def _validate(self, X, y, sample_weight, reset):
         """Check the data and drop the rows without weight."""
         X, y = validate_data(self, X, y, reset=reset, dtype=(np.float64, np.float32), order="C")
         check_classification_targets(y)
-        weight = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
+        weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        if not weight.any():
+            raise ValueError("All sample weights are zero: there is no row to learn from.")
         if not weight.all():
             X, y, weight = X[weight > 0], y[weight > 0], weight[weight > 0]
-            if len(y) == 0:
-                raise ValueError("All sample weights are zero: there is no row to learn from.")
         return X, y, weight
 
     def _weigh_classes(self, weight, codes, classes):
         """Multiply the class weights in and scale all weights to mean 1."""
-        if len(classes) < 2:
-            raise ValueError(
-                f"RobustClassifier needs at least 2 classes, but y has only one class, "
-                f"{classes.tolist()}."
-            )
+        # Of weights near the largest float the sum would overflow.
+        weight = weight / weight.max()
         if self.class_weight == "balanced":
             weight = weight / np.bincount(codes, weight)[codes]
         elif self.class_weight is not None:
             of_class = compute_class_weight(self.class_weight, classes=classes, y=classes)
+            if not (np.isfinite(of_class) & (of_class >= 0)).all():
+                raise ValueError(
+                    f"The weights in class_weight must be finite and not negative. "
+                    f"Got {self.class_weight!r}."
+                )
             weight = weight * of_class[codes]
-        return (weight / weight.mean()).astype(weight.dtype)
+            if not weight.any():
+                raise ValueError(f"class_weight={self.class_weight!r} leaves no row with a weight.")
+        return weight / weight.mean()
+
+    def _recipe(self):
+        """Return the parameters, with a loss object as it is at present."""
+        params = self.get_params(deep=False)
+        return {**params, "loss": clone(params["loss"], safe=False)}
 
     def _start(self, X, classes):
         """Make a new net for these data."""
         loss = self._make_loss()
         device = _find_device(self.device)
-        self._dtype = X.dtype.name if device.type == "cpu" else "float32"
-        net = self._make_net(loss, device, X.shape[1], len(classes), self._dtype)
+        self._made_with = self._recipe()
         self._random_state = draw_from(self.random_state)
-        with _seeded_globally(self._random_state.randint(2**31), torch.device("cpu")):
-            net.initialize()
-        self.loss_, self.net_, self.classes_ = loss, net, classes
+        self._scaler = StandardScaler()
+        self._dtype = X.dtype.name if device.type == "cpu" else "float32"
+        self.classes_ = classes
+        self.net_ = self._make_net(loss, device, self._random_state.randint(2**31))
+        self.loss_ = loss
+
+    def _renew(self):
+        """Make the net anew by the present parameters, with the weights it has."""
+        stored = self._store_net()
+        self._made_with = self._recipe()
+        self._load_net(stored, self._make_loss(), _find_device(self.device))
+
+    def _store_net(self):
+        """Return all that training has made of the net, as plain arrays."""
+        net = self.net_
+        return {
+            "module": _to_arrays(net.module_.state_dict()),
+            "frozen": [n for n, p in net.module_.named_parameters() if not p.requires_grad],
+            "optimizer": _to_arrays(net.optimizer_.state_dict()),
+            "optimizer_class": type(net.optimizer_).__qualname__,
+            "history": list(net.history),
+        }
+
+    def _load_net(self, stored, loss, device, same_groups=False):
+        """Make a net and load what training has made of another."""
+        net = self._make_net(loss, device, seed=0)
+        try:
+            net.module_.load_state_dict(_to_tensors(stored["module"]))
+        except RuntimeError as error:
+            raise ValueError(
+                "The network of the previous fit does not fit into the layers that the "
+                "parameters now ask for. Go back to them, or start anew with warm_start=False."
+            ) from error
+        for name, parameter in net.module_.named_parameters():
+            parameter.requires_grad_(name not in stored["frozen"])
+        if type(net.optimizer_).__qualname__ == stored["optimizer_class"]:
+            state = _to_tensors(stored["optimizer"])
+            if not same_groups:
+                state["param_groups"] = net.optimizer_.state_dict()["param_groups"]
+            net.optimizer_.load_state_dict(state)
+        net.history = History(stored["history"])
+        net.module_.eval()
+        self.net_, self.loss_ = net, loss
 
     def _make_loss(self):
         """Make the loss object that `loss`, `alpha` and `q` describe."""
@@ -495,8 +572,15 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         known = get_loss(self.loss).get_params()
         return get_loss(self.loss, **{name: given[name] for name in given if name in known})
 
-    def _make_net(self, loss, device, n_features, n_classes, dtype):
-        """Make the skorch net, not yet initialised."""
+    def _make_net(self, loss, device, seed):
+        """Make the skorch net."""
+        given = dict(self.net_params or {})
+        for name in given:
+            if name in _OWNED or name.startswith("criterion__"):
+                raise ValueError(
+                    f"net_params has {name!r}, which RobustClassifier sets itself. Use its own "
+                    f"parameters instead; the loss is 'loss'."
+                )
         params = {
             "criterion": loss,
             "optimizer": self.optimizer,
@@ -508,7 +592,9 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
             "iterator_train__shuffle": True,
             "iterator_valid": BatchIterator,
             "device": device,
-            "dtype": getattr(torch, dtype),
+            "dtype": getattr(torch, self._dtype),
+            "l1_penalty": self.l1_penalty,
+            "classes": list(range(len(self.classes_))),
             "verbose": max(0, self.verbose - 1),
         }
         taken = inspect.signature(self.optimizer).parameters
@@ -517,39 +603,46 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         if "fused" in taken and device.type in ("cpu", "cuda"):
             params["optimizer__fused"] = True
 
-        sizes = {"n_features": n_features, "n_classes": n_classes}
+        sizes = {"n_features": self.n_features_in_, "n_classes": len(self.classes_)}
         if self.module is None:
-            hidden = np.atleast_1d(np.asarray(self.hidden_layer_sizes, dtype=int)).tolist()
-            if any(width < 1 for width in hidden):
-                raise ValueError(
-                    f"hidden_layer_sizes must be positive. Got {self.hidden_layer_sizes!r}."
-                )
-            params |= {f"module__{name}": size for name, size in sizes.items()}
-            params |= {"module__hidden_layer_sizes": hidden, "module__dropout": self.dropout}
             module = MLP
+            params |= {f"module__{name}": size for name, size in sizes.items()}
+            params["module__hidden_layer_sizes"] = _check_widths(self.hidden_layer_sizes)
+            params["module__dropout"] = self.dropout
         elif isinstance(self.module, torch.nn.Module):
             module = copy.deepcopy(self.module)
+            for name in given:
+                if name.startswith("module__"):
+                    raise ValueError(
+                        f"{name!r} is for a module class, but module is an instance, which "
+                        f"would be made anew without its weights. Set it on the instance."
+                    )
         else:
             module = self.module
             for name in sizes.keys() & inspect.signature(module).parameters.keys():
                 params[f"module__{name}"] = sizes[name]
 
-        own = [clone(callback, safe=False) for callback in self.callbacks or []]
-        own = [
-            (entry[0], clone(entry[1], safe=False)) if isinstance(entry, tuple) else entry
-            for entry in own
-        ]
-        paced = any(
-            isinstance(entry[1] if isinstance(entry, tuple) else entry, LRScheduler)
-            for entry in own
-        )
-        ours = [] if paced else [("one_cycle", _OneCycle())]
+        callbacks = clone(self.callbacks or [], safe=False)
+        if not any(_is_schedule(entry) for entry in callbacks):
+            callbacks.append(("one_cycle", _OneCycle()))
         if self.verbose == 1:
-            ours.append(("progress", _Progress()))
-        params["callbacks"] = ours + own
+            callbacks.append(("progress", _Progress()))
+        params["callbacks"] = callbacks
         if self.verbose < 2:
             params["callbacks__print_log"] = None
-        return _Net(module, **{**params, **(self.net_params or {})})
+        net = _Net(module, **{**params, **given})
+        with _seeded_globally(seed, torch.device("cpu")):
+            net.initialize()
+
+        names = {name for name, _ in net.callbacks_}
+        for route, value in given.items():
+            name = route.removeprefix("callbacks__").partition("__")[0]
+            if route.startswith("callbacks__") and name not in names and value is not None:
+                raise ValueError(
+                    f"{route!r} names no callback. There are {', '.join(sorted(names))}; name "
+                    f"your own with pairs: callbacks=[({name!r}, ...)]."
+                )
+        return net
 
     def _train(self, X, codes, weight, n_epochs, one_cycle):
         """Train the net for some epochs."""
@@ -563,12 +656,6 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         net.iterator_train__generator = order.manual_seed(seeds[0])
         if isinstance(net.module_, MLP):
             net.module_.drop_by(masks.manual_seed(seeds[1]))
-        pace = dict(net.callbacks_).get("one_cycle")
-        if pace is not None:
-            pace.n_epochs = n_epochs if one_cycle else None
-        bar = dict(net.callbacks_).get("progress")
-        if bar is not None:
-            bar.n_epochs = n_epochs
 
         data = {
             "X": _to_tensor(X).to(device, dtype),
@@ -577,11 +664,12 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         target = torch.from_numpy(codes).to(device)
         n_rows = len(X) if self.batch_size == -1 else min(self.batch_size, len(X))
         small = n_rows * sum(p.numel() for p in net.module_.parameters()) < _SMALL_BATCH
+        foreign = self.module is not None or self.callbacks or self.net_params
         with (
             one_thread() if small and device.type == "cpu" else nullcontext(),
-            nullcontext() if self.module is None else _seeded_globally(seeds[2], device),
+            _seeded_globally(seeds[2], device) if foreign else nullcontext(),
         ):
-            net.train_on(data, target, n_epochs)
+            net.train_on(data, target, n_epochs, one_cycle)
         net.module_.eval()
 
     def _standardize(self, X, weight):
@@ -601,14 +689,19 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
     def _scores(self, X):
         """Compute the scores of all classes on the CPU, in blocks of rows."""
         check_is_fitted(self)
-        X = _to_tensor(validate_data(self, X, reset=False, dtype=(np.float64, np.float32)))
+        X = validate_data(self, X, reset=False, dtype=(np.float64, np.float32), order="C")
         module = self.net_.module_.eval()
-        return torch.cat(
-            [
-                self.loss_.scores(module(rows.to(self.net_.device, self.net_.dtype))).cpu()
-                for rows in X.split(_PREDICT_ROWS)
-            ]
-        )
+        blocks = []
+        for rows in _to_tensor(X).split(_PREDICT_ROWS):
+            logits = module(rows.to(self.net_.device, self.net_.dtype)).cpu()
+            if not logits.isfinite().all():
+                raise ValueError(
+                    "The network's outputs are not finite: X has values far beyond those it was "
+                    "trained on."
+                )
+            # In float64 the norm of the largest float32 logits does not overflow.
+            blocks.append(self.loss_.scores(logits.double()).to(self.net_.dtype))
+        return torch.cat(blocks)
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "net_")
@@ -616,11 +709,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
     def __getstate__(self):
         state = dict(super().__getstate__())
         if "net_" in state:
-            state["net_"] = {
-                "module": _to_arrays(self.net_.module_.state_dict()),
-                "optimizer": _to_arrays(self.net_.optimizer_.state_dict()),
-                "history": list(self.net_.history),
-            }
+            state["net_"] = self._store_net()
         return state
 
     def __setstate__(self, state):
@@ -629,21 +718,16 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         super().__setstate__(state)
         if stored is None:
             return
+        # The net is made by the parameters it was made with; they may have been set anew since.
+        maker = object.__new__(type(self))
+        vars(maker).update({**vars(self), **self._made_with})
         try:
-            device = _find_device(self.device)
+            device = _find_device(maker.device)
         except ValueError as error:
             device = torch.device("cpu")
             warnings.warn(f"{error} The loaded classifier computes on the CPU.", stacklevel=2)
-        net = self._make_net(
-            self.loss_, device, self.n_features_in_, len(self.classes_), self._dtype
-        )
-        with _seeded_globally(0, torch.device("cpu")):
-            net.initialize()
-        net.module_.load_state_dict(_to_tensors(stored["module"]))
-        net.optimizer_.load_state_dict(_to_tensors(stored["optimizer"]))
-        net.history = History(stored["history"])
-        net.module_.eval()
-        self.net_ = net
+        maker._load_net(stored, self.loss_, device, same_groups=True)
+        self.net_ = maker.net_
 
 
 class _Net(NeuralNetClassifier):
@@ -656,9 +740,10 @@ class _Net(NeuralNetClassifier):
     #: Adam divides by the root of its second moment plus this number: less does not move it.
     NO_GRADIENT = 1e-8
 
-    def __init__(self, *args, dtype=torch.float32, **kwargs):
+    def __init__(self, *args, dtype=torch.float32, l1_penalty=0.0, **kwargs):
         super().__init__(*args, predict_nonlinearity=self._probabilities, **kwargs)
         self.dtype = dtype
+        self.l1_penalty = l1_penalty
 
     def _probabilities(self, logits):
         return torch.softmax(self.criterion_.scores(logits), dim=-1)
@@ -669,13 +754,16 @@ class _Net(NeuralNetClassifier):
         self.gradient_seen_ = False
         return self
 
-    def train_on(self, X, y, n_epochs):
+    def train_on(self, X, y, n_epochs, one_cycle):
         """Train some epochs. Ctrl-C is raised; a callback that stops the training is not."""
+        self.n_epochs_, self.one_cycle_ = n_epochs, one_cycle
         self.notify("on_train_begin", X=X, y=y)
         try:
             self.fit_loop(X, y, epochs=n_epochs)
         except KeyboardInterrupt as stop:
             if not _raised_by_callback(stop):
+                if "train_batch_count" not in self.history[-1]:
+                    self.history.pop()  # an epoch that did not end
                 raise
         except KeyError as error:
             if "valid_loss" in str(error) and self.train_split is None:
@@ -694,13 +782,20 @@ class _Net(NeuralNetClassifier):
         return super().infer(torch.as_tensor(x, dtype=self.dtype), **fit_params)
 
     def get_loss(self, y_pred, y_true, X=None, training=False):
-        if y_pred.ndim != 2:
+        expected = (len(y_true), len(self.classes))
+        if not isinstance(y_pred, torch.Tensor) or y_pred.shape != expected:
+            got = tuple(y_pred.shape) if isinstance(y_pred, torch.Tensor) else type(y_pred)
             raise ValueError(
-                f"The module must return logits of shape (n, n_classes). Got {y_pred.shape}."
+                f"The module must return a tensor of logits of shape (n, n_classes), here "
+                f"{expected}, two columns for two classes. Got {got}."
             )
-        log_p = torch.log_softmax(y_pred, dim=-1)
-        losses = self.criterion_.sample_losses(log_p, y_true.to(log_p.device))
-        return (losses * X["sample_weight"]).mean()
+        log_p = self.criterion_.log_probabilities(y_pred)
+        losses = self.criterion_.sample_losses(log_p, y_true.to(log_p.device, torch.int64))
+        # Validation rows that a user brings have no weights.
+        loss = (losses * X["sample_weight"] if isinstance(X, Mapping) else losses).mean()
+        if training and self.l1_penalty:
+            loss = loss + self.l1_penalty * sum(p.abs().sum() for p in self.module_.parameters())
+        return loss
 
     def train_step_single(self, batch, **fit_params):
         step = super().train_step_single(batch, **fit_params)
@@ -738,49 +833,74 @@ class _Net(NeuralNetClassifier):
 class _OneCycle(Callback):
     """Learning rate up to its given value and down to almost 0, in one cycle over a fit."""
 
-    n_epochs = None
-
     def on_train_begin(self, net, **kwargs):
-        self._highest = [group["lr"] for group in net.optimizer_.param_groups]
-        self._schedule = None
+        self.highest_ = [group["lr"] for group in net.optimizer_.param_groups]
+        self.schedule_ = None
 
     def on_epoch_begin(self, net, dataset_train=None, **kwargs):
-        if self._schedule is None and self.n_epochs is not None:
+        if self.schedule_ is None and net.one_cycle_:
             n_batches = len(net.get_iterator(dataset_train, training=True))
-            self._schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self.schedule_ = torch.optim.lr_scheduler.OneCycleLR(
                 net.optimizer_,
-                self._highest,
-                total_steps=self.n_epochs * n_batches + 1,
+                self.highest_,
+                total_steps=net.n_epochs_ * n_batches + 1,
                 cycle_momentum=False,
             )
 
     def on_batch_end(self, net, training=False, **kwargs):
-        if training and self._schedule is not None:
-            self._schedule.step()
+        if training and self.schedule_ is not None:
+            self.schedule_.step()
 
     def on_train_end(self, net, **kwargs):
-        for group, lr in zip(net.optimizer_.param_groups, self._highest, strict=True):
+        for group, lr in zip(net.optimizer_.param_groups, self.highest_, strict=True):
             group["lr"] = lr
+        self.schedule_ = None
 
 
 class _Progress(Callback):
     """Progress bar over the epochs of a fit."""
 
-    n_epochs = None
+    bar_ = None
 
     def on_train_begin(self, net, **kwargs):
-        self._bar = tqdm(total=self.n_epochs, desc="Training", unit="epoch")
+        if net.one_cycle_:  # not for the single pass of partial_fit
+            self.bar_ = tqdm(total=net.n_epochs_, desc="Training", unit="epoch")
 
     def on_epoch_end(self, net, **kwargs):
-        self._bar.set_postfix(loss=f"{net.history[-1, 'train_loss']:.4g}", refresh=False)
-        self._bar.update()
+        if self.bar_ is not None:
+            self.bar_.set_postfix(loss=f"{net.history[-1, 'train_loss']:.4g}", refresh=False)
+            self.bar_.update()
 
     def on_train_end(self, net, **kwargs):
-        self._bar.close()
+        if self.bar_ is not None:
+            self.bar_.close()
+            self.bar_ = None
+
+
+def _is_schedule(entry):
+    """Tell whether an entry of `callbacks` is one of skorch's learning-rate schedules."""
+    callback = entry[1] if isinstance(entry, tuple) else entry
+    return isinstance(callback, LRScheduler) or callback is LRScheduler
+
+
+def _check_widths(hidden_layer_sizes):
+    """Return the widths of the hidden layers as a list."""
+    widths = np.atleast_1d(hidden_layer_sizes)
+    whole = widths.ndim == 1 and (widths.size == 0 or widths.dtype.kind in "iu")
+    if not whole or (widths < 1).any():
+        raise ValueError(
+            f"hidden_layer_sizes must be positive integers. Got {hidden_layer_sizes!r}."
+        )
+    return widths.tolist()
 
 
 def _encode(y, classes):
     """Encode labels as positions in the sorted classes."""
+    if len(classes) < 2:
+        raise ValueError(
+            f"RobustClassifier needs at least 2 classes, but y has only one class, "
+            f"{classes.tolist()}."
+        )
     codes = np.searchsorted(classes, y).clip(max=len(classes) - 1)
     unknown = classes[codes] != y
     if unknown.any():
@@ -810,23 +930,35 @@ def _find_device(device):
 
 @contextmanager
 def _seeded_globally(seed, device):
-    """Seed torch's global generators and restore them, one thread at a time."""
+    """Seed the global generators of torch and numpy and restore them, a thread at a time."""
     cuda = [device] if device.type == "cuda" else []
     with _GLOBAL_GENERATOR, torch.random.fork_rng(devices=cuda):
+        before = np.random.get_state()
+        np.random.seed(seed)
         # torch.manual_seed would seed the devices that are not restored, too.
         torch.random.default_generator.manual_seed(seed)
         if cuda:
             with torch.cuda.device(device):
                 torch.cuda.manual_seed(seed)
-        yield
+        try:
+            yield
+        finally:
+            np.random.set_state(before)
 
 
 def _raised_by_callback(stop):
-    """Tell a callback's way to end the training from the user's Ctrl-C."""
-    frame = stop.__traceback__
-    while frame.tb_next is not None:
+    """Tell a callback's way to end the training from the user's Ctrl-C.
+
+    A callback executes a raise statement; a signal arrives at any other instruction.
+    """
+    frame, in_callback = stop.__traceback__, False
+    while True:
+        in_callback |= isinstance(frame.tb_frame.f_locals.get("self"), Callback)
+        if frame.tb_next is None:
+            break
         frame = frame.tb_next
-    return isinstance(frame.tb_frame.f_locals.get("self"), Callback)
+    instruction = frame.tb_frame.f_code.co_code[frame.tb_lasti]
+    return in_callback and dis.opname[instruction] == "RAISE_VARARGS"
 
 
 def _to_tensor(array):

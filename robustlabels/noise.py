@@ -1,9 +1,9 @@
 """Label noise: transition matrices and the labels they corrupt."""
 
-from numbers import Real
+from numbers import Integral, Real
 
 import numpy as np
-from sklearn.utils import column_or_1d
+from sklearn.utils import check_array, column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
 from ._random_state import draw_from
@@ -12,7 +12,13 @@ __all__ = ["corrupt_labels", "pair_transition", "symmetric_transition"]
 
 _RATE = Interval(Real, 0, 1, closed="both")
 
+_check_arguments = validate_params(
+    {"n_classes": [Interval(Integral, 2, None, closed="left")], "noise_rate": [_RATE]},
+    prefer_skip_nested_validation=True,
+)
 
+
+@_check_arguments
 def symmetric_transition(n_classes, noise_rate):
     """Transition matrix of symmetric noise: a wrong label is any other class alike.
 
@@ -46,12 +52,12 @@ def symmetric_transition(n_classes, noise_rate):
            [0.1, 0.8, 0.1],
            [0.1, 0.1, 0.8]])
     """
-    _check_matrix_arguments(n_classes, noise_rate)
     transition = np.full((n_classes, n_classes), noise_rate / (n_classes - 1))
     np.fill_diagonal(transition, 1 - noise_rate)
     return transition
 
 
+@_check_arguments
 def pair_transition(n_classes, noise_rate):
     """Transition matrix of pair-flip noise: each class is mistaken for the next one.
 
@@ -86,7 +92,6 @@ def pair_transition(n_classes, noise_rate):
            [0. , 0.8, 0.2],
            [0.2, 0. , 0.8]])
     """
-    _check_matrix_arguments(n_classes, noise_rate)
     same = np.eye(n_classes)
     return (1 - noise_rate) * same + noise_rate * np.roll(same, 1, axis=1)
 
@@ -157,10 +162,15 @@ def corrupt_labels(y, noise="symmetric", noise_rate=None, *, random_state=None, 
     >>> corrupt_labels(["ham", "spam", "ham", "ham"], "symmetric", 0.5, random_state=0)
     array(['spam', 'spam', 'spam', 'spam'], dtype='<U4')
     """
-    labels = column_or_1d(y, warn=True)
-    if len(labels) == 0:
-        raise ValueError("y is empty: there are no labels to corrupt.")
+    # check_array refuses an empty y and missing labels, which np.unique would take for a class.
+    labels = check_array(column_or_1d(y, warn=True), ensure_2d=False, dtype=None, input_name="y")
+    if labels.dtype == object and any(label is None for label in labels):
+        raise ValueError("y has missing labels (None). Drop those rows first.")
     classes, codes = np.unique(labels, return_inverse=True)
+    if len(classes) < 2:
+        raise ValueError(
+            f"Label noise needs at least 2 classes to confuse. Got only {classes.tolist()}."
+        )
     by_name = isinstance(noise, str)
     if by_name == (noise_rate is None):
         raise ValueError(
@@ -181,20 +191,9 @@ def corrupt_labels(y, noise="symmetric", noise_rate=None, *, random_state=None, 
         noisy[rows] = np.searchsorted(row.cumsum()[:-1], uniform[rows], side="right")
     y_noisy = classes[noisy]
     if hasattr(y, "iloc"):
-        y_noisy = y.iloc[:, 0] if y.ndim == 2 else y
-        y_noisy = type(y_noisy)(
-            classes[noisy], index=y.index, name=y_noisy.name, dtype=y_noisy.dtype
-        )
+        series = y.iloc[:, 0] if y.ndim == 2 else y
+        y_noisy = type(series)(y_noisy, index=y.index, name=series.name, dtype=series.dtype)
     return (y_noisy, noisy != codes) if return_mask else y_noisy
-
-
-def _check_matrix_arguments(n_classes, noise_rate):
-    if n_classes < 2:
-        raise ValueError(
-            f"Label noise needs at least 2 classes to confuse. Got n_classes={n_classes!r}."
-        )
-    if noise_rate not in _RATE:
-        raise ValueError(f"noise_rate must be a float in the range {_RATE}. Got {noise_rate!r}.")
 
 
 def _check_transition(transition, n_classes):

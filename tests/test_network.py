@@ -73,6 +73,9 @@ def test_mlp_standardizes():
     expected = network(scaled)
     network.standardize_by(raw.mean(0), raw.std(0, correction=0))
     torch.testing.assert_close(network(raw), expected)
+    network = network.float()
+    network.standardize_by([0.0, 0.0], [1e-60, 1.0])  # less than a float32 can be
+    assert network(raw.float()).isfinite().all()
 
 
 def test_one_thread_restores_the_number_also_across_threads():

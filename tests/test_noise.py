@@ -113,13 +113,30 @@ def test_bad_arguments(arguments, message):
 
 @pytest.mark.parametrize("y", [[], [3, 3, 3]])
 def test_labels_without_a_choice(y):
-    with pytest.raises(ValueError, match=r"no labels to corrupt|at least 2 classes"):
+    with pytest.raises(ValueError, match=r"0 sample\(s\)|at least 2 classes"):
         corrupt_labels(y, "symmetric", 0.2)
 
 
 @pytest.mark.parametrize("make", [symmetric_transition, pair_transition])
 def test_bad_matrix_arguments(make):
-    with pytest.raises(ValueError, match="n_classes=1"):
+    with pytest.raises(ValueError, match="'n_classes' parameter .* Got 1"):
         make(1, 0.2)
-    with pytest.raises(ValueError, match=r"noise_rate .* -0.1"):
+    with pytest.raises(ValueError, match="'noise_rate' parameter .* Got -0.1"):
         make(3, -0.1)
+    with pytest.raises(ValueError, match="'noise_rate' parameter .* Got '0.2'"):
+        make(3, "0.2")
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        [np.nan, 1.0, 2.0],
+        np.array(["a", None, "b"], dtype=object),
+        pd.Series([1, pd.NA, 2], dtype="Int64"),
+        pd.Series(["a", None, "b"]),
+    ],
+    ids=["nan", "object", "Int64", "strings"],
+)
+def test_missing_labels(y):
+    with pytest.raises(ValueError, match=r"Input.* contains NaN|missing labels"):
+        corrupt_labels(y, "symmetric", 0.2)

@@ -2,6 +2,7 @@
 
 import copy
 import io
+import os
 import pickle
 import signal
 import subprocess
@@ -21,8 +22,16 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from skorch.callbacks import Callback, EarlyStopping, EpochScoring, LRScheduler
-from skorch.dataset import ValidSplit
+from skorch.callbacks import (
+    Callback,
+    EarlyStopping,
+    EpochScoring,
+    Freezer,
+    Initializer,
+    LRScheduler,
+)
+from skorch.dataset import Dataset, ValidSplit
+from skorch.helper import predefined_split
 from torch import nn
 
 from robustlabels import RobustClassifier, corrupt_labels
@@ -68,9 +77,8 @@ def test_defaults_survive_40_percent_noise():
 
 def test_every_core_loss_reaches_cross_entropy_under_noise():
     pinned = {"hidden_layer_sizes": (256, 256), "dropout": 0.5}
-    score = {
-        loss: clean_accuracy(RobustClassifier(loss, **pinned), 0.4) for loss in available_losses()
-    }
+    core = ["ce", "mae", "gce", "unhinged", "sgce", "alpha-mae", "agce", "aul", "ael"]
+    score = {loss: clean_accuracy(RobustClassifier(loss, **pinned), 0.4) for loss in core}
     assert score["sgce"] >= score["ce"] + 0.015
     assert min(score.values()) == score["ce"]
 
@@ -90,6 +98,20 @@ def test_raw_features_on_any_scale(scale):
     X, y = IRIS
     X = X * np.array([scale, 1, 1 / scale, 1])
     assert RobustClassifier(random_state=0).fit(X, y).score(X, y) > 0.9
+
+
+def test_named_combinations_reach_sgce_under_noise():
+    pinned = {"hidden_layer_sizes": (256, 256), "dropout": 0.5}
+    combinations = [name for name in available_losses() if "+" in name]
+    combinations += ["anl-ce", "jal-ce", "jal-fl"]
+    assert len(combinations) == 10
+    score = {
+        loss: clean_accuracy(RobustClassifier(loss, **pinned), 0.4)
+        for loss in ["ce", "sgce", *combinations]
+    }
+    for loss in combinations:
+        assert score[loss] >= score["sgce"] - 0.01, score
+        assert score[loss] > score["ce"], score
 
 
 # What it takes
@@ -129,6 +151,7 @@ def test_data_frames_and_dtypes():
     assert single.dtype == np.float32
     np.testing.assert_allclose(single, expected, atol=1e-4)
     np.testing.assert_allclose(single.sum(axis=1), 1, rtol=1e-5)
+    np.testing.assert_array_equal(small().fit(X, y).predict_proba(X[::-1])[::-1], expected)
     read_only = X.copy()
     read_only.flags.writeable = False
     np.testing.assert_array_equal(small().fit(read_only, y).predict_proba(read_only), expected)
@@ -164,6 +187,14 @@ def test_scale_of_weights_does_not_matter():
         small().fit(X, y, 1e3 * weight).predict_proba(X),
         rtol=1e-7,
     )
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_extreme_weights(dtype):
+    X, y = IRIS
+    clf = small().fit(X.astype(dtype), y, sample_weight=np.exp(-np.linspace(0, 700, 150)))
+    assert len(clf.classes_) == 3
+    small().fit(X.astype(dtype), y, sample_weight=np.full(150, 1e308))
 
 
 def test_class_weights_multiply_sample_weights():
@@ -205,6 +236,25 @@ def test_skorch_net_predicts_the_same():
     np.testing.assert_array_equal(clf.net_.predict(X), clf.predict(X))
     assert clf.history_ is clf.net_.history
     assert clf.n_iter_ == len(clf.history_) == 5
+
+
+def test_values_far_beyond_the_training_rows():
+    X, y = (a.astype(np.float32) for a in IRIS)
+    for loss in ("ce", "unhinged"):
+        clf = small(loss).fit(X, y)
+        far, farther = clf.predict_proba(X * 1e15), clf.predict_proba(X * 1e22)
+        np.testing.assert_array_equal(far.argmax(axis=1), farther.argmax(axis=1))
+        with pytest.raises(ValueError, match="outputs are not finite"):
+            clf.predict(X.astype(np.float64) * 1e200)
+
+
+def test_l1_penalty_shrinks_the_weights():
+    def total(clf):
+        return sum(p.abs().sum().item() for p in clf.net_.module_.parameters())
+
+    X, y = IRIS
+    free, shrunk = (small(l1_penalty=p, weight_decay=0.0).fit(X, y) for p in (0.0, 0.1))
+    assert total(shrunk) < 0.9 * total(free)
 
 
 def test_works_in_calibration():
@@ -360,6 +410,14 @@ def test_early_stopping_and_scoring():
     assert longer.n_iter_ == clf.n_iter_ + 2
 
 
+def test_validation_on_rows_of_ones_own():
+    X, y = IRIS
+    trusted = predefined_split(Dataset(X[::10], y[::10]))
+    clf = small(net_params={"train_split": trusted}).fit(X, y)
+    assert len(clf.history_[:, "valid_loss"]) == 5
+    assert clf.net_.partial_fit(X, y).history[-1, "valid_acc"] > 0
+
+
 def test_early_stopping_without_validation_rows():
     with pytest.raises(ValueError, match=r"'valid_loss'.*train_split.*ValidSplit"):
         small(callbacks=[EarlyStopping()]).fit(*IRIS)
@@ -422,8 +480,14 @@ def test_module_instance_is_copied():
     assert clf.net_.module_.layers[0].weight.dtype == torch.float64
 
 
+@pytest.mark.parametrize("n_outputs", [1, 2, 5])
+def test_module_with_another_number_of_outputs(n_outputs):
+    with pytest.raises(ValueError, match=r"here \(128, 3\).* Got \(128, "):
+        small(module=nn.Linear(4, n_outputs)).fit(*IRIS)
+
+
 def test_module_that_returns_no_logits():
-    with pytest.raises(ValueError, match=r"logits of shape \(n, n_classes\)"):
+    with pytest.raises(ValueError, match=r"logits of shape \(n, n_classes\).* Got \(384,\)"):
         small(module=nn.Sequential(nn.Linear(4, 3), nn.Flatten(0))).fit(*IRIS)
 
 
@@ -433,10 +497,8 @@ def test_module_that_returns_no_logits():
 def test_warm_start_goes_on():
     X, y = IRIS
     clf = small(warm_start=True).fit(X, y)
-    first = clf.net_
     loss_before = clf.history_[-1, "train_loss"]
     clf.fit(X, y)
-    assert clf.net_ is first
     assert clf.n_iter_ == 10
     assert clf.history_[-1, "train_loss"] < loss_before
     with pytest.raises(ValueError, match=r"classes of the previous fit, \[0, 1, 2\]"):
@@ -444,6 +506,31 @@ def test_warm_start_goes_on():
     with pytest.raises(ValueError, match=r"labels \[3\].*not among the classes"):
         clf.fit(X, np.where(y == 2, 3, y))
     assert clf.predict(X).shape == (150,)
+
+
+def test_warm_start_takes_changed_parameters():
+    X, y = IRIS
+    clf = small(warm_start=True).fit(X, y)
+    before = clf.predict_proba(X)
+    clf.set_params(loss="mae", lr=1e-12, weight_decay=0.0, batch_size=30, max_epochs=2).fit(X, y)
+    assert repr(clf.loss_) == "MAE()"
+    assert clf.history_[-1, "train_batch_count"] == 5
+    assert clf.n_iter_ == 7
+    # With that learning rate the network has not moved; only its bound has gone with the loss.
+    np.testing.assert_array_equal(clf.predict_proba(X).argmax(axis=1), before.argmax(axis=1))
+    with pytest.raises(ValueError, match="does not fit into the layers"):
+        clf.set_params(hidden_layer_sizes=(5,)).fit(X, y)
+    with pytest.raises(ValueError, match="Unknown loss 'foo'"):
+        clf.set_params(hidden_layer_sizes=(16,), loss="foo").fit(X, y)
+
+
+def test_partial_fit_takes_changed_parameters():
+    X, y = IRIS
+    clf = small("gce", q=0.5).fit(X, y)
+    clf.set_params(lr=1e-4, q=0.2).partial_fit(X, y)
+    assert repr(clf.loss_) == "GCE(q=0.2)"
+    assert clf.net_.optimizer_.param_groups[0]["lr"] == 1e-4
+    assert clf.n_iter_ == 6
 
 
 def test_fit_starts_anew_without_warm_start():
@@ -500,12 +587,23 @@ def test_global_random_states_are_untouched(params):
     np.testing.assert_array_equal(np.random.get_state()[1], numpy_before)
 
 
-@pytest.mark.parametrize("module", [None, Tower])
-def test_same_seed_same_network(module):
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        {"module": Tower},
+        {"net_params": {"train_split": ValidSplit(0.2)}},
+        {"callbacks": [Initializer("*.weight", fn=nn.init.normal_)]},
+    ],
+    ids=["default", "module", "split", "callback"],
+)
+def test_same_seed_same_network(params):
     X, y = IRIS
-    fits = [small(module=module, batch_size=32).fit(X, y).predict_proba(X) for _ in range(2)]
+    before = np.random.get_state()[1].copy()
+    fits = [small(batch_size=32, **params).fit(X, y).predict_proba(X) for _ in range(2)]
     np.testing.assert_array_equal(*fits)
-    other = small(module=module, batch_size=32, random_state=1).fit(X, y).predict_proba(X)
+    np.testing.assert_array_equal(np.random.get_state()[1], before)
+    other = small(batch_size=32, random_state=1, **params).fit(X, y).predict_proba(X)
     assert np.abs(other - fits[0]).max() > 1e-3
 
 
@@ -575,6 +673,25 @@ def test_another_process_predicts_the_same(tmp_path):
     np.testing.assert_array_equal(np.load(tmp_path / "p.npy"), clf.predict_proba(X))
 
 
+def test_changed_parameters_do_not_spoil_a_copy():
+    X, y = IRIS
+    clf = small().fit(X, y)
+    expected = clf.predict_proba(X)
+    clf.set_params(hidden_layer_sizes=(5,), optimizer=torch.optim.SGD, loss="mae", device="cuda:9")
+    for twin in (pickle.loads(pickle.dumps(clf)), copy.deepcopy(clf)):
+        np.testing.assert_array_equal(twin.predict_proba(X), expected)
+        assert twin.hidden_layer_sizes == (5,)
+
+
+def test_frozen_layers_stay_frozen_in_a_copy():
+    X, y = IRIS
+    module = nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 3))
+    clf = pickle.loads(pickle.dumps(small(module=module, callbacks=[Freezer("0.*")]).fit(X, y)))
+    before = clf.net_.module_[0].weight.clone()
+    clf.partial_fit(X, y)
+    assert torch.equal(clf.net_.module_[0].weight, before)
+
+
 def test_stored_state_is_plain_arrays():
     state = small().fit(*IRIS).__getstate__()
     stored = state["net_"]
@@ -596,7 +713,20 @@ def test_stored_state_is_plain_arrays():
         ({"loss": GCE(), "q": 0.3}, r"q=0.3 is for a loss given by name.*set_params\(loss__q=0.3"),
         ({"alpha": -0.5}, "'alpha' parameter .* Got -0.5"),
         ({"dropout": 1.0}, r"'dropout' parameter .*\[0.0, 1.0\).* Got 1.0"),
-        ({"hidden_layer_sizes": (8, 0)}, r"hidden_layer_sizes must be positive. Got \(8, 0\)"),
+        (
+            {"hidden_layer_sizes": (8, 0)},
+            r"must be positive integers. Got \(8, 0\)",
+        ),
+        ({"hidden_layer_sizes": (4.7,)}, r"must be positive integers. Got \(4.7,\)"),
+        ({"class_weight": {0: -1, 1: 1, 2: 1}}, "class_weight must be finite and not negative"),
+        ({"class_weight": {0: 0, 1: 0, 2: 0}}, "class_weight=.* leaves no row with a weight"),
+        ({"net_params": {"max_epochs": 9}}, "net_params has 'max_epochs', which"),
+        ({"net_params": {"criterion__q": 0.1}}, "net_params has 'criterion__q', which"),
+        ({"callbacks__es__patience": 3}, "'callbacks__es__patience' names no callback"),
+        (
+            {"module": nn.Linear(4, 3), "module__bias": False},
+            "'module__bias' is for a module class, but module is an instance",
+        ),
         ({"max_epochs": 0}, "'max_epochs' parameter .* Got 0"),
         ({"lr": 0}, "'lr' parameter .* Got 0"),
         ({"batch_size": 0}, "'batch_size' parameter .* Got 0"),
@@ -625,6 +755,7 @@ def test_bad_parameters(params, message):
         ([[0.0], [2.0], [1.0]], [0, 1, 1], [1, 0, 0], r"only one class, \[0\]"),
         ([[0.0], [2.0], [1.0]], [0, 1, 1], [1, -1, 1], "Negative values in data.*sample_weight"),
         ([[0.0], [2.0], [1.0]], [0, 1, 1], [0, 0, 0], "weight"),
+        ([[0.0], [2.0], [1.0]], [0, 1, 1], [1, np.nan, 1], "Input sample_weight contains NaN"),
         ([[0.0], [2.0], [1.0]], [0, 1], None, "inconsistent numbers of samples"),
         ([[1e300], [-1e300], [1.0]], [0, 1, 1], None, "Feature 0 .*1e.300.*too large"),
     ],
@@ -632,6 +763,12 @@ def test_bad_parameters(params, message):
 def test_bad_data(X, y, weight, message):
     with pytest.raises(ValueError, match=message):
         small().fit(X, y, weight)
+    clf = small().fit(*IRIS)
+    with pytest.raises(ValueError, match=message):
+        clf.fit(X, y, weight)
+    # What was fitted is not lost.
+    assert clf.n_features_in_ == 4
+    assert pickle.loads(pickle.dumps(clf)).score(*IRIS) == clf.score(*IRIS)
 
 
 def test_not_fitted():
@@ -650,6 +787,13 @@ def test_divergence_raises_with_the_epoch():
     clf = small("ce", module=nn.Linear(4, 3), optimizer=torch.optim.SGD, lr=1e300, max_epochs=20)
     with pytest.raises(ValueError, match=r"diverged in epoch \d+.*Lower lr=1e\+300"):
         clf.fit(X, y)
+    with pytest.raises(NotFittedError):
+        clf.predict(X)
+    good = small("ce").fit(X, y)
+    before = good.predict_proba(X)
+    with pytest.raises(ValueError, match="diverged"):
+        good.set_params(optimizer=torch.optim.SGD, lr=1e300, max_epochs=20, dropout=0.0).fit(X, y)
+    np.testing.assert_array_equal(good.predict_proba(X), before)
 
 
 def test_saturated_start_warns():
@@ -693,5 +837,31 @@ def test_ctrl_c_is_raised_and_leaves_a_usable_network():
     with pytest.raises(KeyboardInterrupt):
         clf.fit(*IRIS)
     assert 1 < clf.n_iter_ < 50
+    assert len(clf.history_[:, "train_loss"]) == clf.n_iter_
     assert clf.predict(IRIS[0]).shape == (150,)
     assert {group["lr"] for group in clf.net_.optimizer_.param_groups} == {0.01}
+
+
+class Interrupting(Callback):
+    """Meets a real SIGINT within its own code."""
+
+    def on_epoch_end(self, net, **kwargs):
+        os.kill(os.getpid(), signal.SIGINT)
+        sum(range(10**6))
+
+
+class Stopping(Callback):
+    """Stops the training from a helper."""
+
+    def on_epoch_end(self, net, **kwargs):
+        self.stop()
+
+    @staticmethod
+    def stop():
+        raise KeyboardInterrupt
+
+
+def test_ctrl_c_within_a_callback_is_raised_and_its_own_stop_is_not():
+    with pytest.raises(KeyboardInterrupt):
+        small(callbacks=[Interrupting()]).fit(*IRIS)
+    assert small(callbacks=[Stopping()]).fit(*IRIS).n_iter_ == 1
