@@ -135,6 +135,19 @@ def test_examples_have_a_title_and_are_named_in_order(example):
     assert len(title[1]) == len(title[2])
 
 
+@pytest.mark.slow
+def test_table_of_losses_is_what_the_code_computes():
+    script = ROOT / "docs" / "losses_table.py"
+    ran = subprocess.run([sys.executable, script, "--check"], capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+
+
+def test_code_in_the_docs_runs(tmp_path):
+    for page in (ROOT / "docs").glob("*.md"):
+        for code in re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.DOTALL):
+            subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, cwd=tmp_path)
+
+
 def test_benchmarks_say_how_to_run():
     for script in (ROOT / "benchmarks").glob("*.py"):
         ran = subprocess.run(

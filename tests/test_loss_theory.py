@@ -279,6 +279,7 @@ def test_nce_alone_can_prefer_a_wrong_class():
 # Smoothness
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_classes", [2, 3, 10])
 def test_smoothness_of_known_constants(n_classes):
     third = 1 / (3 * math.sqrt(3))
@@ -291,6 +292,7 @@ def test_smoothness_of_known_constants(n_classes):
         assert smoothness(GCE(q), n_classes) == pytest.approx(beta, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_smoothness_of_sgce():
     binary = {0.01: 0.0101, 0.1: 0.0810, 0.3: 0.1657, 0.5: 0.1992, 0.7: 0.2065, 0.9: 0.1993}
     for q, beta in binary.items():

@@ -41,6 +41,7 @@ from robustlabels.losses import (
     JensenShannon,
     LogitClip,
     Loss,
+    MarginShift,
     Normalized,
     ProbabilityLoss,
     SoftBootstrap,
@@ -91,6 +92,7 @@ OPERATORS = {
     "ClassMean": ClassMean(GCE()),
     "LogitClip": LogitClip(CE(), tau=2.0),
     "EpsSoftmax": EpsSoftmax(GCE(), m=3.0),
+    "MarginShift": MarginShift(AGCE(), margin=0.5),
     "Sum": 0.3 * SGCE() + AUL() + AUL(p=0.5),
 }
 ALL = {**{name: get_loss(name) for name in available_losses()}, **SYMMETRIC, **OPERATORS}
@@ -169,6 +171,21 @@ def jensen_shannon(pi):
         return total / (-rest * np.log(rest))
 
     return of_probability(value, lambda u: u * np.log(rest * u / (pi + rest * u)) / np.log(rest))
+
+
+def margin_shift(q, margin):
+    """Shifted GCE: the odds of the label times e^s."""
+
+    def formula(logits, y):
+        shift = max(0, np.log(logits.shape[1] - 1) - margin) if logits.shape[1] > 2 else 0
+        p, label = softmax(logits), np.eye(logits.shape[1])[y]
+        odds = np.exp(shift) * p[label == 1] / (1 - p[label == 1])
+        u = odds / (1 + odds)
+        # du/df = u (1 - u) d(log odds), and the log odds have the slope (e_y - p) / (1 - p_y).
+        slope = -(u**q) * (1 - u) / (1 - p[label == 1])
+        return (1 - u**q) / q, slope[:, None] * (label - p)
+
+    return formula
 
 
 def amse(a):
@@ -334,6 +351,7 @@ FORMULAS = [
     ),
     (JensenShannon(pi=0.3), jensen_shannon(0.3)),
     (JensenShannon(pi=0.9), jensen_shannon(0.9)),
+    (MarginShift(GCE(q=0.7), margin=1.5), margin_shift(0.7, 1.5)),
     (AMSE(a=4.0), amse(4.0)),
     (LDR(lam=1.0), ldr(1.0, 0.0)),
     (LDR(lam=3.0, margin=0.5), ldr(3.0, 0.5)),
@@ -871,3 +889,13 @@ def test_eps_softmax_nears_a_vertex():
     vertex = torch.nn.functional.one_hot(log_p.argmax(-1), n_classes)
     distance = torch.linalg.vector_norm(raised - vertex, dim=-1)
     assert distance.max() <= np.sqrt(1 - 1 / n_classes) / (m + 1) + 1e-12
+
+
+def test_margin_shift_sets_where_the_label_starts():
+    zeros = torch.zeros(1, 100, dtype=torch.float64)
+    start = 1 - MarginShift(MAE(), margin=2.6)(zeros, torch.tensor([0]))
+    assert torch.logit(start).item() == pytest.approx(-2.6)
+    few = torch.zeros(1, 10, dtype=torch.float64)
+    assert MarginShift(MAE())(few, torch.tensor([0])) == MAE()(few, torch.tensor([0]))
+    with pytest.raises(ValueError, match="'loss' parameter of MarginShift"):
+        MarginShift(SGCE())(few, torch.tensor([0]))

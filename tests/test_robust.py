@@ -75,6 +75,7 @@ def test_defaults_survive_40_percent_noise():
     assert clean_accuracy(RobustClassifier(), 0) - noisy <= 0.03
 
 
+@pytest.mark.slow
 def test_every_core_loss_reaches_cross_entropy_under_noise():
     pinned = {"hidden_layer_sizes": (256, 256), "dropout": 0.5}
     core = ["ce", "mae", "gce", "unhinged", "sgce", "alpha-mae", "agce", "aul", "ael"]
@@ -100,6 +101,7 @@ def test_raw_features_on_any_scale(scale):
     assert RobustClassifier(random_state=0).fit(X, y).score(X, y) > 0.9
 
 
+@pytest.mark.slow
 def test_named_combinations_reach_sgce_under_noise():
     pinned = {"hidden_layer_sizes": (256, 256), "dropout": 0.5}
     combinations = [name for name in available_losses() if "+" in name]

@@ -22,7 +22,7 @@ from ._theory import (
     smoothness,
 )
 from ._whole_distribution import LDR, BiTempered, SoftBootstrap
-from ._wrappers import EpsSoftmax, LogitClip
+from ._wrappers import EpsSoftmax, LogitClip, MarginShift
 
 __all__ = [
     "AEL",
@@ -52,6 +52,7 @@ __all__ = [
     "Loss",
     "LossDisplay",
     "LossProperties",
+    "MarginShift",
     "Normalized",
     "ProbabilityLoss",
     "SoftBootstrap",

@@ -145,7 +145,7 @@ class LossDisplay:
                 'LossDisplay.plot needs matplotlib: pip install "robustlabels[plot]".'
             ) from error
         if axes is None:
-            _, axes = plt.subplots(1, 3, figsize=(11, 3.6), layout="constrained")
+            _, axes = plt.subplots(1, 3, figsize=(12, 3.6), layout="constrained")
         self.axes_ = np.asarray(axes)
         self.figure_ = self.axes_[0].figure
         # Okabe and Ito's colours, told apart also by readers who do not see all colours.
@@ -164,7 +164,7 @@ class LossDisplay:
             axis.set(xlabel="Probability of the label", title=panel.capitalize(), xlim=(0, 1))
             axis.spines[["top", "right"]].set_visible(False)
             axis.grid(alpha=0.3)
-        self.axes_[0].legend(frameon=False)
+        self.axes_[-1].legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
         return self
 
     def frame(self):

@@ -1,0 +1,31 @@
+"""
+================
+The losses, seen
+================
+
+What a loss costs, how much weight it gives a row, and whether its class sum is constant, against
+the probability that the network gives the label.
+"""
+
+# %%
+# Cross-entropy gives every row the same weight, and so does not let go of labels it finds
+# impossible, at the left of the middle panel. GCE and MAE weigh a row by how much they believe its
+# label. In the right panel a flat line is a symmetric loss: MAE and SGCE, which is GCE with the
+# part taken away that no label can change.
+
+from robustlabels.losses import CE, GCE, MAE, SGCE, LossDisplay, properties
+
+display = LossDisplay.from_losses(
+    {"cross-entropy": CE(), "GCE, q = 0.7": GCE(q=0.7), "SGCE, q = 0.7": SGCE(q=0.7), "MAE": MAE()},
+    n_classes=10,
+).plot()
+
+# %%
+# The same as numbers: see :func:`robustlabels.losses.properties`.
+
+for loss in (CE(), GCE(q=0.7), SGCE(q=0.7), MAE()):
+    record = properties(loss, n_classes=10)
+    print(
+        f"{record.loss:12} symmetric: {record.symmetric!s:5}  initial gain: "
+        f"{record.initial_gain:.3f}  smoothness: {record.smoothness:.3f}"
+    )
