@@ -25,11 +25,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=10, help="splits, noise and networks")
     parser.add_argument("--noise-rates", type=float, nargs="+", default=[0.0, 0.2, 0.4, 0.6])
+    parser.add_argument("--losses", nargs="+", default=available_losses()[:9])
     arguments = parser.parse_args()
 
     X, y = load_digits(return_X_y=True)
     X = X.astype(np.float32)
-    losses = available_losses()
+    losses = arguments.losses
     shape = len(losses), len(arguments.noise_rates), arguments.seeds
     accuracy = np.empty(shape)
     for cell in tqdm(list(np.ndindex(shape))):

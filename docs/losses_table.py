@@ -17,9 +17,10 @@ PAGE = Path(__file__).with_name("losses.md")
 HEAD = """\
 # Losses
 
-Every loss is one name away, `RobustClassifier("sgce")`, or an object, `SGCE(q=0.3)`. The
-docstrings give formula, domain, theorem, published settings and reference; this table is computed
-from the code by `python docs/losses_table.py`, for 10 classes and default hyperparameters.
+Every loss is one name away, `RobustClassifier("sgce")`, or an object, `SGCE(q=0.3)`;
+[one of your own](add_a_loss.md) is one method. The docstrings give formula, domain, theorem,
+published settings and reference. This table is computed from the code by
+`python docs/losses_table.py`, for 10 classes and default hyperparameters.
 
 | name | loss | class sum | gain at 10 / 100 classes | symmetric noise | pair noise | smoothness |
 |---|---|---|---|---|---|---|
@@ -45,42 +46,6 @@ How to read it:
 ## Many classes
 
 MANY
-
-## A loss of your own
-
-A loss that depends on the probability of the label alone is one method, `phi`, of its logarithm;
-any other is one method, `class_losses`, that returns what each class would cost:
-
-```python
-import torch
-from robustlabels import RobustClassifier
-from robustlabels.losses import NCE, Loss, ProbabilityLoss, class_sum_gap
-
-
-class Power(ProbabilityLoss):
-    def __init__(self, power=2.0, *, reduction="mean"):
-        super().__init__(reduction=reduction)
-        self.power = power
-
-    def phi(self, log_p):
-        return (-torch.expm1(log_p)) ** self.power  # (1 - p) ** power, accurate near p = 1
-
-
-class Brier(Loss):
-    def class_losses(self, log_p):
-        p = log_p.exp()
-        return (p**2).sum(-1, keepdim=True) - 2 * p + 1
-
-
-class_sum_gap(Power(3.0), n_classes=10)
-RobustClassifier(NCE() + 2 * Power(3.0))
-RobustClassifier(Brier())
-```
-
-Soft labels, `reduction`, weights, grids over `loss__power`, operators, corrections and the theory
-functions work at once. Start from `log_p` and stay there: `torch.expm1(log_p)` instead of
-`log_p.exp() - 1`, no clamping, no one-hot labels. Declare domains in `_parameter_constraints` if
-wrong values should raise. Losses that can be negative set `positive = False`.
 """
 
 #: Written by hand from the output of the command that the text names.

@@ -120,12 +120,12 @@ class LossDisplay:
             }
         return cls(probability, curves, n_classes)
 
-    def plot(self, axes=None):
+    def plot(self, ax=None):
         """Draw the curves.
 
         Parameters
         ----------
-        axes : array-like of 3 matplotlib axes or None, default=None
+        ax : array-like of 3 matplotlib axes or None, default=None
             Where to draw loss, gradient weight and class sum; None makes a figure.
 
         Returns
@@ -144,9 +144,9 @@ class LossDisplay:
             raise ImportError(
                 'LossDisplay.plot needs matplotlib: pip install "robustlabels[plot]".'
             ) from error
-        if axes is None:
-            _, axes = plt.subplots(1, 3, figsize=(12, 3.6), layout="constrained")
-        self.axes_ = np.asarray(axes)
+        if ax is None:
+            _, ax = plt.subplots(1, 3, figsize=(12, 3.6), layout="constrained")
+        self.axes_ = np.asarray(ax)
         self.figure_ = self.axes_[0].figure
         # Okabe and Ito's colours, told apart also by readers who do not see all colours.
         colors = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"]

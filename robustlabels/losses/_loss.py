@@ -49,6 +49,7 @@ class Loss(BaseEstimator, nn.Module):
     >>> import torch
     >>> from robustlabels.losses import Loss
     >>> class Brier(Loss):
+    ...     positive = False  # its class losses can be negative
     ...     def class_losses(self, log_p):
     ...         p = log_p.exp()
     ...         return (p**2).sum(-1, keepdim=True) - 2 * p + 1

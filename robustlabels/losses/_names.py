@@ -93,6 +93,38 @@ def get_loss(name, **params):
     --------
     available_losses : All names.
 
+    Notes
+    -----
+    The combinations have the weights and hyperparameters that their papers use on CIFAR-10.
+    What they use elsewhere, as weights of the two terms:
+
+    ================== ============== ============================ =======================
+    name               MNIST          CIFAR-100                    WebVision
+    ================== ============== ============================ =======================
+    nce+mae, nfl+mae   1, 10          10, 1                        50, 1
+    nce+rce, nfl+rce   1, 10          10, 0.1                      50, 0.1
+    nce+agce           0, 1 (4, 0.2)  10, 0.1 (a = 1.8, q = 3)     50, 0.1 (2.5, 3)
+    nce+aul            0, 1 (3, 0.1)  10, 0.015 (a = 6, p = 3)
+    nce+ael            0, 1 (3.5)     10, 0.1 (a = 1.5)
+    anl-ce             1, 1           10, 1                        20, 1
+    jal-ce, jal-fl                    5, 1 (a = 20)                50, 1 (a = 30)
+    ================== ============== ============================ =======================
+
+    To convert: where code has MAE = 2 (1 - p), its weight counts twice here; where it clamps RCE
+    at 1e-4, its weight counts 2.303 times here, with A = -4.
+    "anl-ce" and the "jal" pairs come with an L1 penalty instead of weight decay in their papers:
+    ``RobustClassifier("anl-ce", l1_penalty=5e-5, weight_decay=0)`` for CIFAR-10.
+
+    References
+    ----------
+    .. [1] Ma and others, "Normalized Loss Functions for Deep Learning with Noisy Labels",
+       ICML 2020: nce+mae, nce+rce, nfl+mae, nfl+rce.
+    .. [2] Zhou and others, "Asymmetric Loss Functions for Learning with Noisy Labels",
+       ICML 2021: nce+agce, nce+aul, nce+ael.
+    .. [3] Ye and others, "Active Negative Loss Functions for Learning with Noisy Labels",
+       NeurIPS 2023: anl-ce.
+    .. [4] "Joint Asymmetric Loss for Learning with Noisy Labels", ICCV 2025: jal-ce, jal-fl.
+
     Examples
     --------
     >>> from robustlabels.losses import get_loss
