@@ -180,7 +180,27 @@ def test_asymmetry_ratios_of_published_settings():
         assert asymmetry_ratio(loss, method="numeric") == pytest.approx(0, abs=1e-6)
     for loss in (MAE(), RCE(), AlphaMAE(), GCE(q=1)):
         assert asymmetry_ratio(loss) == 1
-    assert asymmetry_ratio(AGCE(0.6, 0.6) + AEL(1.5)) == asymmetry_ratio(AEL(1.5))
+
+
+def test_asymmetry_ratio_of_sums():
+    low, high = asymmetry_ratio(AEL(1.5)), asymmetry_ratio(MAE())
+    assert low < asymmetry_ratio(AEL(1.5) + MAE()) < high
+    # l'(1) / l'(0) of the sum of two convex losses
+    a, w = 1.5, 100.0
+    expected = (math.exp(-1 / a) / a + w) / (1 / a + w)
+    assert asymmetry_ratio(AEL(a) + w * MAE()) == pytest.approx(expected, abs=1e-4)
+    assert asymmetry_ratio(0 * CE() + MAE()) == 1
+    assert asymmetry_ratio(CE() + MAE()) == 0
+    with pytest.raises(ValueError, match="has no asymmetry ratio"):
+        asymmetry_ratio(-1 * MAE())
+    assert not is_asymmetric(-1 * MAE(), pair_transition(3, 0.1))
+
+
+def test_the_unhinged_loss_under_any_name():
+    for loss in (SGCE(q=0), Symmetrized(CE()), Unhinged(), 2 * Unhinged()):
+        assert asymmetry_ratio(loss) == 1
+        assert smoothness(loss, 3) == pytest.approx(0, abs=1e-9)
+    assert smoothness(2 * SGCE(q=0.1), 3) == pytest.approx(2 * smoothness(SGCE(q=0.1), 3))
 
 
 @pytest.mark.parametrize("loss", [NCE(), SGCE(), AMSE()], ids=repr)
@@ -219,32 +239,30 @@ def wins_by_search(loss, weights, label):
 
 def test_is_asymmetric_agrees_with_search_on_200_matrices():
     rng = np.random.RandomState(0)
-    losses = [
-        AGCE(1.0, 0.5),
-        AGCE(0.5, 2.0),
-        AUL(2.0, 3.0),
-        AEL(1.0),
-        TaylorCE(2),
-        AMSE(5.0),
-        MAE(),
-    ]
+    losses = [AGCE(1.0, 0.5), AGCE(0.5, 2.0), AUL(2.0, 3.0), AEL(1.0), TaylorCE(2), AMSE(5.0)]
+    losses += [MAE(), AEL(1.0) + 2 * MAE(), SGCE()]
     outcomes = []
-    for i in range(200):
-        loss, K = losses[i % len(losses)], 3
-        lead = rng.uniform(0.34, 0.95)
-        row = np.append(lead, (1 - lead) * rng.dirichlet(np.ones(K - 1)))
-        if isinstance(loss, AMSE):
-            margin = loss.a * (row[0] - row[1:].max()) - 1
-        else:
-            margin = row[0] * asymmetry_ratio(loss) - row[1:].max()
-        if abs(margin) < 0.02:
+    while len(outcomes) < 200:
+        loss = losses[len(outcomes) % len(losses)]
+        leads = rng.uniform(0.45, 1, size=3)
+        rows = [np.append(lead, (1 - lead) * rng.dirichlet(np.ones(2))) for lead in leads]
+        transition = np.array([np.roll(row, k) for k, row in enumerate(rows)])
+        if min(abs(distance(loss, row)) for row in rows) < 0.02:
             continue  # too close to the threshold for a search to decide
-        transition = np.array([np.roll(row, k) for k in range(K)])
-        expected = all(wins_by_search(loss, transition[k], k) for k in range(K))
-        assert is_asymmetric(loss, transition) == expected, (loss, row)
+        expected = all(wins_by_search(loss, transition[k], k) for k in range(3))
+        assert is_asymmetric(loss, transition) == expected, (loss, transition)
         outcomes.append(expected)
-    assert len(outcomes) > 150
     assert 0.2 < np.mean(outcomes) < 0.8
+
+
+def distance(loss, row):
+    """How far weights, that of the label first, are from the threshold of a loss."""
+    lead, rival = row[0], row[1:].max()
+    if isinstance(loss, AMSE):
+        return loss.a * (lead - rival) - 1
+    if isinstance(loss, SGCE):
+        return 1 / 3 - rival
+    return lead * asymmetry_ratio(loss) - rival
 
 
 @pytest.mark.parametrize("n_classes", [2, 10])
@@ -300,6 +318,13 @@ def test_smoothness_of_sgce():
     # With three classes and more it does not vanish with q, unless the scores are bounded.
     assert smoothness(SGCE(0.001), 10) > 0.4
     assert smoothness(SGCE(0.001), 10) < (1 - 1 / 10) / 2
+    # Against a dense search: with two classes only the difference of the scores counts.
+    for bound in (0.3, 1.0):
+        difference = torch.linspace(-2 * bound, 2 * bound, 2001, dtype=torch.float64)
+        u = torch.sigmoid(difference)
+        curvature = u**0.1 * (1 - u) * (u - 0.1 * (1 - u))
+        dense = 2 * curvature.abs().max().item()
+        assert smoothness(GCE(0.1), 2, score_bound=bound) == pytest.approx(dense, rel=1e-3)
     bounded = [smoothness(SGCE(q), 10, score_bound=3.0) for q in (0.1, 0.01, 0.001)]
     assert bounded[0] > 5 * bounded[1] > 25 * bounded[2]
 
@@ -329,6 +354,12 @@ def test_inverse_link_recovers_the_posterior(loss):
 def test_no_inverse_link(loss):
     with pytest.raises(ValueError, match="do not determine class probabilities"):
         loss.inverse_link(torch.tensor([[0.5, 0.5]]))
+
+
+def test_inverse_link_is_recorded_where_it_exists():
+    assert properties(GCE(), 3).has_inverse_link
+    assert not properties(GCE(q=1), 3).has_inverse_link
+    assert not properties(AGCE(q=1.5), 3).has_inverse_link
 
 
 def test_properties_gather_the_functions():

@@ -1,5 +1,6 @@
 """Asymmetric losses: a label that leads the others wins, whatever else is wrong."""
 
+import math
 from numbers import Real
 
 import torch
@@ -58,9 +59,13 @@ class AGCE(ProbabilityLoss):
         self.q = q
 
     def phi(self, log_p):
-        # a + u = (a+1) (1 - (1-u)/(a+1)): the difference keeps its digits where a >> 1.
-        share = torch.expm1(log_p) * (1 / (self.a + 1))
-        return torch.expm1(self.q * torch.log1p(share)) * (-((self.a + 1) ** self.q) / self.q)
+        # The logarithm of (a + u) / (a + 1), which keeps its digits for small and for large a.
+        if self.a < 0.1:
+            log_a = torch.full_like(log_p, math.log(self.a))
+            log_ratio = torch.logaddexp(log_p, log_a) - math.log1p(self.a)
+        else:
+            log_ratio = torch.log1p(torch.expm1(log_p) * (1 / (self.a + 1)))
+        return torch.expm1(self.q * log_ratio) * (-((self.a + 1) ** self.q) / self.q)
 
     def inverse_link(self, p):
         if self.q >= 1:

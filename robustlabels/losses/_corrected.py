@@ -3,7 +3,6 @@
 import numpy as np
 import torch
 
-from ._cross_entropy import CE
 from ._loss import Loss
 
 __all__ = ["BackwardCorrected", "ForwardCorrected"]
@@ -37,7 +36,7 @@ class _Corrected(Loss):
 
     _parameter_constraints = {
         **Loss._parameter_constraints,
-        "loss": [Loss, None],
+        "loss": [Loss],
         "transition_matrix": ["array-like"],
     }
 
@@ -48,11 +47,19 @@ class _Corrected(Loss):
 
     def _prepared(self, log_p):
         """Return the tensor made of the matrix, where and as precise as the scores."""
-        key = (id(self.transition_matrix), log_p.shape[-1], log_p.dtype, log_p.device)
-        if self.__dict__.get("_prepared_for") != key:
-            matrix = _check_transition(self.transition_matrix, log_p.shape[-1])
-            self._tensor = torch.as_tensor(self._prepare(matrix)).to(log_p)
-            self._prepared_for = key
+        matrix = np.asarray(self.transition_matrix, dtype=np.float64)
+        tensor = self.__dict__.get("_tensor")
+        if (
+            tensor is None
+            or (len(tensor), tensor.dtype, tensor.device)
+            != (log_p.shape[-1], log_p.dtype, log_p.device)
+            or not np.array_equal(matrix, self._prepared_from)
+        ):
+            self._prepared_from = _check_transition(matrix, log_p.shape[-1]).copy()
+            # A tensor made while predicting must serve in training, too.
+            with torch.inference_mode(False):
+                prepared = torch.as_tensor(self._prepare(self._prepared_from))
+                self._tensor = prepared.to(log_p.device, log_p.dtype)
         return self._tensor
 
 
@@ -144,6 +151,7 @@ class ForwardCorrected(_Corrected):
     tensor(1.3863)
     """
 
+    _parameter_constraints = {**_Corrected._parameter_constraints, "loss": [Loss, None]}
     positive = False
 
     def __init__(self, transition_matrix, loss=None, *, reduction="mean"):
@@ -156,4 +164,4 @@ class ForwardCorrected(_Corrected):
 
     def class_losses(self, log_p):
         log_noisy = torch.logsumexp(log_p.unsqueeze(-1) + self._prepared(log_p), dim=-2)
-        return (CE() if self.loss is None else self.loss).class_losses(log_noisy)
+        return -log_noisy if self.loss is None else self.loss.class_losses(log_noisy)

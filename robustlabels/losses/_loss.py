@@ -72,14 +72,15 @@ class Loss(BaseEstimator, nn.Module):
 
         if not isinstance(other, Loss):
             return NotImplemented
-        return weighted_sum((1, self), (1, other))
+        same = self.reduction == other.reduction
+        return weighted_sum((1, self), (1, other), reduction=self.reduction if same else "mean")
 
     def __mul__(self, weight):
         from ._sum import weighted_sum
 
         if not isinstance(weight, Real):
             return NotImplemented
-        return weighted_sum((weight, self))
+        return weighted_sum((weight, self), reduction=self.reduction)
 
     __rmul__ = __mul__
 
@@ -91,11 +92,19 @@ class Loss(BaseEstimator, nn.Module):
     def _validate_changed_params(self):
         """Validate the parameters unless they are those that were validated last."""
         params = [getattr(self, name) for name in _param_names(type(self))]
-        if not all(map(operator.is_, params, self.__dict__.get("_valid_params", [None]))):
+        last = self.__dict__.get("_valid_params")
+        if last is None or not all(map(operator.is_, params, last)):
             self._validate_params()
             self._valid_params = params
-        for inner in self._modules.values():
+        for inner in self.children():
             inner._validate_changed_params()
+
+    def __getstate__(self):
+        # What was derived from the parameters is derived again.
+        state = dict(super().__getstate__())
+        for name in ("_valid_params", "_prepared_from", "_tensor"):
+            state.pop(name, None)
+        return state
 
     @property
     def ball_radius(self):
@@ -171,7 +180,9 @@ class Loss(BaseEstimator, nn.Module):
         """
         if self.ball_radius is None:
             return logits
-        return (logits - logits.mean(-1, keepdim=True)) * self._shrinkage(logits)
+        centred = logits - logits.mean(-1, keepdim=True)
+        norm = torch.linalg.vector_norm(centred, dim=-1, keepdim=True)
+        return centred * (1 + norm / self.ball_radius).reciprocal()
 
     def bounded(self, log_p):
         """Return the log-probabilities of the bounded scores, `log_p` itself without a radius.
@@ -188,13 +199,7 @@ class Loss(BaseEstimator, nn.Module):
         """
         if self.ball_radius is None:
             return log_p
-        return torch.log_softmax(log_p * self._shrinkage(log_p), dim=-1)
-
-    def _shrinkage(self, logits):
-        """Return the factor of the centred scores, of shape (n, 1)."""
-        centred = logits - logits.mean(-1, keepdim=True)
-        norm = torch.linalg.vector_norm(centred, dim=-1, keepdim=True)
-        return (1 + norm / self.ball_radius).reciprocal()
+        return torch.log_softmax(self.scores(log_p), dim=-1)
 
     def inverse_link(self, p):
         """Turn the predictions that minimise the expected loss into class probabilities.

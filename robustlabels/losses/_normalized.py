@@ -55,8 +55,15 @@ class Normalized(Loss):
         super().__init__(reduction=reduction)
         self.loss = loss
 
+    def _validate_changed_params(self):
+        super()._validate_changed_params()
+        self._check_positive()
+
     def _validate_params(self):
         super()._validate_params()
+        self._check_positive()
+
+    def _check_positive(self):
         if not self.loss.positive:
             raise ValueError(
                 f"{self.loss!r} cannot be normalised: its class sum can be zero or negative. "
@@ -219,8 +226,8 @@ class NNCE(Loss):
     Parameters
     ----------
     p_min : float in (0, 1), default=1e-7
-        Probability below which a class gives no gradient. Published code has 1e-7 (ANL) or
-        1e-8 (JAL), and the loss depends on it.
+        Probability below which a class gives no gradient, less than 1/K. Published code has
+        1e-7 (ANL) or 1e-8 (JAL), and the loss depends on it.
     reduction : {"none", "mean", "sum"}, default="mean"
         What a call returns: the loss of every row, their mean, or their sum.
 
@@ -255,5 +262,10 @@ class NNCE(Loss):
         self.p_min = p_min
 
     def class_losses(self, log_p):
+        if self.p_min * log_p.shape[-1] >= 1:
+            raise ValueError(
+                f"p_min must be less than 1/K, or equal scores have no loss. Got "
+                f"p_min={self.p_min} for K={log_p.shape[-1]} classes."
+            )
         heights = (log_p - math.log(self.p_min)).clamp(min=0)
         return 1 - heights / heights.sum(-1, keepdim=True)

@@ -1,7 +1,9 @@
 """Weighted sums of losses."""
 
 import functools
+import math
 from collections import Counter
+from numbers import Real
 
 import torch
 from sklearn.base import clone
@@ -102,9 +104,11 @@ class Sum(_BaseComposition, Loss):
         if not self.terms or not all(isinstance(loss, Loss) for _, loss in self.terms):
             raise ValueError(f"terms must be (name, Loss) pairs, one at least. Got {self.terms!r}.")
         self._validate_names([name for name, _ in self.terms])
-        if self.weights is not None and len(self.weights) != len(self.terms):
+        weights = [1.0] * len(self.terms) if self.weights is None else list(self.weights)
+        numbers = all(isinstance(w, Real) and math.isfinite(w) for w in weights)
+        if not numbers or len(weights) != len(self.terms):
             raise ValueError(
-                f"weights must hold a number for each of the {len(self.terms)} terms. "
+                f"weights must hold a finite number for each of the {len(self.terms)} terms. "
                 f"Got {self.weights!r}."
             )
         for _, loss in self.terms:
@@ -132,17 +136,22 @@ class Sum(_BaseComposition, Loss):
         return self._sum(loss.sample_losses(log_p, target) for _, loss in self.terms)
 
 
-def weighted_sum(*weighted):
+def weighted_sum(*weighted, reduction="mean"):
     """Make a Sum of copies of (weight, loss) pairs, merging sums among them."""
-    flat = []
+    names, terms, weights = [], [], []
     for weight, loss in weighted:
-        inner = loss._weighted() if isinstance(loss, Sum) else [(1.0, loss)]
-        flat += [(float(weight * w), clone(term)) for w, term in inner]
-    names = [type(term).__name__.lower() for _, term in flat]
+        if isinstance(loss, Sum):
+            of_terms = [w for w, _ in loss._weighted()]
+            inner = [(w, *term) for w, term in zip(of_terms, loss.terms, strict=True)]
+        else:
+            inner = [(1.0, type(loss).__name__.lower(), loss)]
+        for w, name, term in inner:
+            names.append(name)
+            terms.append(clone(term))
+            weights.append(float(weight * w))
     counts, seen = Counter(names), Counter()
     for i, name in enumerate(names):
         if counts[name] > 1:
             seen[name] += 1
             names[i] = f"{name}-{seen[name]}"
-    terms = [(name, term) for name, (_, term) in zip(names, flat, strict=True)]
-    return Sum(terms, [weight for weight, _ in flat])
+    return Sum(list(zip(names, terms, strict=True)), weights, reduction=reduction)

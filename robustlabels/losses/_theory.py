@@ -19,7 +19,7 @@ from ._asymmetric import AEL, AGCE, AMSE, AUL
 from ._cross_entropy import CE, GCE, MAE, RCE, SCE, Focal, JensenShannon, TaylorCE
 from ._loss import Loss, ProbabilityLoss
 from ._sum import Sum
-from ._symmetrized import SGCE, AlphaMAE, ClassMean, Symmetrized, Unhinged
+from ._symmetrized import SGCE, AlphaMAE, ClassMean, Symmetrized
 
 __all__ = [
     "LossProperties",
@@ -192,8 +192,6 @@ _RATIOS = {
     MAE: lambda loss: 1.0,
     RCE: lambda loss: 1.0,
     AlphaMAE: lambda loss: 1.0,
-    # Its minimisers lie at infinity, where the softmax is certain of the largest weight.
-    Unhinged: lambda loss: 1.0,
     Focal: lambda loss: 0.0,
     JensenShannon: lambda loss: 0.0,
     GCE: lambda loss: 1.0 if loss.q == 1 else 0.0,
@@ -215,7 +213,7 @@ def asymmetry_ratio(loss, *, method="auto"):
     Parameters
     ----------
     loss : Loss
-        A :class:`ProbabilityLoss`, alpha-MAE, or a sum of such.
+        A :class:`ProbabilityLoss`, a sum of such, alpha-MAE or the unhinged loss.
     method : {"auto", "numeric"}, default="auto"
         "auto" takes the closed form where one is known, "numeric" seeks the infimum on a
         grid.
@@ -227,8 +225,7 @@ def asymmetry_ratio(loss, *, method="auto"):
             r = \inf_{0 \le u \le u + \Delta \le 1}
             \frac{\ell(u) - \ell(u + \Delta)}{\ell(0) - \ell(\Delta)}
 
-        The loss is asymmetric on weights with :math:`w_n / w_m \le r`. For a sum, the least
-        ratio of its terms, below which none of them fails.
+        The loss is asymmetric on weights with :math:`w_n / w_m \le r`.
 
     Raises
     ------
@@ -252,16 +249,26 @@ def asymmetry_ratio(loss, *, method="auto"):
     0.6755
     """
     if isinstance(loss, Sum):
-        return min(asymmetry_ratio(term, method=method) for _, term in loss.terms)
-    if method == "auto" and type(loss) in _RATIOS:
-        return _RATIOS[type(loss)](loss)
-    if not isinstance(loss, ProbabilityLoss):
+        active = [(weight, term) for weight, term in loss._weighted() if weight != 0]
+        if len(active) == 1 and active[0][0] > 0:
+            return asymmetry_ratio(active[0][1], method=method)
+        known = all(w > 0 and isinstance(term, ProbabilityLoss) for w, term in active)
+        if known and any(asymmetry_ratio(term, method=method) == 0 for _, term in active):
+            return 0.0
+    else:
+        known = isinstance(loss, ProbabilityLoss)
+        if method == "auto" and type(loss) in _RATIOS:
+            return _RATIOS[type(loss)](loss)
+        if _is_unhinged(loss):
+            # Its minimisers lie at infinity, where the softmax is certain of the largest weight.
+            return 1.0
+    if not known:
         raise ValueError(
             f"{loss!r} is no function of the label's probability alone and has no asymmetry "
             f"ratio. Ask is_asymmetric(loss, transition_matrix) for a noise you have in mind."
         )
-    start = loss.phi(torch.tensor(-1e4, dtype=torch.float64)).item()
-    if start > 1e3 * abs(loss.phi(torch.tensor(-1.0, dtype=torch.float64)).item()) + 1e3:
+    ends = _phi(loss, torch.tensor([0.0, 0.4]))
+    if ends[0] > 1e3 * (1 + abs(ends[1])):
         return 0.0
     u = torch.linspace(0, 1, 4001, dtype=torch.float64)
     ratio = math.inf
@@ -351,10 +358,24 @@ def _wins(loss, weights, label):
         return total.item(), f.grad[0].numpy()
 
     starts = np.vstack([np.zeros(len(weights)), 4 * np.eye(len(weights)), np.log(weights + 1e-3)])
-    best = min(
-        minimize(risk, x, jac=True, method="L-BFGS-B", options={"maxiter": 200}).fun for x in starts
-    )
-    return best >= value - 1e-7 * max(1, abs(value))
+    found = [
+        minimize(risk, start, jac=True, method="L-BFGS-B", options={"maxiter": 200})
+        for start in starts
+    ]
+    best = min(found, key=lambda result: result.fun)
+    if best.fun >= value - 1e-7 * max(1, abs(value)):
+        return True
+    # A loss without a lower bound falls further on the way to certainty.
+    p = torch.softmax(torch.as_tensor(best.x), dim=-1)
+    return bool(p[label] > 1 - 1e-6)
+
+
+def _is_unhinged(loss):
+    """Tell whether a loss is the unhinged one, under whichever name."""
+    if not isinstance(loss, Symmetrized):
+        return False
+    base = loss.loss
+    return isinstance(base, CE) or (isinstance(base, GCE) and base.q == 0)
 
 
 @validate_params(
@@ -573,15 +594,24 @@ def properties(loss, n_classes):
         max_symmetric_noise=max_tolerable_noise(loss, n_classes, "symmetric"),
         max_pair_noise=max_tolerable_noise(loss, n_classes, "pair"),
         smoothness=smoothness(loss, n_classes),
-        has_inverse_link=type(loss).inverse_link is not Loss.inverse_link,
+        has_inverse_link=_has_inverse_link(loss),
     )
 
 
+def _has_inverse_link(loss):
+    try:
+        loss.inverse_link(torch.full((1, 2), 0.5))
+    except ValueError:
+        return False
+    return True
+
+
 def _free(loss):
-    """Copy a loss without the bound on its scores."""
+    """Copy a loss without the bounds on its scores."""
     loss = clone(loss)
     loss._validate_params()
-    return loss if loss.ball_radius is None else loss.set_params(radius=None)
+    radii = [name for name in loss.get_params() if name.split("__")[-1] == "radius"]
+    return loss.set_params(**dict.fromkeys(radii))
 
 
 def _hessians(loss, scores):
@@ -600,7 +630,10 @@ def _hessians(loss, scores):
 
 def _phi(loss, u):
     """Evaluate a loss of the label's probability at probabilities, 0 included."""
-    return loss.phi(u.double().log().clamp(min=-1e4))
+    log_u = u.double().log().clamp(min=-1e4)
+    if isinstance(loss, Sum):
+        return sum(weight * term.phi(log_u) for weight, term in loss._weighted())
+    return loss.phi(log_u)
 
 
 def _predictions(n_classes):

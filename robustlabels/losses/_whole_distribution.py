@@ -67,13 +67,15 @@ class LDR(Loss):
     def class_losses(self, log_p):
         scaled = log_p / self.lam
         total = torch.logsumexp(scaled, dim=-1, keepdim=True)
-        loss = self.lam * (total - math.log(log_p.shape[-1])) - log_p
         if self.margin:
-            # Of the sum only the label's own term has no margin.
-            share = (scaled - total).exp()
-            lift = self.margin / self.lam
-            loss = loss + self.margin + self.lam * torch.log1p(share * math.expm1(-lift))
-        return loss
+            # Of the sum only the label's own term has no margin. What is left without it: by
+            # difference, but for the largest term, whose share may round to 1.
+            top = scaled.argmax(-1, keepdim=True)
+            share = (scaled - total).exp().scatter(-1, top, 0)
+            without_top = torch.logsumexp(scaled.scatter(-1, top, -math.inf), -1, keepdim=True)
+            others = (total + torch.log1p(-share)).scatter(-1, top, without_top)
+            total = torch.logaddexp(others + self.margin / self.lam, scaled)
+        return self.lam * (total - math.log(log_p.shape[-1])) - log_p
 
 
 class BiTempered(Loss):

@@ -4,7 +4,6 @@ import math
 
 import torch
 
-from ._cross_entropy import CE
 from ._loss import POSITIVE, Loss, ProbabilityLoss
 
 __all__ = ["EpsSoftmax", "LogitClip", "MarginShift"]
@@ -62,8 +61,8 @@ class LogitClip(Loss):
 
     def scores(self, logits):
         centred = logits - logits.mean(-1, keepdim=True)
-        norm = torch.linalg.vector_norm(centred, dim=-1, keepdim=True)
-        return centred * (self.tau / norm.clamp(min=self.tau))
+        square = centred.square().sum(-1, keepdim=True)
+        return centred * (self.tau / square.clamp(min=self.tau**2).sqrt())
 
     def class_losses(self, log_p):
         return self.loss.class_losses(torch.log_softmax(self.scores(log_p), dim=-1))
@@ -121,8 +120,9 @@ class EpsSoftmax(Loss):
 
     def class_losses(self, log_p):
         top = log_p.max(-1, keepdim=True)
-        raised = torch.logaddexp(top.values, torch.full_like(top.values, math.log(self.m)))
-        return self.loss.class_losses(log_p.scatter(-1, top.indices, raised) - math.log1p(self.m))
+        # (p + m) / (1 + m) = 1 - (1 - p) / (1 + m)
+        raised = torch.log1p(torch.expm1(top.values) / (1 + self.m))
+        return self.loss.class_losses((log_p - math.log1p(self.m)).scatter(-1, top.indices, raised))
 
 
 class MarginShift(Loss):
@@ -193,5 +193,5 @@ class MarginShift(Loss):
         return self.loss.phi(self._shift(log_p, log_p.shape[-1]))
 
     def sample_losses(self, log_p, target):
-        picked = CE().sample_losses(log_p, target)
-        return self.loss.phi(self._shift(-picked, log_p.shape[-1]))
+        picked = log_p.gather(-1, target.unsqueeze(-1)).squeeze(-1)
+        return self.loss.phi(self._shift(picked, log_p.shape[-1]))
