@@ -214,7 +214,7 @@ def wins_by_search(loss, weights, label):
     K = len(weights)
 
     def risk(p):
-        log_p = torch.as_tensor(np.log(np.clip(p, 1e-12, 1)))
+        log_p = torch.as_tensor(np.log(np.clip(p, 1e-30, 1)))
         return float((torch.as_tensor(weights) * loss.class_losses(log_p)).sum(-1))
 
     certain = np.eye(K)[label]
