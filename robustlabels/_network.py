@@ -67,9 +67,8 @@ class MLP(nn.Sequential):
 class BatchIterator:
     """Batches of a skorch dataset that lies in memory, by slicing whole tensors.
 
-    It stands where skorch puts torch's ``DataLoader``, which collates row by row and takes
-    two to three times as long on tables. A last batch of a single row joins the one before
-    it: batch normalisation cannot train on one row.
+    It stands where skorch puts torch's ``DataLoader``, which collates row by row. A last batch
+    of a single row joins the one before it: batch normalisation cannot train on one row.
 
     Parameters
     ----------

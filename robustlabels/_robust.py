@@ -137,15 +137,15 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
     fit into one batch, and in expectation otherwise. Rows of sample weight 0 are left out, and
     a class that has no others.
 
-    The network computes in the dtype of X: float64 in, float64 training on the CPU. float32
-    is faster and as accurate. A fit whose batches are small runs on one thread of torch, so
-    that its result does not depend on the machine. A `module`, `callbacks` and `net_params` of
-    one's own may draw from the global random states of torch and numpy; then these are set and
-    restored around the training, and such fits in several threads run one after the other.
+    The network computes in the dtype of X: float64 in, float64 training on the CPU. A fit whose
+    batches are small runs on one thread of torch, so that its result does not depend on the
+    machine. A `module`, `callbacks` and `net_params` of one's own may draw from the global
+    random states of torch and numpy; then these are set and restored around the training, and
+    such fits in several threads run one after the other.
 
     `fit` raises ``ValueError`` when the loss or a weight of the network is no longer finite,
-    and warns with ``ConvergenceWarning`` when no gradient reached the network. After any such
-    error the estimator is what it was before. Ctrl-C ends the training with
+    and warns with ``ConvergenceWarning`` when no gradient reached the network. After any
+    error in `fit` the estimator is what it was before. Ctrl-C ends the training with
     ``KeyboardInterrupt``; the network so far remains usable.
 
     References
@@ -318,10 +318,10 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
             weight = self._weigh_classes(weight, codes, classes)
             if go_on:
                 self._random_state = draw_from(self.random_state)
+                self._scaler = StandardScaler()
                 self._renew()
             else:
                 self._start(X, classes)
-            self._scaler = StandardScaler()
             self._train(X, codes, weight, n_epochs=self.max_epochs, one_cycle=True)
         if not go_on and not self.net_.gradient_seen_:
             warnings.warn(
@@ -667,15 +667,17 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
     def _standardize(self, X, weight):
         """Bring the moments of these rows into the network's standardisation."""
         with np.errstate(over="ignore", invalid="ignore"):
-            self._scaler.partial_fit(X, sample_weight=weight)
-        bad = ~np.isfinite(self._scaler.var_)
+            # A copy: rows that are refused must not stay in the moments.
+            scaler = copy.deepcopy(self._scaler).partial_fit(X, sample_weight=weight)
+        bad = ~np.isfinite(scaler.var_)
         if bad.any():
             feature = int(np.argmax(bad))
             raise ValueError(
                 f"Feature {feature} has values of up to {np.abs(X[:, feature]).max():.3g}, too "
                 f"large to standardise. Rescale it, or take its logarithm."
             )
-        self.net_.module_.standardize_by(self._scaler.mean_, self._scaler.scale_)
+        self._scaler = scaler
+        self.net_.module_.standardize_by(scaler.mean_, scaler.scale_)
 
     @torch.no_grad()
     def _scores(self, X):

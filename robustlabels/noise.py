@@ -181,7 +181,7 @@ def corrupt_labels(y, noise="symmetric", noise_rate=None, *, random_state=None, 
     if by_name:
         transition = _TRANSITIONS[noise](len(classes), noise_rate)
     else:
-        transition = _check_transition(noise, len(classes))
+        transition = check_transition(noise, len(classes))
 
     uniform = draw_from(random_state).uniform(size=len(codes))
     noisy = np.empty_like(codes)
@@ -196,12 +196,13 @@ def corrupt_labels(y, noise="symmetric", noise_rate=None, *, random_state=None, 
     return (y_noisy, noisy != codes) if return_mask else y_noisy
 
 
-def _check_transition(transition, n_classes):
+def check_transition(transition, n_classes):
+    """Return a transition matrix as a float64 array, or say what is wrong with it."""
     transition = np.asarray(transition, dtype=float)
     if transition.shape != (n_classes, n_classes):
         raise ValueError(
             f"The transition matrix must have shape ({n_classes}, {n_classes}), a row and a "
-            f"column for each class in y. Got shape {transition.shape}."
+            f"column for each class. Got shape {transition.shape}."
         )
     if not (transition >= 0).all() or not np.allclose(transition.sum(axis=1), 1):
         raise ValueError(

@@ -560,6 +560,15 @@ def test_partial_fit_follows_the_moments_of_all_blocks(first):
     np.testing.assert_allclose(clf.net_.module_[0].scale, scaler.scale_, rtol=1e-9)
 
 
+def test_refused_rows_leave_no_trace_in_the_moments():
+    X, y = IRIS
+    clf, twin = (small().partial_fit(X, y) for _ in range(2))
+    with pytest.raises(ValueError, match="too large to standardise"):
+        clf.partial_fit(X * 1e300, y)
+    np.testing.assert_array_equal(clf._scaler.mean_, twin._scaler.mean_)
+    assert np.isfinite(clf.partial_fit(X, y).predict_proba(X)).all()
+
+
 def test_partial_fit_after_fit_and_its_errors():
     X, y = IRIS
     clf = small().fit(X, y)

@@ -3,24 +3,15 @@
 import numpy as np
 import torch
 
+from ..noise import check_transition
 from ._loss import Loss
 
 __all__ = ["BackwardCorrected", "ForwardCorrected"]
 
 
-def _check_transition(transition, n_classes):
-    """Return the matrix as a float64 array, or say what is wrong with it."""
-    matrix = np.asarray(transition, dtype=np.float64)
-    if matrix.shape != (n_classes, n_classes):
-        raise ValueError(
-            f"transition_matrix must have shape ({n_classes}, {n_classes}) for {n_classes} "
-            f"classes. Got shape {matrix.shape}."
-        )
-    if not (matrix >= 0).all() or not np.allclose(matrix.sum(axis=1), 1):
-        raise ValueError(
-            f"Each row of transition_matrix must be a probability distribution, T[i, j] = "
-            f"P(noisy label j | true class i). Got row sums {matrix.sum(axis=1).tolist()}."
-        )
+def _check_invertible(transition, n_classes):
+    """Return a transition matrix that can be corrected for, or say what is wrong with it."""
+    matrix = check_transition(transition, n_classes)
     smallest = np.linalg.svd(matrix, compute_uv=False)[-1]
     if smallest < 1e-6:
         raise ValueError(
@@ -55,7 +46,7 @@ class _Corrected(Loss):
             != (log_p.shape[-1], log_p.dtype, log_p.device)
             or not np.array_equal(matrix, self._prepared_from)
         ):
-            self._prepared_from = _check_transition(matrix, log_p.shape[-1]).copy()
+            self._prepared_from = _check_invertible(matrix, log_p.shape[-1]).copy()
             # A tensor made while predicting must serve in training, too.
             with torch.inference_mode(False):
                 prepared = torch.as_tensor(self._prepare(self._prepared_from))

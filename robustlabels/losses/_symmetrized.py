@@ -179,7 +179,7 @@ class SGCE(Symmetrized):
     radius : float > 0, "auto" or None, default="auto"
         Radius of the ball that confines the scores, see :meth:`Loss.scores`. None gives the
         loss of the literature, on which the logits of a network drift away as q nears 0.
-        "auto" is 10 for q < 0.3 and None otherwise, where a bound gains nothing and costs time.
+        "auto" is 10 for q < 0.3 and None otherwise.
     reduction : {"none", "mean", "sum"}, default="mean"
         What a call returns: the loss of every row, their mean, or their sum.
 
