@@ -83,6 +83,11 @@ class MAE(ProbabilityLoss):
         return -torch.expm1(log_p)
 
 
+def gce(log_p, q):
+    """Return (1 - u^q) / q elementwise, the cross-entropy for q = 0."""
+    return -log_p if q == 0 else torch.expm1(q * log_p) / -q
+
+
 class GCE(ProbabilityLoss):
     r"""Generalised cross-entropy.
 
@@ -129,7 +134,7 @@ class GCE(ProbabilityLoss):
         self.q = q
 
     def phi(self, log_p):
-        return -log_p if self.q == 0 else -torch.expm1(self.q * log_p) / self.q
+        return gce(log_p, self.q)
 
     def inverse_link(self, p):
         if self.q == 1:
@@ -187,10 +192,12 @@ class Focal(ProbabilityLoss):
         self.detach_modulator = detach_modulator
 
     def phi(self, log_p):
-        # At u = 1 the power of 1 - u has an infinite slope for gamma < 1; the loss has none.
-        below_one = log_p.clamp(max=-torch.finfo(log_p.dtype).eps)
+        below_one = log_p
+        if self.gamma < 1:
+            # At u = 1 the power of 1 - u has an infinite slope then; the loss has none.
+            below_one = log_p.clamp(max=-torch.finfo(log_p.dtype).eps)
         modulator = (-torch.expm1(below_one)) ** self.gamma
-        return -(modulator.detach() if self.detach_modulator else modulator) * log_p
+        return (modulator.detach() if self.detach_modulator else modulator) * -log_p
 
 
 class RCE(ProbabilityLoss):
@@ -397,7 +404,7 @@ class TruncatedGCE(ProbabilityLoss):
         self.k = k
 
     def phi(self, log_p):
-        return GCE(self.q).phi(log_p.clamp(min=math.log(self.k)))
+        return gce(log_p.clamp(min=math.log(self.k)), self.q)
 
 
 class JensenShannon(ProbabilityLoss):
@@ -447,8 +454,11 @@ class JensenShannon(ProbabilityLoss):
         self.pi = pi
 
     def phi(self, log_p):
+        # With a = m - 1 and few operations: the numerator is
+        # rest * u * log_p - (1 + a) * log_m + a * log(rest).
         rest = 1 - self.pi
-        u = log_p.exp()
-        log_m = torch.log1p(rest * torch.expm1(log_p))
-        divergence = u * (log_p - log_m) + torch.expm1(log_p) * math.log(rest)
-        return (rest * divergence - self.pi * log_m) / (-rest * math.log(rest))
+        a = rest * torch.expm1(log_p)
+        log_m = torch.log1p(a)
+        numerator = torch.sub(torch.addcmul(log_m, a, log_m), a, alpha=math.log(rest))
+        numerator = torch.addcmul(numerator, log_p.exp(), log_p, value=-rest)
+        return numerator / (rest * math.log(rest))

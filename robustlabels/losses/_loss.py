@@ -63,6 +63,9 @@ class Loss(BaseEstimator, nn.Module):
     #: Whether the class losses are not negative and their sum is positive.
     positive = True
 
+    #: Radius of the ball that confines the scores, a parameter of the losses that need one.
+    radius = None
+
     def __init__(self, *, reduction="mean"):
         super().__init__()
         self.reduction = reduction
@@ -109,7 +112,7 @@ class Loss(BaseEstimator, nn.Module):
     @property
     def ball_radius(self):
         """Radius of the ball to which the loss confines the scores, or None where it does not."""
-        return getattr(self, "radius", None)
+        return self.radius
 
     def log_probabilities(self, logits):
         """Return what :meth:`class_losses` takes, made of the outputs of a network.
@@ -254,12 +257,13 @@ class Loss(BaseEstimator, nn.Module):
                 f"(n, K) for floating-point class weights. Got logits of shape "
                 f"{tuple(logits.shape)} and {target.dtype} target of shape {tuple(target.shape)}."
             )
-        dtype = torch.promote_types(logits.dtype, torch.float32)
-        log_p = self.log_probabilities(logits.to(dtype))
+        if logits.dtype not in (torch.float32, torch.float64):
+            logits = logits.float()
+        log_p = self.log_probabilities(logits)
         if soft:
             losses = (target * self.class_losses(log_p)).sum(-1)
         else:
-            losses = self.sample_losses(log_p, target.to(torch.int64))
+            losses = self.sample_losses(log_p, target.long())
         return _REDUCTIONS[self.reduction](losses)
 
 
