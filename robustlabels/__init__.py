@@ -7,7 +7,9 @@ __version__ = "0.1.0"
 #: Public names and the modules they live in. They are imported when first used: torch takes
 #: seconds, and what needs only numpy should not wait for it.
 _HOMES = {
+    "ClassStatistics": "_class_statistics",
     "RobustClassifier": "_robust",
+    "UnhingedClassifier": "_unhinged",
     "corrupt_labels": "noise",
     "losses": None,
     "noise": None,

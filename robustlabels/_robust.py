@@ -4,7 +4,7 @@ import copy
 import inspect
 import warnings
 from collections.abc import Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from numbers import Integral, Real
 
 import numpy as np
@@ -12,15 +12,16 @@ import torch
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context, clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import compute_class_weight
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 from skorch.history import History
 
+from ._labels import encode, weigh_classes
 from ._network import MLP, BatchIterator, one_thread
 from ._random_state import draw_from
 from ._training import Net, OneCycle, Progress, is_schedule, seeded_globally
+from ._unchanged import unchanged_on_error
 from .losses import Loss, get_loss
 
 __all__ = ["RobustClassifier"]
@@ -306,7 +307,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
             If a parameter or the data are unfit, or the training diverges.
         """
         go_on = self.warm_start and hasattr(self, "net_")
-        with self._unchanged_on_error():
+        with unchanged_on_error(self):
             X, y, weight = self._validate(X, y, sample_weight, reset=not go_on)
             classes = self.classes_ if go_on else np.unique(y)
             codes = _encode(y, classes)
@@ -369,7 +370,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
                 "class_weight='balanced' needs all labels at once. For partial_fit pass a dict "
                 "of weights, as sklearn.utils.compute_class_weight makes it."
             )
-        with self._unchanged_on_error():
+        with unchanged_on_error(self):
             X, y, weight = self._validate(X, y, sample_weight, reset=not go_on)
             if classes is None:
                 classes = self.classes_ if go_on else np.unique(y)
@@ -452,17 +453,6 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         """Number of epochs trained."""
         return len(self.net_.history)
 
-    @contextmanager
-    def _unchanged_on_error(self):
-        """Restore all attributes if fitting fails, so that nothing fitted before is lost."""
-        before = dict(vars(self))
-        try:
-            yield
-        except Exception:
-            vars(self).clear()
-            vars(self).update(before)
-            raise
-
     def _validate(self, X, y, sample_weight, reset):
         """Check the data and drop the rows without weight."""
         X, y = validate_data(self, X, y, reset=reset, dtype=(np.float64, np.float32), order="C")
@@ -478,16 +468,9 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         """Multiply the class weights in and scale all weights to mean 1."""
         # Of weights near the largest float the sum would overflow.
         weight = weight / weight.max()
-        if self.class_weight == "balanced":
-            weight = weight / np.bincount(codes, weight)[codes]
-        elif self.class_weight is not None:
-            of_class = compute_class_weight(self.class_weight, classes=classes, y=classes)
-            if not (np.isfinite(of_class) & (of_class >= 0)).all():
-                raise ValueError(
-                    f"The weights in class_weight must be finite and not negative. "
-                    f"Got {self.class_weight!r}."
-                )
-            weight = weight * of_class[codes]
+        if self.class_weight is not None:
+            totals = np.bincount(codes, weight, minlength=len(classes))
+            weight = weight * weigh_classes(self.class_weight, classes, totals)[codes]
             if not weight.any():
                 raise ValueError(f"class_weight={self.class_weight!r} leaves no row with a weight.")
         return weight / weight.mean()
@@ -742,14 +725,7 @@ def _encode(y, classes):
             f"RobustClassifier needs at least 2 classes, but y has only one class, "
             f"{classes.tolist()}."
         )
-    codes = np.searchsorted(classes, y).clip(max=len(classes) - 1)
-    unknown = classes[codes] != y
-    if unknown.any():
-        raise ValueError(
-            f"y has the labels {np.unique(y[unknown]).tolist()}, which are not among the classes "
-            f"{classes.tolist()}."
-        )
-    return codes
+    return encode(y, classes)
 
 
 def _find_device(device):

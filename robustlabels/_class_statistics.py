@@ -1,0 +1,218 @@
+"""Sufficient statistics of labelled rows: what a linear classifier in closed form has to know."""
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils import check_X_y
+from sklearn.utils.validation import _check_sample_weight
+
+from ._labels import encode, find_classes
+
+__all__ = ["ClassStatistics"]
+
+#: Rows that are summed in the dtype of X before they are added up in float64.
+BLOCK_SIZE = 32768
+
+
+class ClassStatistics:
+    r"""Weights, means and second moment of labelled rows, to be added and subtracted.
+
+    The statistics of two sets of rows add up to those of their union, in any order and
+    grouping: blocks of a file, workers of a cluster and days of a stream are the same
+    operation. Subtracting the statistics of some rows makes a model forget them.
+
+    Parameters
+    ----------
+    classes : ndarray of shape (n_classes,)
+        Class labels, sorted.
+    class_weight : ndarray of shape (n_classes,)
+        Total weight :math:`N_k` of the rows of each class.
+    mean : ndarray of shape (n_features,)
+        Weighted mean :math:`\mu` of all rows.
+    class_sums : ndarray of shape (n_classes, n_features)
+        Centred sums :math:`A_k = \sum_{i: y_i = k} w_i (x_i - \mu)`; they add up to 0.
+    scatter : ndarray of shape (n_features, n_features) or None
+        Centred second moment :math:`\sum_i w_i (x_i - \mu)(x_i - \mu)^\top`, or None where
+        it was not asked for.
+
+    See Also
+    --------
+    UnhingedClassifier : The classifier that is a function of these statistics.
+
+    Notes
+    -----
+    All moments are float64 and about the mean, and merge by the update of Chan, Golub and
+    LeVeque [1]_, so that a mean far from the origin costs no digits. Within a block of 32768
+    rows float32 rows are summed in float32: a relative error of about 1e-7.
+
+    References
+    ----------
+    .. [1] Chan, Golub and LeVeque, "Algorithms for Computing the Sample Variance: Analysis
+       and Recommendations", The American Statistician 37(3), 1983.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from robustlabels import ClassStatistics
+    >>> X, y = np.array([[0.0], [1.0], [5.0]]), np.array(["a", "a", "b"])
+    >>> early = ClassStatistics.from_rows(X[:2], y[:2], classes=["a", "b"])
+    >>> late = ClassStatistics.from_rows(X[2:], y[2:], classes=["a", "b"])
+    >>> (early + late).mean
+    array([2.])
+    >>> (early + late - early).class_weight
+    array([0., 1.])
+    """
+
+    def __init__(self, classes, class_weight, mean, class_sums, scatter=None):
+        self.classes = classes
+        self.class_weight = class_weight
+        self.mean = mean
+        self.class_sums = class_sums
+        self.scatter = scatter
+
+    @classmethod
+    def from_rows(cls, X, y, *, classes=None, sample_weight=None, scatter=False):
+        """Compute the statistics of labelled rows.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+        y : array-like of shape (n_samples,)
+            Their labels.
+        classes : array-like of shape (n_classes,), default=None
+            All labels that can occur, also in rows to be added later. None takes those of `y`.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows, not negative; None weighs every row 1.
+        scatter : bool, default=False
+            Whether to compute the second moment too, which metric="covariance" needs.
+
+        Returns
+        -------
+        statistics : ClassStatistics
+            What to add to the statistics of other rows.
+
+        Raises
+        ------
+        ValueError
+            If X or y hold missing values, their lengths differ, or a label is no class.
+        """
+        X, y = check_X_y(X, y, accept_sparse="csr", dtype=[np.float64, np.float32])
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
+        classes = find_classes(y if classes is None else np.asarray(classes))
+        return cls._from_checked_rows(X, y, classes, sample_weight, scatter)
+
+    @classmethod
+    def _from_checked_rows(cls, X, y, classes, sample_weight=None, scatter=False):
+        n_features, n_classes = X.shape[1], len(classes)
+        weights = np.zeros(n_classes)
+        sums = np.zeros((n_classes, n_features))
+        moment = np.zeros((n_features, n_features)) if scatter else None
+        is_sparse = sparse.issparse(X)
+        shift = _find_shift(X)
+        in_order = is_sparse or X.flags.c_contiguous
+        in_class = None
+        for start in range(0, len(y), BLOCK_SIZE):
+            rows = slice(start, start + BLOCK_SIZE)
+            block = X[rows] if shift is None else X[rows] - shift
+            codes = encode(y[rows], classes)
+            weight = None if sample_weight is None else sample_weight[rows]
+            weights += np.bincount(codes, weight, minlength=n_classes)
+            if in_class is None or in_class.shape[1] != len(codes) or weight is not None:
+                in_class = _weighted_one_hot(codes, weight, n_classes, X.dtype)
+            else:
+                # Making a sparse matrix takes a while.
+                in_class.indices = codes.astype(np.int32)
+            # A sparse one-hot streams rows at the speed of memory, but only rows in C order.
+            sums += _to_array((in_class if in_order else in_class.toarray()) @ block)
+            if scatter:
+                weighted = block if weight is None else _scale_rows(block, weight)
+                moment += _to_array(block.T @ weighted)
+        total = weights.sum()
+        if total == 0:
+            return cls(classes, weights, np.zeros(n_features), sums, moment)
+        mean = sums.sum(axis=0) / total
+        sums -= np.outer(weights, mean)
+        if scatter:
+            moment -= total * np.outer(mean, mean)
+        return cls(classes, weights, mean if shift is None else shift + mean, sums, moment)
+
+    @classmethod
+    def _of_nothing(cls, classes, n_features, scatter):
+        return cls._from_checked_rows(
+            np.empty((0, n_features)), classes[:0], classes, None, scatter
+        )
+
+    def __add__(self, other):
+        return self._combined(other, 1) if isinstance(other, ClassStatistics) else NotImplemented
+
+    def __sub__(self, other):
+        return self._combined(other, -1) if isinstance(other, ClassStatistics) else NotImplemented
+
+    def _combined(self, other, sign):
+        if not np.array_equal(self.classes, other.classes) or len(self.mean) != len(other.mean):
+            raise ValueError(
+                f"Statistics must be of the same classes and features to be combined. Got "
+                f"{self!r} of classes {self.classes.tolist()} and {other!r} of classes "
+                f"{other.classes.tolist()}."
+            )
+        if (self.scatter is None) != (other.scatter is None):
+            raise ValueError("One of the statistics has a second moment (scatter), one has not.")
+        mine, theirs = self.class_weight.sum(), other.class_weight.sum()
+        class_weight = self.class_weight + sign * other.class_weight
+        # Weights that are no whole numbers leave rounding errors where nothing is left.
+        class_weight[np.abs(class_weight) < 1e-12 * mine] = 0.0
+        if (class_weight < 0).any():
+            raise ValueError(
+                f"Only rows that were added can be subtracted. Got class weights "
+                f"{self.class_weight.tolist()} less {other.class_weight.tolist()}."
+            )
+        total = class_weight.sum()
+        if total == 0:
+            scatter = self.scatter is not None
+            return ClassStatistics._of_nothing(self.classes, len(self.mean), scatter)
+        step = other.mean - self.mean
+        share = sign * theirs / total
+        mean = self.mean + share * step
+        class_sums = (
+            self.class_sums
+            + sign * other.class_sums
+            - np.outer(self.class_weight, share * step)
+            + np.outer(sign * other.class_weight, (1 - share) * step)
+        )
+        scatter = self.scatter
+        if scatter is not None:
+            scatter = scatter + sign * other.scatter + mine * share * np.outer(step, step)
+        return ClassStatistics(self.classes, class_weight, mean, class_sums, scatter)
+
+    def __repr__(self):
+        return (
+            f"<ClassStatistics of {len(self.classes)} classes, {len(self.mean)} features and "
+            f"a total weight of {self.class_weight.sum():g}>"
+        )
+
+
+def _find_shift(X):
+    """Return a point to sum about where sums about 0 would cancel, None elsewhere."""
+    if sparse.issparse(X) or len(X) == 0:
+        return None
+    first = X[:256]
+    centre = first.mean(axis=0, dtype=np.float64)
+    return centre.astype(X.dtype) if (np.abs(centre) > 4 * first.std(axis=0)).any() else None
+
+
+def _weighted_one_hot(codes, weight, n_classes, dtype):
+    """Return a sparse matrix whose column i holds the weight of row i at its class."""
+    n = len(codes)
+    values = np.ones(n, dtype) if weight is None else weight.astype(dtype)
+    places = codes.astype(np.int32), np.arange(n + 1, dtype=np.int32)
+    return sparse.csc_array((values, *places), (n_classes, n))
+
+
+def _scale_rows(X, weight):
+    weight = weight.astype(X.dtype)
+    return sparse.diags_array(weight) @ X if sparse.issparse(X) else X * weight[:, None]
+
+
+def _to_array(X):
+    return X.toarray() if sparse.issparse(X) else X

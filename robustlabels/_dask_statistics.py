@@ -1,0 +1,107 @@
+"""Statistics of Dask collections: one block at a time, added up in a tree."""
+
+import functools
+import operator
+
+import dask
+import numpy as np
+from scipy import sparse
+from sklearn.utils import check_X_y
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _check_sample_weight
+
+from ._class_statistics import ClassStatistics
+from ._labels import encode, find_classes
+
+#: Blocks that one task of the tree adds up.
+_FAN_IN = 4
+
+
+def classes_of_collection(X, y, sample_weight):
+    """Return the sorted classes of rows with a weight, and the total weight of each."""
+    tallies = dask.compute(
+        *(dask.delayed(_tally)(*rest) for _, *rest in _blocks(X, y, sample_weight))
+    )
+    if not any(weights.any() for _, weights in tallies):
+        raise ValueError("There is no row to learn from: none at all, or none with a weight.")
+    classes = np.unique(np.concatenate([found for found, _ in tallies if len(found)]))
+    totals = np.zeros(len(classes))
+    for found, weights in tallies:
+        totals[np.searchsorted(classes, found)] += weights
+    return classes[totals > 0], totals[totals > 0]
+
+
+def statistics_of_collection(X, y, sample_weight, classes, factors, scatter, n_rows):
+    """Return the statistics of all rows, and about `n_rows` rows from all over the blocks."""
+    blocks = _blocks(X, y, sample_weight)
+    n_kept = -(-n_rows // len(blocks))
+    of_block, add_up = dask.delayed(_statistics_of_block), dask.delayed(_add_up)
+    parts = [of_block(*block, classes, factors, scatter, n_kept) for block in blocks]
+    while len(parts) > 1:
+        parts = [add_up(parts[i : i + _FAN_IN]) for i in range(0, len(parts), _FAN_IN)]
+    (result,) = dask.compute(parts[0])
+    return result
+
+
+def _blocks(X, y, sample_weight):
+    """Return X, y and the weights as matching delayed blocks of rows."""
+    if hasattr(X, "to_dask_array"):
+        row_chunks = None
+        x_blocks = X.to_delayed()
+    else:
+        X = X.rechunk({1: -1})
+        row_chunks = X.chunks[0]
+        x_blocks = X.to_delayed().ravel()
+    columns = [list(x_blocks)]
+    for name, column in (("y", y), ("sample_weight", sample_weight)):
+        if column is None:
+            columns.append([None] * len(x_blocks))
+            continue
+        if not dask.is_dask_collection(column):
+            raise ValueError(
+                f"X is a Dask collection, so {name} must be one too. Got {type(column).__name__}."
+            )
+        if row_chunks is not None and hasattr(column, "rechunk") and not np.isnan(row_chunks).any():
+            column = column.rechunk((row_chunks, *column.chunks[1:]))
+        blocks = np.ravel(np.asarray(column.to_delayed(), dtype=object))
+        if len(blocks) != len(x_blocks):
+            raise ValueError(
+                f"X and {name} must have the same partitions. Got {len(x_blocks)} and "
+                f"{len(blocks)}; repartition one of them."
+            )
+        columns.append(list(blocks))
+    return list(zip(*columns, strict=True))
+
+
+def _tally(y, weight):
+    y = np.asarray(y).ravel()
+    if len(y) == 0:
+        return y, np.zeros(0)
+    check_classification_targets(y)
+    classes = find_classes(y)
+    weight = None if weight is None else np.asarray(weight, dtype=np.float64)
+    return classes, np.bincount(encode(y, classes), weight, minlength=len(classes))
+
+
+def _statistics_of_block(X, y, weight, classes, factors, scatter, n_kept):
+    X, y = check_X_y(
+        X, y, accept_sparse="csr", dtype=[np.float64, np.float32], ensure_min_samples=0
+    )
+    if weight is not None and len(y) > 0:
+        weight = _check_sample_weight(weight, X, dtype=np.float64, ensure_non_negative=True)
+        kept = weight > 0
+        X, y, weight = X[kept], y[kept], weight[kept]
+    scaled = weight
+    if factors is not None:
+        scaled = factors[encode(y, classes)] * (1.0 if weight is None else weight)
+    statistics = ClassStatistics._from_checked_rows(X, y, classes, scaled, scatter)
+    some = slice(None, None, max(1, -(-len(y) // n_kept)))
+    return statistics, (X[some], y[some], None if weight is None else weight[some])
+
+
+def _add_up(parts):
+    statistics, rows = zip(*parts, strict=True)
+    X, y, weight = zip(*rows, strict=True)
+    stack = sparse.vstack if sparse.issparse(X[0]) else np.concatenate
+    weight = None if weight[0] is None else np.concatenate(weight)
+    return functools.reduce(operator.add, statistics), (stack(X), np.concatenate(y), weight)

@@ -1,0 +1,62 @@
+"""Labels as positions in the sorted classes."""
+
+import numpy as np
+from sklearn.utils import compute_class_weight, gen_batches
+
+#: Integer labels that span less than this are counted and looked up, not sorted; unless they
+#: lie so far out that differences would overflow.
+_MAX_TABLE, _FAR = 4096, 2**62
+
+
+def find_classes(y):
+    """Return the sorted labels of `y`, without sorting `y` where it holds small integers."""
+    if y.dtype.kind in "iu" and len(y) > 0:
+        low, high = int(y.min()), int(y.max())
+        if low > -_FAR and high < _FAR and high - low < _MAX_TABLE:
+            counts = np.zeros(high - low + 1, dtype=np.intp)
+            for rows in gen_batches(len(y), 32768):
+                counts += np.bincount(y[rows].astype(np.intp) - low, minlength=len(counts))
+            return (low + np.flatnonzero(counts)).astype(y.dtype)
+    return np.unique(y)
+
+
+def encode(y, classes):
+    """Return the position of each label of `y` in the sorted `classes`, or name a stranger."""
+    if y.dtype.kind in "iu" and classes.dtype.kind in "iu" and len(y) > 0:
+        low, high = int(classes[0]), int(classes[-1])
+        if low > -_FAR and high < _FAR and high - low < _MAX_TABLE:
+            codes = y.astype(np.int64, copy=False)
+            codes = codes - low if low else codes
+            # Seen as unsigned, a label below the range lies far above it.
+            known = codes.view(np.uint64).max() <= high - low
+            if known and high - low + 1 > len(classes):
+                table = np.full(high - low + 1, -1)
+                table[classes.astype(np.int64) - low] = np.arange(len(classes))
+                codes = table[codes]
+                known = codes.min() >= 0
+            if known:
+                return codes
+    codes = np.minimum(np.searchsorted(classes, y), len(classes) - 1)
+    unknown = classes[codes] != y
+    if unknown.any():
+        raise ValueError(
+            f"y has the labels {np.unique(y[unknown]).tolist()}, which are not among the classes "
+            f"{classes.tolist()}."
+        )
+    return codes
+
+
+def weigh_classes(class_weight, classes, totals):
+    """Return the factor of each class that a `class_weight` parameter stands for.
+
+    `totals` holds the total weight of the rows of each class, which "balanced" makes equal.
+    """
+    if class_weight == "balanced":
+        there = totals > 0
+        return there * totals.sum() / (len(classes) * np.where(there, totals, 1.0))
+    factors = compute_class_weight(class_weight, classes=classes, y=classes)
+    if not np.isfinite(factors).all() or (factors < 0).any():
+        raise ValueError(
+            f"The weights in class_weight must be finite and not negative. Got {class_weight!r}."
+        )
+    return factors

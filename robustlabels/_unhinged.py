@@ -1,0 +1,650 @@
+"""UnhingedClassifier: the minimiser of the multi-class unhinged loss, in closed form."""
+
+import sys
+from numbers import Real
+
+import numpy as np
+from scipy.linalg import cho_factor, cho_solve, eigh
+from scipy.optimize import brentq
+from scipy.sparse import issparse
+from scipy.special import softmax
+from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
+from sklearn.utils import gen_batches
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.extmath import safe_sparse_dot
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from ._class_statistics import ClassStatistics
+from ._labels import encode, find_classes, weigh_classes
+from ._unchanged import unchanged_on_error
+from .noise import check_transition
+
+__all__ = ["UnhingedClassifier"]
+
+#: Rows whose leave-one-out scores set the temperature.
+_CALIBRATION_ROWS = 2048
+
+_FLOATS = (np.float64, np.float32)
+
+
+class UnhingedClassifier(ClassifierMixin, BaseEstimator):
+    r"""Linear classifier that minimises the unhinged loss in closed form.
+
+    One pass over the rows gives the class sums, and with them the classifier. It is the
+    cheapest noise-robust learner there is, and the same whether the rows come at once, in
+    blocks, from several machines, or are taken away again.
+
+    Parameters
+    ----------
+    alpha : float > 0, default=0.1
+        Penalty on the squared coefficients, in units of squared features: scale these to unit
+        variance. With ``metric="euclidean"`` it only scales the scores, beside which the
+        log-frequencies of ``intercept="prior"`` weigh less the smaller alpha is.
+    metric : {"covariance", "euclidean"}, default="covariance"
+        "euclidean" penalises the coefficients alone: the plain unhinged solution, in time
+        O(n d). "covariance" penalises the scores' second moment too, in O(n d^2): ridge
+        regression on the centred one-hot labels, with ``intercept="penalized"``.
+    intercept : {"prior", "midpoint", "penalized", "none"}, default="prior"
+        "prior" is the rule of linear discriminant analysis: nearest class mean in the metric,
+        plus the logarithm of the class frequency. "midpoint" leaves the frequencies out: the
+        nearest class mean. Both divide the slope of a class by its frequency. "penalized" is
+        what the objective asks for. "none" is no offset for centred features. "prior" was the
+        most accurate one, with and without noise; "penalized" is exactly robust to
+        symmetric noise, "none" also to any replacement noise, see the notes.
+    transition_matrix : array-like of shape (n_classes, n_classes) or None, default=None
+        ``transition_matrix[i, j]`` is the probability of the label j where the true class is
+        i, the classes in sorted order. The statistics are corrected with its inverse. That
+        helps where classes are confused unequally, as under pair-flip noise. Leave it out
+        under symmetric noise, where the correction is only a rescaling for the intercepts
+        "penalized" and "none" and adds variance for the others.
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes, multiplied into the weights of the rows. "balanced" makes all
+        classes weigh the same. Not together with `transition_matrix`: the classes would be
+        weighed by their noisy labels.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Class labels, sorted.
+    coef_ : ndarray of shape (n_classes, n_features), or (1, n_features) for two classes
+        Coefficients of the scores.
+    intercept_ : ndarray of shape (n_classes,), or (1,) for two classes
+        Intercepts of the scores for features that are not centred; -inf for a class that had
+        no row so far.
+    statistics_ : ClassStatistics
+        All that was kept of the rows. Statistics can be added, subtracted and given to
+        :meth:`fit_statistics`.
+    temperature_ : float
+        What the scores are divided by for :meth:`predict_proba`; nan where it is not known.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where `X` has names that are all strings.
+
+    See Also
+    --------
+    RobustClassifier : A network, for what no linear function separates.
+    ClassStatistics : Statistics of rows that add up.
+
+    Notes
+    -----
+    With weights :math:`w_i` of sum W, targets :math:`t_i = e_{y_i} - 1/K`, features centred
+    at their mean and scores :math:`f = V x + b`, the objective is
+
+    .. math:: \frac{1}{W} \sum_i w_i (\bar{f}_i - f_{i, y_i}) + \frac{\alpha}{2} \|V\|^2
+        + \frac{\alpha}{2} \|b\|^2
+
+    and with the covariance metric, where the last term is :math:`\frac{1}{2} \|b\|^2`, also
+    :math:`\frac{1}{2W} \sum_i w_i \|V x_i\|^2`. Its minimiser is
+    :math:`V = M (S + \alpha I)^{-1}`, :math:`b = m`, with :math:`M = \frac{1}{W} \sum_i w_i
+    t_i x_i^\top`, S the covariance and m the class frequencies less 1/K; for "euclidean"
+    :math:`V = M / \alpha`, :math:`b = m / \alpha`. It is the rule of Hebb, and with the
+    covariance metric the pseudo-inverse rule, of associative memories.
+
+    Symmetric label noise multiplies the expected M and m by one constant, replacing labels by
+    draws from any fixed distribution multiplies M alone: predictions stay the same. The
+    sampling error grows, as with any method.
+
+    A linear classifier trained on the unhinged loss can fail on separable data that has a few
+    far points [2]_: it averages, and a point far out weighs as much as many near ones. Clip
+    or squash such features, or use the covariance metric, which is hurt less.
+
+    The time of a fit is that of a pass over X or two. Memory beyond X: a block of 32768 rows,
+    and n_features squared numbers for the covariance metric.
+
+    References
+    ----------
+    .. [1] van Rooyen, Menon and Williamson, "Learning with Symmetric Label Noise: The
+       Importance of Being Unhinged", NeurIPS 2015.
+    .. [2] Long and Servedio, "The Perils of Being Unhinged: On the Accuracy of Classifiers
+       Minimizing a Noise-Robust Convex Loss", Neural Computation 34(6), 2022.
+    .. [3] Lemire Paquin, Chaib-Draa and Giguere, "Symmetrization of Loss Functions for Robust
+       Training of Neural Networks in the Presence of Noisy Labels", arXiv:2605.20347.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_wine
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from robustlabels import UnhingedClassifier, corrupt_labels
+    >>> X, y = load_wine(return_X_y=True)
+    >>> y_noisy = corrupt_labels(y, "symmetric", 0.3, random_state=0)
+    >>> model = make_pipeline(StandardScaler(), UnhingedClassifier()).fit(X, y_noisy)
+    >>> model.score(X, y) > 0.9
+    True
+    """
+
+    _parameter_constraints = {
+        "alpha": [Interval(Real, 0, None, closed="neither")],
+        "metric": [StrOptions({"covariance", "euclidean"})],
+        "intercept": [StrOptions({"prior", "midpoint", "penalized", "none"})],
+        "transition_matrix": ["array-like", None],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+    }
+
+    def __init__(
+        self,
+        alpha=0.1,
+        *,
+        metric="covariance",
+        intercept="prior",
+        transition_matrix=None,
+        class_weight=None,
+    ):
+        self.alpha = alpha
+        self.metric = metric
+        self.intercept = intercept
+        self.transition_matrix = transition_matrix
+        self.class_weight = class_weight
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None):
+        """Fit the classifier to labels that may be wrong.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Finite features. Dense rows in C order are fastest. A Dask array or data frame is
+            reduced block by block on the scheduler in force; y and the weights are then Dask
+            collections too, partitioned alike or arrays.
+        y : array-like of shape (n_samples,)
+            Labels of any kind.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows, not negative; an integer weight is the same as as many rows.
+
+        Returns
+        -------
+        self : UnhingedClassifier
+            The fitted classifier.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or the data are unfit, there are fewer than two classes, or the
+            transition matrix is singular.
+        """
+        if _is_dask(X):
+            return self._fit_collection(X, y, sample_weight)
+        with unchanged_on_error(self):
+            X, y, weight = self._validate(X, y, sample_weight, reset=True)
+            classes = find_classes(y)
+            self._solve(self._statistics_of(X, y, weight, classes))
+            self._calibrate(X, y, weight)
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """Add rows to those seen before.
+
+        The coefficients are those of one fit on all rows so far, in any order of the blocks.
+        The temperature of :meth:`predict_proba` is a running estimate.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Finite features.
+        y : array-like of shape (n_samples,)
+            Labels.
+        classes : array-like of shape (n_classes,), default=None
+            All labels that will ever occur; needed in the first call.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows, not negative.
+
+        Returns
+        -------
+        self : UnhingedClassifier
+            The fitted classifier.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or the data are unfit, `classes` is missing in the first call or
+            another one later, or ``class_weight="balanced"``, which needs all labels at once.
+        """
+        go_on = hasattr(self, "statistics_")
+        if self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight='balanced' needs all labels at once. For partial_fit pass a dict "
+                "of weights, as sklearn.utils.compute_class_weight makes it."
+            )
+        if classes is not None:
+            classes = find_classes(np.asarray(classes))
+        elif not go_on:
+            raise ValueError("The first call of partial_fit needs classes, all labels to come.")
+        with unchanged_on_error(self):
+            X, y, weight = self._validate(X, y, sample_weight, reset=not go_on)
+            if go_on:
+                if classes is not None and not np.array_equal(classes, self.classes_):
+                    raise ValueError(
+                        f"classes={classes.tolist()} differ from those of the first call, "
+                        f"{self.classes_.tolist()}."
+                    )
+                classes = self.classes_
+            statistics = self._statistics_of(X, y, weight, classes)
+            self._solve(self.statistics_ + statistics if go_on else statistics)
+            self._calibrate(X, y, weight, before=go_on)
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit_statistics(self, statistics, X=None, y=None, sample_weight=None):
+        """Fit the classifier to statistics of rows that need not be at hand.
+
+        Parameters
+        ----------
+        statistics : ClassStatistics
+            Such as the sum of the `statistics_` of several classifiers, or the difference
+            where rows are to be forgotten. Class weights must be in them already.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), default=None
+            Some of the rows behind the statistics, which set the temperature of
+            :meth:`predict_proba`. None leaves it unknown.
+        y : array-like of shape (n_samples,), default=None
+            Labels of these rows.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of these rows.
+
+        Returns
+        -------
+        self : UnhingedClassifier
+            The fitted classifier.
+
+        Raises
+        ------
+        ValueError
+            If a parameter, the statistics or the rows are unfit.
+        """
+        if not isinstance(statistics, ClassStatistics):
+            raise ValueError(f"statistics must be ClassStatistics. Got {statistics!r}.")
+        if self.metric == "covariance" and statistics.scatter is None:
+            raise ValueError(
+                "metric='covariance' needs a second moment. Compute the statistics with "
+                "scatter=True, or use metric='euclidean'."
+            )
+        with unchanged_on_error(self):
+            if hasattr(self, "feature_names_in_"):
+                del self.feature_names_in_
+            self._class_factors = None
+            self._solve(statistics)
+            self.temperature_ = np.nan
+            if X is not None:
+                self._calibrate(*self._validate(X, y, sample_weight, reset=False))
+        return self
+
+    def decision_function(self, X):
+        """Compute the scores of the classes.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Finite features.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples, n_classes), or (n_samples,) for two classes
+            Linear scores, float64. For two classes, that of ``classes_[1]`` less the other.
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False, accept_sparse="csr", dtype=_FLOATS)
+        scores = np.empty((X.shape[0], len(self.intercept_)))
+        # In blocks, so that no second copy of X in float64 is made.
+        for rows in gen_batches(X.shape[0], 8192):
+            scores[rows] = safe_sparse_dot(X[rows], self.coef_.T, dense_output=True)
+        scores += self.intercept_
+        return scores.ravel() if scores.shape[1] == 1 else scores
+
+    def predict(self, X):
+        """Predict the class of each row.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Finite features.
+
+        Returns
+        -------
+        y_pred : ndarray of shape (n_samples,)
+            Class labels.
+        """
+        scores = self.decision_function(X)
+        best = (scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)
+        return self.classes_[best]
+
+    def predict_proba(self, X):
+        """Estimate class probabilities.
+
+        They are the softmax of the scores divided by `temperature_`, which maximises the
+        likelihood of the labels under leave-one-out scores. Without a transition matrix they
+        estimate the probabilities of the labels as they are given, wrong ones included; with
+        one, those of the true classes.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Finite features.
+
+        Returns
+        -------
+        proba : ndarray of shape (n_samples, n_classes)
+            Columns in the order of ``classes_``.
+
+        Raises
+        ------
+        ValueError
+            If the classifier was fitted to statistics alone, which hold no temperature.
+        """
+        scores = self.decision_function(X)
+        if np.isnan(self.temperature_):
+            raise ValueError(
+                "The temperature of the probabilities is not known: pass some rows to "
+                "fit_statistics, or use decision_function."
+            )
+        return softmax(_all_columns(scores) / self.temperature_, axis=1)
+
+    def loo_decision_function(self, X, y, sample_weight=None):
+        """Compute the scores that each training row would get without it in training.
+
+        They equal those of as many refits, in the time of a prediction or two: out-of-sample
+        scores for finding wrong labels and for estimating a transition matrix. Class weights,
+        of ``class_weight="balanced"`` too, are kept as they are.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows the classifier was fitted to, all or some.
+        y : array-like of shape (n_samples,)
+            Their labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Their weights.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples, n_classes), or (n_samples,) for two classes
+            Scores as of :meth:`decision_function`. A class that loses its
+            only row has the score -inf, and so have all classes of a row that is alone.
+
+        Raises
+        ------
+        ValueError
+            If the rows cannot have been among those of the fit.
+        """
+        check_is_fitted(self)
+        X, y, weight = self._validate(X, y, sample_weight, reset=False)
+        codes = encode(y, self.classes_)
+        weight = np.ones(len(y)) if weight is None else weight
+        if self._class_factors is not None:
+            weight = weight * self._class_factors[codes]
+        scores = self._left_out_scores(X, codes, weight)
+        return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
+
+    @property
+    def _scatter(self):
+        return self.metric == "covariance"
+
+    def _validate(self, X, y, sample_weight, reset):
+        X, y = validate_data(self, X, y, reset=reset, accept_sparse="csr", dtype=_FLOATS)
+        if y.dtype.kind not in "iub":
+            check_classification_targets(y)
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(
+                sample_weight, X, dtype=np.float64, ensure_non_negative=True
+            )
+            if not sample_weight.any():
+                raise ValueError("All sample weights are zero: there is no row to learn from.")
+            if not sample_weight.all():
+                kept = sample_weight > 0
+                X, y, sample_weight = X[kept], y[kept], sample_weight[kept]
+        return X, y, sample_weight
+
+    def _statistics_of(self, X, y, weight, classes):
+        codes = None if self.class_weight is None else encode(y, classes)
+        totals = None if codes is None else np.bincount(codes, weight, minlength=len(classes))
+        factors = self._set_class_factors(classes, totals)
+        if factors is not None:
+            weight = factors[codes] * (1.0 if weight is None else weight)
+        return ClassStatistics._from_checked_rows(X, y, classes, weight, self._scatter)
+
+    def _set_class_factors(self, classes, totals):
+        """Set and return what the class weights multiply the weights of the rows by, or None."""
+        self._class_factors = None
+        if self.class_weight is not None:
+            if self.transition_matrix is not None:
+                raise ValueError(
+                    "class_weight weighs the labels as they are, wrong ones included, and cannot "
+                    "be combined with a transition_matrix. Use intercept='midpoint' to treat all "
+                    "classes alike."
+                )
+            self._class_factors = weigh_classes(self.class_weight, classes, totals)
+            if not (self._class_factors * totals).any():
+                raise ValueError(f"class_weight={self.class_weight!r} leaves no row with a weight.")
+        return self._class_factors
+
+    def _fit_collection(self, X, y, sample_weight):
+        from ._dask_statistics import classes_of_collection, statistics_of_collection
+
+        with unchanged_on_error(self):
+            classes, totals = classes_of_collection(X, y, sample_weight)
+            factors = self._set_class_factors(classes, totals)
+            statistics, rows = statistics_of_collection(
+                X, y, sample_weight, classes, factors, self._scatter, _CALIBRATION_ROWS
+            )
+            names = np.asarray(getattr(X, "columns", []), dtype=object)
+            vars(self).pop("feature_names_in_", None)
+            if len(names) and all(isinstance(name, str) for name in names):
+                self.feature_names_in_ = names
+            self._solve(statistics)
+            self._calibrate(*rows)
+        return self
+
+    def _corrected(self, statistics):
+        """Return class weights and sums, and what a label adds to each class, under T."""
+        n_classes = len(statistics.classes)
+        if self.transition_matrix is None:
+            return statistics.class_weight, statistics.class_sums, np.eye(n_classes)
+        transition = check_transition(self.transition_matrix, n_classes)
+        if np.linalg.cond(transition) > 1e10:
+            raise ValueError(
+                f"The transition matrix is singular: different true classes give the same labels, "
+                f"so that labels cannot tell them apart. Got {transition.tolist()}."
+            )
+        inverse = np.linalg.inv(transition)
+        return inverse.T @ statistics.class_weight, inverse.T @ statistics.class_sums, inverse
+
+    def _solve(self, statistics):
+        """Set the coefficients that the statistics ask for."""
+        n_classes, n_features = statistics.class_sums.shape
+        if n_classes < 2:
+            raise ValueError(
+                f"UnhingedClassifier needs at least 2 classes, but y has only one class, "
+                f"{statistics.classes.tolist()}."
+            )
+        total = statistics.class_weight.sum()
+        if total == 0:
+            raise ValueError("The statistics are of no row at all.")
+        class_weight, sums, _ = self._corrected(statistics)
+        if self.metric == "euclidean":
+            directions = sums / self.alpha
+        else:
+            factor = _factor(statistics.scatter, self.alpha * total)
+            directions = total * factor(sums)
+        lengths = (directions * sums).sum(axis=1)
+        divisor, offset = self._rule(class_weight, total, lengths)
+        slopes = directions / divisor[:, None]
+        offset = offset - slopes @ statistics.mean
+        if n_classes == 2:
+            slopes, offset = slopes[1:] - slopes[:1], offset[1:] - offset[:1]
+        self.statistics_ = statistics
+        self.classes_ = statistics.classes
+        self.n_features_in_ = n_features
+        self.coef_, self.intercept_ = slopes, offset
+
+    def _rule(self, class_weight, total, lengths):
+        """Return what the directions are divided by, and the offset of centred scores.
+
+        `lengths` are the squared lengths of the class sums in the metric.
+        """
+        n_classes = class_weight.shape[-1]
+        if self.transition_matrix is not None:
+            # Corrected weights of rare classes can come out at zero or below.
+            class_weight = np.maximum(class_weight, 0.01 * total / n_classes)
+        present = class_weight > 1e-12 * total
+        positive = np.where(present, class_weight, 1.0)
+        if self.intercept in ("none", "penalized"):
+            divisor = np.broadcast_to(total, class_weight.shape)
+            offset = np.zeros(class_weight.shape)
+            if self.intercept == "penalized":
+                offset = class_weight / total - 1 / n_classes
+                if self.metric == "euclidean":
+                    offset = offset / self.alpha
+        else:
+            divisor = positive
+            offset = -lengths / (2 * positive**2)
+            if self.intercept == "prior":
+                offset = offset + np.log(positive / total)
+        return divisor, np.where(present, offset, -np.inf)
+
+    def _left_out_scores(self, X, codes, weight):
+        """Return scores of shape (n, K) of rows less `weight` of their own weight."""
+        statistics = self.statistics_
+        total = statistics.class_weight.sum()
+        class_weight, sums, labels = self._corrected(statistics)
+        alone = total - weight <= 1e-12 * total
+        others = np.where(alone, total, total - weight)
+        euclidean, same = self.metric == "euclidean", np.ptp(weight) == 0
+        if not euclidean and same:
+            factor = _factor(statistics.scatter, self.alpha * others[0])
+            squares = (sums * factor(sums)).sum(axis=1)
+        elif not euclidean:
+            values, vectors = eigh(statistics.scatter)
+            turned = sums @ vectors
+        scores = np.empty((len(codes), len(statistics.classes)))
+        for rows in gen_batches(len(codes), max(1, 2**21 // X.shape[1])):
+            block = X[rows].toarray() if issparse(X) else X[rows]
+            z = block.astype(np.float64) - statistics.mean
+            w = weight[rows, None]
+            rest = others[rows, None]
+            share = w / rest
+            # The sums of all classes about the new mean are A_k + a_k z.
+            own = w * labels[codes[rows]]
+            left = class_weight - own
+            a = share * left - own
+            if euclidean:
+                projected, h = z @ sums.T / self.alpha, (z**2).sum(1, keepdims=True) / self.alpha
+                squares, lost, scale = (sums**2).sum(axis=1) / self.alpha, 0.0, 1.0
+            else:
+                # The second moment loses lost * z z^T and its inverse changes by rank one.
+                lost, scale = w * (1 + share), rest
+                if same:
+                    solved = factor(z)
+                    projected, h = solved @ sums.T, (solved * z).sum(1, keepdims=True)
+                else:
+                    turned_z = z @ vectors
+                    inverse = 1 / (values + self.alpha * rest)
+                    projected = (turned_z * inverse) @ turned.T
+                    h = (turned_z**2 * inverse).sum(1, keepdims=True)
+                    squares = inverse @ (turned**2).T
+            kept = 1 - lost * h
+            product = (1 + share) * (projected + a * h) / kept
+            lengths = squares + (lost * projected**2 + 2 * a * projected + a**2 * h) / kept
+            divisor, offset = self._rule(left, rest, scale * lengths)
+            scores[rows] = scale * product / divisor + offset
+        scores[alone] = -np.inf
+        return scores
+
+    def _calibrate(self, X, y, weight=None, before=False):
+        """Set the temperature by leave-one-out scores of some rows.
+
+        The likelihood of the labels is maximised over the logarithm of the inverse
+        temperature, under a normal prior: after `before`, what earlier rows said.
+        """
+        step = -(-X.shape[0] // _CALIBRATION_ROWS)
+        X, y = X[::step], y[::step]
+        codes = encode(y, self.classes_)
+        weight = np.ones(len(y)) if weight is None else weight[::step]
+        factor = 1.0 if self._class_factors is None else self._class_factors[codes]
+        # A weight above 1 counts as repeated rows, of which one is left out.
+        scores = self._left_out_scores(X, codes, factor * np.minimum(weight, 1.0))
+        weight = weight * factor
+        usable = np.isfinite(scores[np.arange(len(codes)), codes])
+        scores, codes, weight = scores[usable], codes[usable], weight[usable] * step
+        scores -= np.where(np.isfinite(scores), scores, -np.inf).max(axis=1, keepdims=True)
+        finite = np.where(np.isfinite(scores), scores, 0.0)
+        spread = np.sqrt(np.average((finite**2).mean(axis=1), weights=weight)) if len(codes) else 0
+        if before and not np.isnan(self.temperature_):
+            centre, precision = -np.log(self.temperature_), self._temperature_precision
+        else:
+            centre, precision = -np.log(spread or 1.0), 1.0
+        if self.transition_matrix is None:
+            log_seen = None
+        else:
+            # How probable the label of each row is in each true class.
+            with np.errstate(divide="ignore"):
+                log_seen = np.log(np.asarray(self.transition_matrix, dtype=float))[:, codes].T
+
+        def slope(log_inverse):
+            inverse = np.exp(log_inverse)
+            expected = _weighted_mean(finite, inverse * scores)
+            if log_seen is None:
+                at_label = finite[np.arange(len(codes)), codes]
+            else:
+                at_label = _weighted_mean(finite, inverse * scores + log_seen)
+            return inverse * (weight @ (expected - at_label)) + precision * (log_inverse - centre)
+
+        low, high = centre - 12, centre + 12
+        if slope(low) >= 0:
+            best = low
+        elif slope(high) <= 0:
+            best = high
+        else:
+            best = brentq(slope, low, high, xtol=1e-12)
+        self.temperature_ = float(np.exp(-best))
+        self._temperature_precision = max(precision, (slope(best + 1e-3) - slope(best)) / 1e-3)
+
+
+def _factor(scatter, penalty):
+    """Return a function that multiplies rows by the inverse of ``scatter + penalty * I``."""
+    matrix = scatter + penalty * np.eye(len(scatter))
+    # With a unit diagonal, features of very different scale cost no digits.
+    scale = 1 / np.sqrt(np.diag(matrix))
+    factor = cho_factor(matrix * scale * scale[:, None], lower=True, overwrite_a=True)
+    return lambda rows: cho_solve(factor, (rows * scale).T).T * scale
+
+
+def _weighted_mean(values, log_weights):
+    """Return the mean of each row of `values` under weights given by their logarithms."""
+    weights = np.exp(log_weights - log_weights.max(axis=1, keepdims=True))
+    return (weights * values).sum(axis=1) / weights.sum(axis=1)
+
+
+def _all_columns(scores):
+    """Return a column of scores for each class, also where two classes have one of them."""
+    return np.column_stack([np.zeros(len(scores)), scores]) if scores.ndim == 1 else scores
+
+
+def _is_dask(X):
+    dask = sys.modules.get("dask")
+    return dask is not None and dask.is_dask_collection(X)

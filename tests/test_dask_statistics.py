@@ -1,0 +1,117 @@
+"""Fitting to Dask collections: the coefficients of the data in memory, whatever happens."""
+
+import os
+import signal
+import threading
+
+import dask
+import dask.array as da
+import dask.dataframe as dd
+import numpy as np
+import pandas as pd
+import pytest
+from distributed import Client, LocalCluster
+
+from robustlabels import UnhingedClassifier
+
+
+def make_rows(n=6000, d=8):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(n, d)) + 5
+    weight = rng.uniform(0, 2, n)
+    weight[:50] = 0
+    return X, X[:, :3].argmax(axis=1), weight
+
+
+def assert_same(a, b):
+    np.testing.assert_array_equal(a.classes_, b.classes_)
+    np.testing.assert_allclose(a.coef_, b.coef_, atol=1e-10, rtol=1e-10)
+    np.testing.assert_allclose(a.intercept_, b.intercept_, atol=1e-10, rtol=1e-10)
+
+
+@pytest.mark.parametrize("metric", ["covariance", "euclidean"])
+@pytest.mark.parametrize("class_weight", [None, "balanced", {0: 3.0}])
+def test_arrays_with_chunks_that_do_not_match(metric, class_weight):
+    X, y, weight = make_rows()
+    clf = UnhingedClassifier(metric=metric, class_weight=class_weight)
+    blocks = (
+        da.from_array(X, chunks=(700, 3)),
+        da.from_array(y, chunks=250),
+        da.from_array(weight, chunks=999),
+    )
+    in_memory = UnhingedClassifier(**clf.get_params()).fit(X, y, weight)
+    assert_same(clf.fit(*blocks), in_memory)
+    # Both temperatures come from a sample of rows.
+    assert clf.temperature_ == pytest.approx(in_memory.temperature_, rel=0.5)
+    predicted = blocks[0].rechunk({1: -1}).map_blocks(clf.predict, drop_axis=1, dtype=y.dtype)
+    np.testing.assert_array_equal(predicted.compute(), in_memory.predict(X))
+
+
+def test_data_frames():
+    X, y, weight = make_rows()
+    names = list("abcdefgh")
+    labels = np.array(["low", "mid", "top"])[y]
+    frame = pd.DataFrame(X, columns=names).assign(label=labels, weight=weight)
+    # A partition without rows, as a filter leaves it.
+    parts = dd.concat(
+        [dd.from_pandas(frame, npartitions=5), dd.from_pandas(frame[:0], npartitions=1)]
+    )
+    clf = UnhingedClassifier().fit(parts[names], parts.label, parts.weight)
+    assert_same(clf, UnhingedClassifier().fit(frame[names], labels, weight))
+    assert clf.feature_names_in_.tolist() == names
+
+
+def test_what_does_not_match_is_refused():
+    X, y, _ = make_rows(100)
+    X_blocks, y_blocks = da.from_array(X, chunks=50), da.from_array(y, chunks=50)
+    clf = UnhingedClassifier()
+    with pytest.raises(ValueError, match="so y must be one too. Got ndarray"):
+        clf.fit(X_blocks, y)
+    with pytest.raises(ValueError, match="same partitions. Got 2 and 3"):
+        clf.fit(
+            dd.from_pandas(pd.DataFrame(X), npartitions=2),
+            dd.from_pandas(pd.Series(y), npartitions=3),
+        )
+    with pytest.raises(ValueError, match="no row to learn from"):
+        clf.fit(X_blocks, y_blocks, da.zeros(100, chunks=50))
+    with pytest.raises(ValueError, match="contains NaN"):
+        clf.fit(da.where(X_blocks > 6, np.nan, X_blocks), y_blocks)
+    with pytest.raises(ValueError, match="one class"):
+        clf.fit(X_blocks, da.zeros(100, chunks=50, dtype=int))
+    assert not hasattr(clf, "coef_")
+
+
+@pytest.mark.slow
+def test_a_worker_killed_in_the_middle_changes_nothing(tmp_path):
+    X, y, _ = make_rows()
+    started = tmp_path / "started"
+
+    def slowly(block):
+        # The first blocks say that the fit is under way; all take their time.
+        started.touch()
+        threading.Event().wait(0.2)
+        return block
+
+    with (
+        dask.config.set({"distributed.worker.daemon": True}),
+        LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+        ) as cluster,
+        Client(cluster),
+    ):
+        X_blocks = da.from_array(X, chunks=(300, -1)).map_blocks(slowly, dtype=X.dtype)
+        y_blocks = da.from_array(y, chunks=300)
+        (victim, _) = [worker.pid for worker in cluster.workers.values()]
+
+        def kill():
+            while not started.exists():
+                threading.Event().wait(0.01)
+            threading.Event().wait(0.5)
+            os.kill(victim, signal.SIGKILL)
+
+        killer = threading.Thread(target=kill)
+        killer.start()
+        clf = UnhingedClassifier().fit(X_blocks, y_blocks)
+        killer.join()
+        assert victim not in [worker.pid for worker in cluster.workers.values()]
+    assert_same(clf, UnhingedClassifier().fit(X, y))
