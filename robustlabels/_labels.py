@@ -25,8 +25,7 @@ def encode(y, classes):
     if y.dtype.kind in "iu" and classes.dtype.kind in "iu" and len(y) > 0:
         low, high = int(classes[0]), int(classes[-1])
         if low > -_FAR and high < _FAR and high - low < _MAX_TABLE:
-            codes = y.astype(np.int64, copy=False)
-            codes = codes - low if low else codes
+            codes = np.subtract(y, low, dtype=np.int64, casting="unsafe")
             # Seen as unsigned, a label below the range lies far above it.
             known = codes.view(np.uint64).max() <= high - low
             if known and high - low + 1 > len(classes):

@@ -12,7 +12,7 @@ from sklearn.utils.estimator_checks import (
     parametrize_with_checks,
 )
 
-from robustlabels import RobustClassifier
+from robustlabels import RobustClassifier, UnhingedClassifier
 from robustlabels.losses import GCE, available_losses
 
 ESTIMATORS = [
@@ -20,6 +20,9 @@ ESTIMATORS = [
     *(RobustClassifier(loss) for loss in available_losses()[:9] if loss != "sgce"),
     RobustClassifier("nce+agce"),
     RobustClassifier(GCE(q=0.3), net_params={"optimizer__betas": (0.9, 0.99)}),
+    UnhingedClassifier(),
+    UnhingedClassifier(intercept="penalized"),
+    UnhingedClassifier(metric="euclidean", intercept="penalized"),
 ]
 
 
@@ -38,6 +41,7 @@ def test_check_estimator(estimator, check):
 )
 def test_checks_outside_check_estimator(check):
     check("RobustClassifier", RobustClassifier(max_epochs=3))
+    check("UnhingedClassifier", UnhingedClassifier())
 
 
 def test_check_class_weight_balanced():
@@ -45,10 +49,11 @@ def test_check_class_weight_balanced():
     X, y = make_classification(1600, 6, flip_y=0.1, class_sep=0.6, random_state=0)
     X_train, X_test, y_train, y_test = train_test_split(X, y, stratify=y, random_state=0)
     kept = (y_train == 0) | (np.random.RandomState(0).uniform(size=len(y_train)) < 0.15)
-    for loss in ("ce", "sgce"):
+    classifiers = [RobustClassifier(loss, random_state=0) for loss in ("ce", "sgce")]
+    for classifier in (*classifiers, UnhingedClassifier()):
         check_class_weight_balanced_classifiers(
-            "RobustClassifier",
-            RobustClassifier(loss, random_state=0),
+            type(classifier).__name__,
+            classifier,
             X_train[kept],
             y_train[kept],
             X_test,

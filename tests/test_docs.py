@@ -75,9 +75,9 @@ def test_method_docstring_is_valid_numpydoc(path):
     assert not errors
 
 
-def test_classifier_documents_all_its_attributes():
-    clf = robustlabels.RobustClassifier(max_epochs=1, random_state=0)
-    clf.fit([[0.0], [1.0]], [0, 1])
+@pytest.mark.parametrize("name", ["RobustClassifier", "UnhingedClassifier"])
+def test_classifier_documents_all_its_attributes(name):
+    clf = getattr(robustlabels, name)().fit([[0.0], [1.0]], [0, 1])
     properties = {name for name, _ in inspect.getmembers(type(clf), inspect.isdatadescriptor)}
     fitted = {
         name
