@@ -10,10 +10,14 @@ _HOMES = {
     "ClassStatistics": "_class_statistics",
     "RobustClassifier": "_robust",
     "UnhingedClassifier": "_unhinged",
+    "asymmetric_transition": "noise",
     "corrupt_labels": "noise",
     "losses": None,
+    "metrics": None,
     "noise": None,
     "pair_transition": "noise",
+    "random_transition": "noise",
+    "replacement_transition": "noise",
     "symmetric_transition": "noise",
 }
 

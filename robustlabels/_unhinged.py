@@ -18,7 +18,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from ._class_statistics import ClassStatistics
 from ._labels import encode, find_classes, weigh_classes
 from ._unchanged import unchanged_on_error
-from .noise import check_transition
+from .noise import check_invertible
 
 __all__ = ["UnhingedClassifier"]
 
@@ -465,12 +465,7 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         n_classes = len(statistics.classes)
         if self.transition_matrix is None:
             return statistics.class_weight, statistics.class_sums, np.eye(n_classes)
-        transition = check_transition(self.transition_matrix, n_classes)
-        if np.linalg.cond(transition) > 1e10:
-            raise ValueError(
-                f"The transition matrix is singular: different true classes give the same labels, "
-                f"so that labels cannot tell them apart. Got {transition.tolist()}."
-            )
+        transition = check_invertible(self.transition_matrix, n_classes)
         inverse = np.linalg.inv(transition)
         return inverse.T @ statistics.class_weight, inverse.T @ statistics.class_sums, inverse
 

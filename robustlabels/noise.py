@@ -1,14 +1,27 @@
-"""Label noise: transition matrices and the labels they corrupt."""
+"""Label noise: transition matrices, and labels corrupted by them or by what the rows look like."""
 
+from collections.abc import Mapping
 from numbers import Integral, Real
 
 import numpy as np
+from scipy.special import entr, softmax
+from scipy.stats import truncnorm
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
 from ._random_state import draw_from
 
-__all__ = ["corrupt_labels", "pair_transition", "symmetric_transition"]
+__all__ = [
+    "asymmetric_transition",
+    "corrupt_labels",
+    "pair_transition",
+    "random_transition",
+    "replacement_transition",
+    "symmetric_transition",
+]
 
 _RATE = Interval(Real, 0, 1, closed="both")
 
@@ -96,20 +109,198 @@ def pair_transition(n_classes, noise_rate):
     return (1 - noise_rate) * same + noise_rate * np.roll(same, 1, axis=1)
 
 
-_TRANSITIONS = {"symmetric": symmetric_transition, "pair": pair_transition}
+@validate_params(
+    {"classes": ["array-like"], "class_map": [Mapping], "noise_rate": [_RATE]},
+    prefer_skip_nested_validation=True,
+)
+def asymmetric_transition(classes, class_map, noise_rate):
+    """Transition matrix of a class map: some classes are mistaken for certain others.
+
+    Parameters
+    ----------
+    classes : array-like of shape (n_classes,)
+        All class labels.
+    class_map : dict
+        The label that each of some classes is mistaken for.
+    noise_rate : float in [0, 1]
+        Probability that a label of a mapped class is wrong. Labels of other classes are
+        right, so that the overall share of wrong labels is lower.
+
+    Returns
+    -------
+    transition : ndarray of shape (n_classes, n_classes)
+        ``transition[i, j]`` is the probability of the j-th class where the i-th is true, the
+        classes in sorted order.
+
+    Raises
+    ------
+    ValueError
+        If the map has a label that is no class, or maps a class to itself.
+
+    See Also
+    --------
+    corrupt_labels : Draw noisy labels; takes such a map too.
+
+    Notes
+    -----
+    The map of the literature on CIFAR-10 is truck to automobile, bird to airplane, cat and dog
+    to each other, deer to horse; at a noise rate of 0.4, 20 % of all labels are wrong.
+
+    Examples
+    --------
+    >>> from robustlabels import asymmetric_transition
+    >>> asymmetric_transition(["bird", "cat", "dog"], {"cat": "dog"}, 0.25)
+    array([[1.  , 0.  , 0.  ],
+           [0.  , 0.75, 0.25],
+           [0.  , 0.  , 1.  ]])
+    """
+    classes = np.unique(np.asarray(classes)).tolist()
+    strangers = {*class_map, *class_map.values()} - {*classes}
+    if strangers:
+        raise ValueError(f"class_map has {sorted(strangers)}, which are not among {classes}.")
+    transition = np.eye(len(classes))
+    for true, wrong in class_map.items():
+        if true == wrong:
+            raise ValueError(f"class_map maps {true!r} to itself, which is no noise.")
+        i, j = classes.index(true), classes.index(wrong)
+        transition[i, [i, j]] = 1 - noise_rate, noise_rate
+    return transition
+
+
+@validate_params(
+    {"marginal": ["array-like"], "replacement_rate": [_RATE]}, prefer_skip_nested_validation=True
+)
+def replacement_transition(marginal, replacement_rate):
+    """Transition matrix of replacement noise: some labels are drawn anew, whatever the class.
+
+    Parameters
+    ----------
+    marginal : array-like of shape (n_classes,)
+        Distribution that replaced labels are drawn from.
+    replacement_rate : float in [0, 1]
+        Probability that a label is replaced. Some replacements are right by chance, so that
+        the share of wrong labels is lower.
+
+    Returns
+    -------
+    transition : ndarray of shape (n_classes, n_classes)
+        ``(1 - replacement_rate)`` times the identity plus `replacement_rate` times the
+        marginal in each row.
+
+    Raises
+    ------
+    ValueError
+        If `marginal` is no distribution over two classes at least.
+
+    See Also
+    --------
+    UnhingedClassifier : Exactly robust to this noise with ``intercept="none"``.
+
+    Examples
+    --------
+    >>> from robustlabels import replacement_transition
+    >>> replacement_transition([0.5, 0.5, 0.0], 0.4)
+    array([[0.8, 0.2, 0. ],
+           [0.2, 0.8, 0. ],
+           [0.2, 0.2, 0.6]])
+    """
+    marginal = np.asarray(marginal, dtype=float)
+    if marginal.ndim != 1 or len(marginal) < 2:
+        raise ValueError(f"marginal must have an entry for each class. Got {marginal.tolist()}.")
+    if not (marginal >= 0).all() or not np.isclose(marginal.sum(), 1):
+        raise ValueError(f"marginal must be a distribution. Got {marginal.tolist()}.")
+    return (1 - replacement_rate) * np.eye(len(marginal)) + replacement_rate * marginal
 
 
 @validate_params(
     {
-        "noise": [StrOptions(set(_TRANSITIONS)), "array-like"],
+        "n_classes": [Interval(Integral, 2, None, closed="left")],
+        "noise_rate": [_RATE],
+        "random_state": ["random_state"],
+    },
+    prefer_skip_nested_validation=True,
+)
+def random_transition(n_classes, noise_rate, *, random_state=None):
+    """Random transition matrix in which the true class is the most frequent label.
+
+    Parameters
+    ----------
+    n_classes : int
+        Number of classes K, 2 at least.
+    noise_rate : float in [0, 1 - 1 / n_classes)
+        Probability that a label is wrong, the same for each class.
+    random_state : int, RandomState instance or None, default=None
+        Where the matrix is drawn from. None draws fresh entropy.
+
+    Returns
+    -------
+    transition : ndarray of shape (n_classes, n_classes)
+        ``1 - noise_rate`` on the diagonal; beside it random entries, all less than that.
+
+    Raises
+    ------
+    ValueError
+        If the rate leaves no such matrix.
+
+    See Also
+    --------
+    symmetric_transition : All wrong classes alike.
+
+    Examples
+    --------
+    >>> from robustlabels import random_transition
+    >>> random_transition(3, 0.4, random_state=0).round(2)
+    array([[0.6 , 0.16, 0.24],
+           [0.22, 0.6 , 0.18],
+           [0.14, 0.26, 0.6 ]])
+    """
+    if noise_rate >= 1 - 1 / n_classes:
+        raise ValueError(
+            f"With {n_classes} classes the true one is the most frequent label only for a "
+            f"noise_rate below {1 - 1 / n_classes:.4g}. Got {noise_rate}."
+        )
+    rng = draw_from(random_state)
+    transition = np.zeros((n_classes, n_classes))
+    wrong = ~np.eye(n_classes, dtype=bool)
+    alike = 1 / (n_classes - 1)
+    shares = rng.dirichlet(np.ones(n_classes - 1), size=n_classes)
+    # Rows with a wrong class as frequent as the true one are drawn towards the uniform row.
+    largest = shares.max(axis=1, keepdims=True)
+    room = 0.99 * (1 - noise_rate) + 0.01 * noise_rate * alike
+    keep = np.ones((n_classes, 1))
+    crowded = noise_rate * largest > room
+    if crowded.any():
+        keep[crowded] = (room / noise_rate - alike) / (largest[crowded] - alike)
+    transition[wrong] = (noise_rate * (keep * shares + (1 - keep) * alike)).ravel()
+    np.fill_diagonal(transition, 1 - noise_rate)
+    return transition
+
+
+_TRANSITIONS = {"symmetric": symmetric_transition, "pair": pair_transition}
+_OF_ROWS = {"instance", "margin", "boundary"}
+
+
+@validate_params(
+    {
+        "noise": [StrOptions({*_TRANSITIONS, *_OF_ROWS}), "array-like", Mapping],
         "noise_rate": [_RATE, None],
         "random_state": ["random_state"],
+        "exact": ["boolean"],
         "return_mask": ["boolean"],
     },
     prefer_skip_nested_validation=True,
 )
-def corrupt_labels(y, noise="symmetric", noise_rate=None, *, random_state=None, return_mask=False):
-    """Replace labels by wrong ones, as a transition matrix says.
+def corrupt_labels(
+    y,
+    noise="symmetric",
+    noise_rate=None,
+    *,
+    X=None,
+    random_state=None,
+    exact=False,
+    return_mask=False,
+):
+    """Replace labels by wrong ones.
 
     Every label is drawn independently, from its true class, all at once: no label is flipped
     twice. Use it on training labels only and score on clean ones.
@@ -118,17 +309,25 @@ def corrupt_labels(y, noise="symmetric", noise_rate=None, *, random_state=None, 
     ----------
     y : array-like of shape (n_samples,)
         True labels of any kind.
-    noise : {"symmetric", "pair"} or array-like of shape (n_classes, n_classes), \
-            default="symmetric"
-        "symmetric": a wrong label is any other class alike. "pair": it is the next class in
-        sorted order, after the last the first. A matrix: ``noise[i, j]`` is the probability
-        of the j-th class where the i-th is true, the classes in sorted order; rows sum to 1.
+    noise : {"symmetric", "pair", "instance", "margin", "boundary"}, dict or array-like of \
+            shape (n_classes, n_classes), default="symmetric"
+        What the wrong label depends on. The true class: "symmetric", a wrong label is any
+        other class alike; "pair", it is the next class in sorted order, after the last the
+        first; a dict of the classes that are mistaken and what for; a matrix, ``noise[i, j]``
+        being the probability of the j-th class in sorted order where the i-th is true. Or the
+        row too, see the notes: "instance", "margin", "boundary".
     noise_rate : float in [0, 1] or None, default=None
-        Probability that a label is wrong, P(noisy label != true label). Needed for a noise
-        given by name, and part of the noise given as a matrix, where it must be None.
+        Probability that a label is wrong, P(noisy label != true label); with a dict, of the
+        mapped classes alone. Needed unless the noise is a matrix, which holds its own rate.
+    X : array-like of shape (n_samples, n_features), default=None
+        Features, for the kinds of noise that depend on them.
     random_state : int, RandomState instance or None, default=None
         Where the labels are drawn from. An int gives the same labels every time. None draws
         fresh entropy, it does not follow ``np.random.seed``.
+    exact : bool, default=False
+        Whether exactly ``round(noise_rate * n_samples)`` labels are wrong instead of about
+        that many. With a matrix or a dict the number of labels j among the rows of class i
+        is that of the matrix, rounded.
     return_mask : bool, default=False
         Whether to return also which labels are wrong.
 
@@ -143,25 +342,52 @@ def corrupt_labels(y, noise="symmetric", noise_rate=None, *, random_state=None, 
     ------
     ValueError
         If there are fewer than two classes, the matrix has another shape than they ask for or
-        rows that are no distributions, or `noise_rate` is missing or superfluous.
+        rows that are no distributions, `noise_rate` is missing or superfluous, or X is missing.
 
     See Also
     --------
+    LabelNoiseInjector : The same as an object for pipelines and searches.
     symmetric_transition : The matrix behind "symmetric".
-    pair_transition : The matrix behind "pair".
+    asymmetric_transition : The matrix behind a dict.
 
     Notes
     -----
     The share of wrong labels varies from draw to draw, with standard deviation
-    ``sqrt(noise_rate * (1 - noise_rate) / n_samples)`` for the named kinds. From
+    ``sqrt(noise_rate * (1 - noise_rate) / n_samples)`` at most, unless `exact`. From
     ``1 - 1 / n_classes`` on, symmetric noise leaves nothing to learn.
+
+    "instance" is the part-dependent noise of [1]_: each row has its own flip rate, normal
+    around `noise_rate` with standard deviation 0.1, cut symmetrically so that the mean stays,
+    and its own distribution over wrong classes, the softmax of a random linear function of
+    the standardised features for its class, divided by the root of their number.
+
+    "margin" and "boundary" fit a logistic regression to the clean labels, and the wrong label
+    is the most probable other class. The chance of a flip falls with the margin D between
+    the two most probable classes, as ``1 - D**2`` after the first kind of [2]_; or it grows
+    with the entropy. It is scaled to meet `noise_rate`, and at most 1.
+
+    References
+    ----------
+    .. [1] Xia, Liu, Han, Wang, Gong, Liu, Niu, Tao and Sugiyama, "Part-dependent Label Noise:
+       Towards Instance-dependent Label Noise", NeurIPS 2020.
+    .. [2] Zhang, Zheng, Wu, Goswami and Chen, "Learning with Feature-Dependent Label Noise:
+       A Progressive Approach", ICLR 2021.
 
     Examples
     --------
     >>> from robustlabels import corrupt_labels
     >>> corrupt_labels(["ham", "spam", "ham", "ham"], "symmetric", 0.5, random_state=0)
     array(['spam', 'spam', 'spam', 'spam'], dtype='<U4')
+    >>> y = ["ham", "spam", "ham", "ham"]
+    >>> corrupt_labels(y, {"ham": "spam"}, 0.3, exact=True, random_state=0)
+    array(['spam', 'spam', 'ham', 'ham'], dtype='<U4')
     """
+    y_noisy, mask, _ = corrupted(y, noise, noise_rate, X, random_state, exact)
+    return (y_noisy, mask) if return_mask else y_noisy
+
+
+def corrupted(y, noise, noise_rate, X, random_state, exact):
+    """Return noisy labels, which of them are wrong, and the transition matrix behind them."""
     # check_array refuses an empty y and missing labels, which np.unique would take for a class.
     labels = check_array(column_or_1d(y, warn=True), ensure_2d=False, dtype=None, input_name="y")
     if labels.dtype == object and any(label is None for label in labels):
@@ -171,29 +397,122 @@ def corrupt_labels(y, noise="symmetric", noise_rate=None, *, random_state=None, 
         raise ValueError(
             f"Label noise needs at least 2 classes to confuse. Got only {classes.tolist()}."
         )
-    by_name = isinstance(noise, str)
-    if by_name == (noise_rate is None):
+    has_rate = isinstance(noise, (str, Mapping))
+    if has_rate == (noise_rate is None):
         raise ValueError(
             f"noise={noise!r} needs a noise_rate, such as 0.2."
-            if by_name
+            if has_rate
             else f"A transition matrix holds its own rate. Leave out noise_rate={noise_rate!r}."
         )
-    if by_name:
-        transition = _TRANSITIONS[noise](len(classes), noise_rate)
+    rng = draw_from(random_state)
+    if isinstance(noise, str) and noise in _OF_ROWS:
+        if X is None:
+            raise ValueError(
+                f"noise={noise!r} depends on the features: pass X, or choose 'symmetric', 'pair' "
+                f"or a transition matrix."
+            )
+        X = check_array(X, dtype=np.float64, input_name="X")
+        if len(X) != len(codes):
+            raise ValueError(f"X has {len(X)} rows and y has {len(codes)} labels.")
+        rates, wrong = _noise_of_rows(noise, noise_rate, X, codes, len(classes), rng)
+        if exact:
+            mask = _choose(rates, round(noise_rate * len(codes)), rng)
+        else:
+            mask = rng.uniform(size=len(codes)) < rates
+        noisy = np.where(mask, _draw(wrong, rng), codes)
+        probabilities = (1 - rates)[:, None] * np.eye(len(classes))[codes] + rates[:, None] * wrong
+        transition = np.stack([probabilities[codes == k].mean(axis=0) for k in range(len(classes))])
     else:
-        transition = check_transition(noise, len(classes))
-
-    uniform = draw_from(random_state).uniform(size=len(codes))
-    noisy = np.empty_like(codes)
-    for code, row in enumerate(transition):
-        rows = codes == code
-        # The last edge is 1 whatever the rounding of the sum, so that no draw lies beyond it.
-        noisy[rows] = np.searchsorted(row.cumsum()[:-1], uniform[rows], side="right")
+        if isinstance(noise, Mapping):
+            transition = asymmetric_transition(classes, noise, noise_rate)
+        elif isinstance(noise, str):
+            transition = _TRANSITIONS[noise](len(classes), noise_rate)
+        else:
+            transition = check_transition(noise, len(classes))
+        noisy = codes.copy()
+        if exact and isinstance(noise, str):
+            rows = rng.permutation(len(codes))[: round(noise_rate * len(codes))]
+            always = _TRANSITIONS[noise](len(classes), 1.0)
+            noisy[rows] = _draw(always[codes[rows]], rng)
+        else:
+            for code, distribution in enumerate(transition):
+                rows = np.flatnonzero(codes == code)
+                if exact:
+                    noisy[rng.permutation(rows)] = _apportion(distribution, len(rows))
+                else:
+                    noisy[rows] = _draw(distribution, rng, len(rows))
     y_noisy = classes[noisy]
     if hasattr(y, "iloc"):
         series = y.iloc[:, 0] if y.ndim == 2 else y
         y_noisy = type(series)(y_noisy, index=y.index, name=series.name, dtype=series.dtype)
-    return (y_noisy, noisy != codes) if return_mask else y_noisy
+    return y_noisy, noisy != codes, transition
+
+
+def _noise_of_rows(noise, noise_rate, X, codes, n_classes, rng):
+    """Return how probable a wrong label is in each row, and the distribution of wrong labels."""
+    n = len(codes)
+    own = np.eye(n_classes, dtype=bool)[codes]
+    if noise == "instance":
+        half = min(noise_rate, 1 - noise_rate) / 0.1
+        rates = np.full(n, float(noise_rate))
+        if half > 0:
+            rates = truncnorm.rvs(-half, half, noise_rate, 0.1, size=n, random_state=rng)
+        X = StandardScaler().fit_transform(X) / np.sqrt(X.shape[1])
+        logits = np.empty((n, n_classes))
+        for code in range(n_classes):
+            weights = rng.standard_normal((X.shape[1], n_classes))
+            logits[codes == code] = X[codes == code] @ weights
+        return rates, softmax(np.where(own, -np.inf, logits), axis=1)
+    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(X, codes)
+    proba = model.predict_proba(X)
+    second, first = np.sort(proba, axis=1)[:, -2:].T
+    # The entropy of a row that is sure is raised a little, so that every rate can be met.
+    chance = 1 - (first - second) ** 2 if noise == "margin" else entr(proba).sum(axis=1)
+    wrong = np.eye(n_classes)[np.where(own, -1.0, proba).argmax(axis=1)]
+    return _scaled_to_mean(chance + 0.01, noise_rate), wrong
+
+
+def _scaled_to_mean(chance, mean):
+    """Return ``min(1, factor * chance)`` with the factor that gives it the mean asked for."""
+    if mean in (0, 1):
+        return np.full(len(chance), float(mean))
+    chance = chance / chance.max()
+    # The largest k are cut at 1, the rest shares what is left: take the least k that fits.
+    order = np.sort(chance)[::-1]
+    rest = np.cumsum(order[::-1])[::-1]
+    factors = (mean * len(chance) - np.arange(len(chance))) / rest
+    fits = factors * order <= 1
+    return np.minimum(1.0, factors[np.argmax(fits)] * chance)
+
+
+def _choose(chance, n_chosen, rng):
+    """Return a mask of exactly `n_chosen` rows, drawn one by one in proportion to `chance`."""
+    mask = np.zeros(len(chance), dtype=bool)
+    with np.errstate(divide="ignore"):
+        keys = np.log(chance) + rng.gumbel(size=len(chance))
+    mask[np.argsort(-keys)[:n_chosen]] = True
+    return mask
+
+
+def _draw(distributions, rng, size=None):
+    """Draw a class from each row of `distributions`, or `size` classes from one."""
+    uniform = rng.uniform(size=len(distributions) if size is None else size)
+    edges = distributions.cumsum(axis=-1)
+    # The last edge is 1 whatever the rounding of the sum, so that no draw lies beyond it; and
+    # no draw lies below the first class with a probability, or beyond the last.
+    edges = edges / edges[..., -1:]
+    if size is not None:
+        return np.searchsorted(edges[:-1], uniform, side="right")
+    return (uniform[:, None] >= edges[:, :-1]).sum(axis=1)
+
+
+def _apportion(distribution, n):
+    """Return n classes, each as often as its share of n says, rounded by largest remainders."""
+    ideal = distribution * n
+    counts = np.floor(ideal).astype(int)
+    missing = n - counts.sum()
+    counts[np.argsort(counts - ideal, kind="stable")[:missing]] += 1
+    return np.repeat(np.arange(len(distribution)), counts)
 
 
 def check_transition(transition, n_classes):
@@ -211,3 +530,16 @@ def check_transition(transition, n_classes):
             f"{transition.sum(axis=1).tolist()} and a least entry of {transition.min()}."
         )
     return transition
+
+
+def check_invertible(transition, n_classes):
+    """Return a transition matrix that can be corrected for, or say what is wrong with it."""
+    matrix = check_transition(transition, n_classes)
+    smallest = np.linalg.svd(matrix, compute_uv=False)[-1]
+    if smallest < 1e-6:
+        raise ValueError(
+            f"transition_matrix is singular, its smallest singular value is {smallest:.2g}: "
+            f"under such noise some classes cannot be told apart by their noisy labels, and no "
+            f"correction exists."
+        )
+    return matrix

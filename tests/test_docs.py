@@ -18,7 +18,7 @@ import robustlabels
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 
-PUBLIC_MODULES = ["losses", "noise"]
+PUBLIC_MODULES = ["losses", "metrics", "noise"]
 PUBLIC = [
     *(f"robustlabels.{name}" for name in robustlabels.__all__ if name not in PUBLIC_MODULES),
     *(

@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom, chisquare
 
-from robustlabels import corrupt_labels, pair_transition, symmetric_transition
+from robustlabels import (
+    asymmetric_transition,
+    corrupt_labels,
+    pair_transition,
+    random_transition,
+    replacement_transition,
+    symmetric_transition,
+)
 
 rates = st.floats(0, 1)
 class_counts = st.integers(2, 40)
@@ -28,6 +35,128 @@ def test_symmetric_spreads_evenly_and_pair_hits_the_next_class():
     np.testing.assert_allclose(symmetric[~np.eye(5, dtype=bool)], 0.1)
     pair = pair_transition(5, 0.4)
     np.testing.assert_allclose(pair[np.arange(5), (np.arange(5) + 1) % 5], 0.4)
+
+
+def test_class_map_replacement_and_random_matrices():
+    mapped = asymmetric_transition(["dog", "cat", "car"], {"cat": "dog", "dog": "cat"}, 0.3)
+    np.testing.assert_allclose(mapped, [[1, 0, 0], [0, 0.7, 0.3], [0, 0.3, 0.7]])
+    replaced = replacement_transition([0.5, 0.3, 0.2], 0.4)
+    np.testing.assert_allclose(replaced, 0.6 * np.eye(3) + 0.4 * np.array([[0.5, 0.3, 0.2]] * 3))
+    with pytest.raises(ValueError, match=r"class_map has \['bird'\]"):
+        asymmetric_transition(["dog", "cat"], {"cat": "bird"}, 0.3)
+    with pytest.raises(ValueError, match="maps 'cat' to itself"):
+        asymmetric_transition(["dog", "cat"], {"cat": "cat"}, 0.3)
+    for marginal in ([0.5, 0.6], [1.5, -0.5], [1.0], [[0.5, 0.5]]):
+        with pytest.raises(ValueError, match="marginal must"):
+            replacement_transition(marginal, 0.4)
+
+
+@given(class_counts, st.floats(0, 0.999), st.integers(0, 1000))
+def test_random_matrix_keeps_the_true_class_ahead(n_classes, share, seed):
+    rate = share * (1 - 1 / n_classes)
+    transition = random_transition(n_classes, rate, random_state=seed)
+    np.testing.assert_allclose(transition.sum(axis=1), 1)
+    np.testing.assert_allclose(transition.diagonal(), 1 - rate)
+    wrong = transition[~np.eye(n_classes, dtype=bool)].reshape(n_classes, -1)
+    assert (wrong >= 0).all()
+    assert (wrong.max(axis=1) < transition.diagonal()).all()
+    with pytest.raises(ValueError, match="only for a noise_rate below"):
+        random_transition(n_classes, 1 - 1 / n_classes)
+
+
+def make_labels(n_samples, n_classes, seed):
+    rng = np.random.default_rng(seed)
+    y = np.append(np.arange(n_classes), rng.integers(n_classes, size=n_samples - n_classes))
+    X = rng.normal(size=(n_samples, 3)) + 2 * np.eye(3)[y % 3]
+    return X, y
+
+
+@given(
+    n_classes=st.integers(2, 200),
+    extra=st.integers(8, 20_000),
+    noise=st.sampled_from(["symmetric", "pair", "map", "matrix"]),
+    rate=rates,
+    exact=st.booleans(),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_noise_of_classes_keeps_its_word(n_classes, extra, noise, rate, exact, seed):
+    _, y = make_labels(n_classes + extra, n_classes, seed % 1000)
+    named = noise
+    if noise == "map":
+        named = {0: n_classes - 1}
+        transition = asymmetric_transition(np.arange(n_classes), named, rate)
+    elif noise == "matrix":
+        named = transition = np.random.default_rng(seed).dirichlet(np.ones(n_classes), n_classes)
+    else:
+        transition = {"symmetric": symmetric_transition, "pair": pair_transition}[noise](
+            n_classes, rate
+        )
+    rate = None if noise == "matrix" else rate
+    y_noisy, mask = corrupt_labels(y, named, rate, exact=exact, random_state=seed, return_mask=True)
+    np.testing.assert_array_equal(mask, y_noisy != y)
+    again = corrupt_labels(y, named, rate, exact=exact, random_state=seed)
+    np.testing.assert_array_equal(y_noisy, again)
+    chance = 1 - transition.diagonal()[y]
+    if exact and noise in ("symmetric", "pair"):
+        assert mask.sum() == round(rate * len(y))
+    elif exact:
+        counts = np.zeros((n_classes, n_classes))
+        np.add.at(counts, (y, y_noisy), 1)
+        assert np.abs(counts - np.bincount(y)[:, None] * transition).max() < 1 + 1e-9
+    else:
+        # 6 standard deviations: hypothesis looks for the worst of many draws.
+        deviation = np.sqrt((chance * (1 - chance)).sum())
+        assert abs(mask.sum() - chance.sum()) <= 6 * deviation + 1
+
+
+@given(
+    n_classes=st.integers(2, 5),
+    extra=st.integers(30, 300),
+    noise=st.sampled_from(["instance", "margin", "boundary"]),
+    rate=rates,
+    exact=st.booleans(),
+    seed=st.integers(0, 1000),
+)
+def test_noise_of_rows_keeps_its_word(n_classes, extra, noise, rate, exact, seed):
+    X, y = make_labels(n_classes * 5 + extra, n_classes, seed)
+    arguments = {"X": X, "exact": exact, "random_state": seed}
+    y_noisy, mask = corrupt_labels(y, noise, rate, return_mask=True, **arguments)
+    np.testing.assert_array_equal(mask, y_noisy != y)
+    np.testing.assert_array_equal(y_noisy, corrupt_labels(y, noise, rate, **arguments))
+    if exact:
+        assert mask.sum() == round(rate * len(y))
+    else:
+        deviation = np.sqrt(len(y) * rate * (1 - rate))
+        assert abs(mask.sum() - rate * len(y)) <= 6 * deviation + 1
+
+
+@pytest.mark.parametrize("noise", ["margin", "boundary"])
+def test_noise_lies_at_the_boundary(noise):
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-3, 3, size=(4000, 1))
+    y = (X[:, 0] + rng.normal(size=4000) > 0).astype(int)
+    _, mask = corrupt_labels(y, noise, 0.2, X=X, random_state=0, return_mask=True)
+    near = np.abs(X[:, 0]) < 1
+    assert mask[near].mean() > 2 * mask[~near].mean()
+
+
+def test_instance_noise_depends_on_the_row():
+    # Among rows of one class the wrong label follows the features: it can be predicted.
+    rng = np.random.default_rng(0)
+    X, y = 10 * rng.normal(size=(4000, 2)), np.arange(4000) % 4
+    y_noisy, mask = corrupt_labels(y, "instance", 0.5, X=X, random_state=0, return_mask=True)
+    right = X[:, 0] > 0
+    rows = mask & (y == 0)
+    share = [(y_noisy[rows & side] == 1).mean() for side in (right, ~right)]
+    assert abs(share[0] - share[1]) > 0.1
+
+
+@pytest.mark.parametrize("noise", ["instance", "margin", "boundary"])
+def test_noise_of_rows_needs_rows(noise):
+    with pytest.raises(ValueError, match="depends on the features: pass X"):
+        corrupt_labels([0, 1], noise, 0.2)
+    with pytest.raises(ValueError, match="X has 3 rows and y has 2 labels"):
+        corrupt_labels([0, 1], noise, 0.2, X=[[0.0], [1.0], [2.0]])
 
 
 @pytest.mark.parametrize("n_classes", [2, 3, 10, 120])

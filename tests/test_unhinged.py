@@ -351,7 +351,7 @@ def test_features_of_very_different_scale_cost_no_digits():
 @pytest.mark.parametrize(
     ("params", "match"),
     [
-        ({"transition_matrix": np.full((3, 3), 1 / 3)}, "transition matrix is singular"),
+        ({"transition_matrix": np.full((3, 3), 1 / 3)}, "transition_matrix is singular"),
         ({"transition_matrix": np.eye(2)}, r"must have shape \(3, 3\)"),
         ({"transition_matrix": np.eye(3) * 2}, "probability distribution"),
         ({"transition_matrix": np.eye(3), "class_weight": "balanced"}, "cannot be combined"),

@@ -3,23 +3,10 @@
 import numpy as np
 import torch
 
-from ..noise import check_transition
+from ..noise import check_invertible
 from ._loss import Loss
 
 __all__ = ["BackwardCorrected", "ForwardCorrected"]
-
-
-def _check_invertible(transition, n_classes):
-    """Return a transition matrix that can be corrected for, or say what is wrong with it."""
-    matrix = check_transition(transition, n_classes)
-    smallest = np.linalg.svd(matrix, compute_uv=False)[-1]
-    if smallest < 1e-6:
-        raise ValueError(
-            f"transition_matrix is singular, its smallest singular value is {smallest:.2g}: "
-            f"under such noise some classes cannot be told apart by their noisy labels, and no "
-            f"correction exists."
-        )
-    return matrix
 
 
 class _Corrected(Loss):
@@ -46,7 +33,7 @@ class _Corrected(Loss):
             != (log_p.shape[-1], log_p.dtype, log_p.device)
             or not np.array_equal(matrix, self._prepared_from)
         ):
-            self._prepared_from = _check_invertible(matrix, log_p.shape[-1]).copy()
+            self._prepared_from = check_invertible(matrix, log_p.shape[-1]).copy()
             # A tensor made while predicting must serve in training, too.
             with torch.inference_mode(False):
                 prepared = torch.as_tensor(self._prepare(self._prepared_from))

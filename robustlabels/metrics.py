@@ -1,0 +1,641 @@
+"""What scores on noisy labels say about clean ones, and how the noise is estimated."""
+
+import functools
+import warnings
+
+import numpy as np
+from scipy.optimize import nnls
+from sklearn.exceptions import UndefinedMetricWarning
+from sklearn.metrics import confusion_matrix
+from sklearn.utils import check_array, check_consistent_length, column_or_1d
+from sklearn.utils._param_validation import StrOptions, validate_params
+from sklearn.utils.multiclass import check_classification_targets
+
+from ._labels import encode
+from .noise import check_invertible, check_transition
+
+__all__ = [
+    "estimate_noise_rate",
+    "estimate_transition_matrix",
+    "forward_log_loss",
+    "make_noise_corrected_scorer",
+    "noise_corrected_accuracy",
+    "noise_corrected_balanced_accuracy",
+    "noise_corrected_confusion_matrix",
+    "noise_corrected_difference",
+    "noise_corrected_f1",
+]
+
+
+@validate_params(
+    {
+        "y_noisy": ["array-like"],
+        "y_pred": ["array-like"],
+        "transition_matrix": ["array-like"],
+        "labels": ["array-like", None],
+        "return_std_error": ["boolean"],
+    },
+    prefer_skip_nested_validation=True,
+)
+def noise_corrected_accuracy(
+    y_noisy, y_pred, transition_matrix, *, labels=None, return_std_error=False
+):
+    r"""Estimate the accuracy on clean labels from noisy ones.
+
+    .. math:: \hat{A} = \frac{1}{n} \sum_i [T^{-1}]_{\tilde{y}_i, h(x_i)}
+
+    Parameters
+    ----------
+    y_noisy : array-like of shape (n_samples,)
+        Noisy labels.
+    y_pred : array-like of shape (n_samples,)
+        Predictions of a classifier that has not seen these labels.
+    transition_matrix : array-like of shape (n_classes, n_classes)
+        ``transition_matrix[i, j]`` is the probability of the label j where the true class is
+        i, the classes in the order of `labels`.
+    labels : array-like of shape (n_classes,), default=None
+        The classes. None takes the sorted ones of `y_noisy` and `y_pred` together.
+    return_std_error : bool, default=False
+        Whether to return the standard error also.
+
+    Returns
+    -------
+    accuracy : float
+        Unbiased estimate, which can lie outside of [0, 1] where it is uncertain.
+    std_error : float
+        Its standard error; the estimate plus and minus 1.96 of it is a 95 % confidence
+        interval for many rows. Only with ``return_std_error=True``.
+
+    Raises
+    ------
+    ValueError
+        If the transition matrix is singular or does not fit the labels.
+
+    Warns
+    -----
+    UndefinedMetricWarning
+        If the transition matrix is nearly singular, so that the estimate is all variance.
+
+    See Also
+    --------
+    noise_corrected_difference : Which of two classifiers is better.
+    make_noise_corrected_scorer : The same for GridSearchCV.
+
+    Notes
+    -----
+    Valid where the noise depends on the true class alone, as the transition matrix says,
+    given which the label is independent of the prediction. An error in the matrix is an error
+    in the estimate. Under symmetric noise the plain accuracy on noisy labels ranks classifiers
+    the same way; under other noise it need not.
+
+    Examples
+    --------
+    >>> from robustlabels import symmetric_transition
+    >>> from robustlabels.metrics import noise_corrected_accuracy
+    >>> T = symmetric_transition(2, 0.2)
+    >>> round(noise_corrected_accuracy([0, 0, 0, 1], [0, 0, 1, 1], T), 3)
+    0.917
+    """
+    y_noisy, y_pred, labels = _encode_both(labels, y_noisy, y_pred)
+    inverse = _invert(transition_matrix, len(labels))
+    return _mean_and_error(inverse[y_noisy, y_pred], return_std_error)
+
+
+@validate_params(
+    {
+        "y_noisy": ["array-like"],
+        "y_pred_a": ["array-like"],
+        "y_pred_b": ["array-like"],
+        "transition_matrix": ["array-like"],
+        "labels": ["array-like", None],
+        "return_std_error": ["boolean"],
+    },
+    prefer_skip_nested_validation=True,
+)
+def noise_corrected_difference(
+    y_noisy, y_pred_a, y_pred_b, transition_matrix, *, labels=None, return_std_error=True
+):
+    """Estimate by how much one classifier is more accurate on clean labels than another.
+
+    Only rows on which they disagree contribute, so that the standard error is that of a paired
+    comparison: less than two separate accuracies would suggest.
+
+    Parameters
+    ----------
+    y_noisy : array-like of shape (n_samples,)
+        Noisy labels.
+    y_pred_a : array-like of shape (n_samples,)
+        Predictions of the one.
+    y_pred_b : array-like of shape (n_samples,)
+        Predictions of the other.
+    transition_matrix : array-like of shape (n_classes, n_classes)
+        Probability of the label j where the true class is i, see
+        :func:`noise_corrected_accuracy`.
+    labels : array-like of shape (n_classes,), default=None
+        The classes. None takes the sorted ones of all three together.
+    return_std_error : bool, default=True
+        Whether to return the standard error also.
+
+    Returns
+    -------
+    difference : float
+        Unbiased estimate of the accuracy of `a` less that of `b`.
+    std_error : float
+        Its standard error. Only with ``return_std_error=True``.
+
+    Raises
+    ------
+    ValueError
+        If the transition matrix is singular or does not fit the labels.
+
+    Warns
+    -----
+    UndefinedMetricWarning
+        If the transition matrix is nearly singular, so that the estimate is all variance.
+
+    See Also
+    --------
+    noise_corrected_accuracy : The accuracy of one classifier, and when it is valid.
+
+    Examples
+    --------
+    >>> from robustlabels import symmetric_transition
+    >>> from robustlabels.metrics import noise_corrected_difference
+    >>> T = symmetric_transition(2, 0.2)
+    >>> difference, std_error = noise_corrected_difference(
+    ...     [0, 0, 0, 1], [0, 0, 0, 1], [0, 0, 1, 1], T
+    ... )
+    >>> round(difference, 3), round(std_error, 3)
+    (0.417, 0.417)
+    """
+    y_noisy, a, b, labels = _encode_both(labels, y_noisy, y_pred_a, y_pred_b)
+    inverse = _invert(transition_matrix, len(labels))
+    return _mean_and_error(inverse[y_noisy, a] - inverse[y_noisy, b], return_std_error)
+
+
+@validate_params(
+    {
+        "y_noisy": ["array-like"],
+        "y_pred": ["array-like"],
+        "transition_matrix": ["array-like"],
+        "labels": ["array-like", None],
+        "method": [StrOptions({"constrained", "inverse"})],
+    },
+    prefer_skip_nested_validation=True,
+)
+def noise_corrected_confusion_matrix(
+    y_noisy, y_pred, transition_matrix, *, labels=None, method="constrained"
+):
+    r"""Estimate the confusion matrix on clean labels from noisy ones.
+
+    Parameters
+    ----------
+    y_noisy : array-like of shape (n_samples,)
+        Noisy labels.
+    y_pred : array-like of shape (n_samples,)
+        Predictions of a classifier that has not seen these labels.
+    transition_matrix : array-like of shape (n_classes, n_classes)
+        Probability of the label j where the true class is i, see
+        :func:`noise_corrected_accuracy`.
+    labels : array-like of shape (n_classes,), default=None
+        The classes. None takes the sorted ones of `y_noisy` and `y_pred` together.
+    method : {"constrained", "inverse"}, default="constrained"
+        "inverse" is unbiased, and can have negative entries. "constrained" takes the nearest
+        matrix without, by least squares, each column scaled to its number of predictions.
+
+    Returns
+    -------
+    matrix : ndarray of shape (n_classes, n_classes)
+        Entry (i, j) estimates the number of rows of true class i that are predicted as j.
+
+    Raises
+    ------
+    ValueError
+        If the transition matrix is singular or does not fit the labels.
+
+    Warns
+    -----
+    UndefinedMetricWarning
+        If the transition matrix is nearly singular, so that the estimate is all variance.
+
+    See Also
+    --------
+    noise_corrected_accuracy : The trace of the "inverse" as a share; when it is valid.
+
+    Notes
+    -----
+    With the matrix :math:`\tilde{C}` of counts by noisy label and prediction it is the solution
+    of :math:`T^\top C = \tilde{C}`.
+
+    Examples
+    --------
+    >>> from robustlabels import symmetric_transition
+    >>> from robustlabels.metrics import noise_corrected_confusion_matrix
+    >>> T = symmetric_transition(2, 0.2)
+    >>> y_noisy, y_pred = [0] * 8 + [1] * 2 + [0] * 2 + [1] * 8, [0] * 10 + [1] * 10
+    >>> noise_corrected_confusion_matrix(y_noisy, y_pred, T).round(6) + 0.0
+    array([[10.,  0.],
+           [ 0., 10.]])
+    """
+    y_noisy, y_pred, labels = _encode_both(labels, y_noisy, y_pred)
+    inverse = _invert(transition_matrix, len(labels))
+    counts = confusion_matrix(y_noisy, y_pred, labels=np.arange(len(labels)))
+    if method == "inverse":
+        return inverse.T @ counts
+    transition = np.asarray(transition_matrix, dtype=float)
+    columns = np.stack([nnls(transition.T, column.astype(float))[0] for column in counts.T], axis=1)
+    totals = columns.sum(axis=0)
+    return columns * counts.sum(axis=0) / np.where(totals > 0, totals, 1.0)
+
+
+def noise_corrected_balanced_accuracy(y_noisy, y_pred, transition_matrix, *, labels=None):
+    """Estimate the balanced accuracy on clean labels from noisy ones.
+
+    Parameters
+    ----------
+    y_noisy : array-like of shape (n_samples,)
+        Noisy labels.
+    y_pred : array-like of shape (n_samples,)
+        Predictions of a classifier that has not seen these labels.
+    transition_matrix : array-like of shape (n_classes, n_classes)
+        Probability of the label j where the true class is i, see
+        :func:`noise_corrected_accuracy`.
+    labels : array-like of shape (n_classes,), default=None
+        The classes. None takes the sorted ones of `y_noisy` and `y_pred` together.
+
+    Returns
+    -------
+    score : float
+        Mean over the classes of the estimated share of their rows that is recognised. Classes
+        of which no true row is estimated to exist are left out.
+
+    Raises
+    ------
+    ValueError
+        If the transition matrix is singular or does not fit the labels.
+
+    See Also
+    --------
+    noise_corrected_confusion_matrix : What it is computed from, with method="constrained".
+
+    Examples
+    --------
+    >>> from robustlabels import symmetric_transition
+    >>> from robustlabels.metrics import noise_corrected_balanced_accuracy
+    >>> T = symmetric_transition(2, 0.2)
+    >>> y_noisy, y_pred = [0] * 8 + [1] * 2 + [0] * 2 + [1] * 8, [0] * 10 + [1] * 10
+    >>> round(noise_corrected_balanced_accuracy(y_noisy, y_pred, T), 6)
+    1.0
+    """
+    matrix = noise_corrected_confusion_matrix(y_noisy, y_pred, transition_matrix, labels=labels)
+    there = matrix.sum(axis=1) > 0
+    return float(np.mean(matrix.diagonal()[there] / matrix.sum(axis=1)[there]))
+
+
+def noise_corrected_f1(y_noisy, y_pred, transition_matrix, *, labels=None):
+    """Estimate the macro-averaged F1 score on clean labels from noisy ones.
+
+    Parameters
+    ----------
+    y_noisy : array-like of shape (n_samples,)
+        Noisy labels.
+    y_pred : array-like of shape (n_samples,)
+        Predictions of a classifier that has not seen these labels.
+    transition_matrix : array-like of shape (n_classes, n_classes)
+        Probability of the label j where the true class is i, see
+        :func:`noise_corrected_accuracy`.
+    labels : array-like of shape (n_classes,), default=None
+        The classes. None takes the sorted ones of `y_noisy` and `y_pred` together.
+
+    Returns
+    -------
+    score : float
+        Mean over the classes of ``2 * hits / (true rows + predicted rows)``. Classes with
+        neither are left out.
+
+    Raises
+    ------
+    ValueError
+        If the transition matrix is singular or does not fit the labels.
+
+    See Also
+    --------
+    noise_corrected_confusion_matrix : What it is computed from, with method="constrained".
+
+    Examples
+    --------
+    >>> from robustlabels import symmetric_transition
+    >>> from robustlabels.metrics import noise_corrected_f1
+    >>> T = symmetric_transition(2, 0.2)
+    >>> y_noisy, y_pred = [0] * 8 + [1] * 2 + [0] * 2 + [1] * 8, [0] * 10 + [1] * 10
+    >>> round(noise_corrected_f1(y_noisy, y_pred, T), 6)
+    1.0
+    """
+    matrix = noise_corrected_confusion_matrix(y_noisy, y_pred, transition_matrix, labels=labels)
+    both = matrix.sum(axis=0) + matrix.sum(axis=1)
+    return float(np.mean(2 * matrix.diagonal()[both > 0] / both[both > 0]))
+
+
+def make_noise_corrected_scorer(transition_matrix):
+    """Make a scorer that estimates the accuracy on clean labels from noisy ones.
+
+    Parameters
+    ----------
+    transition_matrix : array-like of shape (n_classes, n_classes)
+        Probability of the label j where the true class is i, the classes in sorted order.
+
+    Returns
+    -------
+    scorer : callable
+        ``scorer(estimator, X, y_noisy)``, for the parameter `scoring` of scikit-learn's
+        searches and cross-validation. The classes are those the estimator was fitted to.
+
+    Raises
+    ------
+    ValueError
+        When it is called, if the transition matrix is singular or does not fit the classes.
+
+    See Also
+    --------
+    noise_corrected_accuracy : What it computes, and when it is valid.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.model_selection import GridSearchCV
+    >>> from robustlabels import UnhingedClassifier, corrupt_labels, pair_transition
+    >>> from robustlabels.metrics import make_noise_corrected_scorer
+    >>> X, y = load_iris(return_X_y=True)
+    >>> T = pair_transition(3, 0.3)
+    >>> y_noisy = corrupt_labels(y, T, random_state=0)
+    >>> search = GridSearchCV(
+    ...     UnhingedClassifier(transition_matrix=T),
+    ...     {"alpha": [0.01, 0.1, 1.0]},
+    ...     scoring=make_noise_corrected_scorer(T),
+    ... ).fit(X, y_noisy)
+    >>> search.best_estimator_.score(X, y) > 0.8
+    True
+    """
+    return functools.partial(_corrected_score, transition_matrix=transition_matrix)
+
+
+def _corrected_score(estimator, X, y, *, transition_matrix):
+    return noise_corrected_accuracy(
+        y, estimator.predict(X), transition_matrix, labels=estimator.classes_
+    )
+
+
+@validate_params(
+    {
+        "y_noisy": ["array-like"],
+        "y_proba": ["array-like"],
+        "transition_matrix": ["array-like"],
+        "labels": ["array-like", None],
+    },
+    prefer_skip_nested_validation=True,
+)
+def forward_log_loss(y_noisy, y_proba, transition_matrix, *, labels=None):
+    r"""Log loss of noisy labels under clean class probabilities and known noise.
+
+    .. math:: -\frac{1}{n} \sum_i \log \sum_k p_{ik} T_{k \tilde{y}_i}
+
+    Parameters
+    ----------
+    y_noisy : array-like of shape (n_samples,)
+        Noisy labels.
+    y_proba : array-like of shape (n_samples, n_classes)
+        Predicted probabilities of the clean classes, the classes in the order of `labels`.
+    transition_matrix : array-like of shape (n_classes, n_classes)
+        Probability of the label j where the true class is i.
+    labels : array-like of shape (n_classes,), default=None
+        The classes. None takes the sorted ones of `y_noisy`.
+
+    Returns
+    -------
+    loss : float
+        The lower the better. Least, in expectation, for the true clean probabilities; it is
+        not an estimate of the log loss on clean labels.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit, or probabilities are negative or do not sum to 1.
+
+    See Also
+    --------
+    noise_corrected_accuracy : An unbiased estimate on clean labels.
+
+    Examples
+    --------
+    >>> from robustlabels import symmetric_transition
+    >>> from robustlabels.metrics import forward_log_loss
+    >>> T = symmetric_transition(2, 0.2)
+    >>> round(forward_log_loss([0, 1], [[1.0, 0.0], [0.5, 0.5]], T), 4)
+    0.4581
+    """
+    codes, proba, labels = _check_proba(y_noisy, y_proba, labels, "y_proba")
+    transition = check_transition(transition_matrix, len(labels))
+    likelihood = (proba @ transition)[np.arange(len(codes)), codes]
+    return float(-np.log(np.maximum(likelihood, np.finfo(float).tiny)).mean())
+
+
+@validate_params(
+    {
+        "y_noisy": ["array-like"],
+        "pred_proba": ["array-like"],
+        "labels": ["array-like", None],
+        "return_std_error": ["boolean"],
+    },
+    prefer_skip_nested_validation=True,
+)
+def estimate_transition_matrix(y_noisy, pred_proba, *, labels=None, return_std_error=False):
+    """Estimate how probable each label is given the true class.
+
+    Parameters
+    ----------
+    y_noisy : array-like of shape (n_samples,)
+        Noisy labels.
+    pred_proba : array-like of shape (n_samples, n_classes)
+        Out-of-sample probabilities of the labels, the classes in the order of `labels`: from
+        ``cross_val_predict(..., method="predict_proba")`` or the leave-one-out scores of
+        :class:`UnhingedClassifier`. Those of rows that were learned from would find no noise.
+    labels : array-like of shape (n_classes,), default=None
+        The classes. None takes the sorted ones of `y_noisy`.
+    return_std_error : bool, default=False
+        Whether to return standard errors also.
+
+    Returns
+    -------
+    transition : ndarray of shape (n_classes, n_classes)
+        Entry (i, j) estimates the probability of the label j where the true class is i.
+    std_error : ndarray of shape (n_classes, n_classes)
+        Standard errors from the number of rows alone, as if their true classes were known: a
+        lower limit. Only with ``return_std_error=True``.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit, or a class has no label.
+
+    See Also
+    --------
+    estimate_noise_rate : The share of wrong labels.
+    UnhingedClassifier : Takes the matrix, as do BackwardCorrected and ForwardCorrected.
+
+    Notes
+    -----
+    The confident joint of [1]_: a row counts as a member of the most probable class among those
+    whose probability reaches the mean that rows with that label have; rows that reach none
+    count for nothing. Counts by label and membership, scaled to the number of labels of each
+    class, give the joint distribution. Valid where the noise depends on the class, the true
+    class is the most frequent label, and the probabilities order the rows well; it gets worse
+    as pair-flip noise nears one half.
+
+    References
+    ----------
+    .. [1] Northcutt, Jiang and Chuang, "Confident Learning: Estimating Uncertainty in Dataset
+       Labels", Journal of Artificial Intelligence Research 70, 2021.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.model_selection import cross_val_predict
+    >>> from robustlabels import corrupt_labels
+    >>> from robustlabels.metrics import estimate_transition_matrix
+    >>> X, y = load_digits(return_X_y=True)
+    >>> y_noisy = corrupt_labels(y, "pair", 0.3, random_state=0)
+    >>> model = LogisticRegression(C=0.001, max_iter=1000)
+    >>> proba = cross_val_predict(model, X, y_noisy, method="predict_proba")
+    >>> estimate_transition_matrix(y_noisy, proba)[0, :3].round(1)
+    array([0.7, 0.3, 0. ])
+    """
+    joint = _confident_joint(*_check_proba(y_noisy, pred_proba, labels, "pred_proba"))
+    of_class = joint.sum(axis=0)
+    transition = (joint / of_class).T
+    if not return_std_error:
+        return transition
+    n_samples = len(np.asarray(y_noisy))
+    rows = np.maximum(n_samples * of_class[:, None], 1.0)
+    return transition, np.sqrt(transition * (1 - transition) / rows)
+
+
+@validate_params(
+    {"y_noisy": ["array-like"], "pred_proba": ["array-like"], "labels": ["array-like", None]},
+    prefer_skip_nested_validation=True,
+)
+def estimate_noise_rate(y_noisy, pred_proba, *, labels=None):
+    """Estimate the share of wrong labels.
+
+    Parameters
+    ----------
+    y_noisy : array-like of shape (n_samples,)
+        Noisy labels.
+    pred_proba : array-like of shape (n_samples, n_classes)
+        Out-of-sample probabilities of the labels, see :func:`estimate_transition_matrix`.
+    labels : array-like of shape (n_classes,), default=None
+        The classes. None takes the sorted ones of `y_noisy`.
+
+    Returns
+    -------
+    rate : float
+        Estimated share of labels that differ from the true class.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit, or a class has no label.
+
+    See Also
+    --------
+    estimate_transition_matrix : Which classes are mistaken for which; when it is valid.
+
+    Notes
+    -----
+    Rows that a classifier gets wrong on clean labels count as wrong labels too, so that the
+    estimate is high where the task is hard.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from robustlabels.metrics import estimate_noise_rate
+    >>> proba = np.repeat([[0.9, 0.1], [0.1, 0.9]], 10, axis=0)
+    >>> y_noisy = [1] * 2 + [0] * 8 + [1] * 10
+    >>> round(estimate_noise_rate(y_noisy, proba), 6)
+    0.1
+    """
+    joint = _confident_joint(*_check_proba(y_noisy, pred_proba, labels, "pred_proba"))
+    return float(1 - np.trace(joint))
+
+
+def _confident_joint(codes, proba, labels):
+    """Return the joint distribution of label (row) and estimated class (column)."""
+    n_classes = len(labels)
+    one_hot = np.eye(n_classes)[codes]
+    numbers = one_hot.sum(axis=0)
+    if not numbers.all():
+        raise ValueError(
+            f"No row has the labels {np.asarray(labels)[numbers == 0].tolist()}: nothing can be "
+            f"estimated about them."
+        )
+    thresholds = (one_hot.T @ proba).diagonal() / numbers
+    # Probabilities that are equal up to rounding reach the threshold.
+    reached = proba >= thresholds - 1e-6
+    member = np.where(reached, proba, -1.0).argmax(axis=1)
+    counts = np.zeros((n_classes, n_classes))
+    confident = reached.any(axis=1)
+    np.add.at(counts, (codes[confident], member[confident]), 1)
+    # A class of which no row is confident is believed to be labelled right.
+    diagonal = np.arange(n_classes)
+    counts[diagonal, diagonal] = np.maximum(counts[diagonal, diagonal], 1)
+    joint = counts / counts.sum(axis=1, keepdims=True) * numbers[:, None]
+    return joint / joint.sum()
+
+
+def _encode_both(labels, *columns):
+    """Return each column as positions in the classes, and the classes."""
+    columns = [column_or_1d(column, warn=True) for column in columns]
+    check_consistent_length(*columns)
+    for column in columns:
+        check_classification_targets(column)
+    classes = np.unique(np.concatenate(columns)) if labels is None else np.asarray(labels)
+    order = np.argsort(classes)
+    return *(order[encode(column, classes[order])] for column in columns), classes
+
+
+def _check_proba(y, proba, labels, name):
+    """Return labels as positions in the classes, checked probabilities, and the classes."""
+    codes, classes = _encode_both(labels, y)
+    proba = check_array(proba, dtype=np.float64, input_name=name)
+    check_consistent_length(codes, proba)
+    if proba.shape[1] != len(classes):
+        raise ValueError(
+            f"{name} must have a column for each of the {len(classes)} classes "
+            f"{classes.tolist()}. Got {proba.shape[1]} columns; pass labels if some class is not "
+            f"in y_noisy."
+        )
+    if (proba < 0).any() or not np.allclose(proba.sum(axis=1), 1, atol=1e-3):
+        raise ValueError(f"The rows of {name} must be probability distributions.")
+    return codes, proba, classes
+
+
+def _invert(transition_matrix, n_classes):
+    inverse = np.linalg.inv(check_invertible(transition_matrix, n_classes))
+    gain = np.linalg.norm(inverse, 2)
+    if gain > 20:
+        warnings.warn(
+            f"The transition matrix is nearly singular: what is estimated with it has an error "
+            f"up to {gain:.0f} times that on clean labels.",
+            UndefinedMetricWarning,
+            stacklevel=4,
+        )
+    return inverse
+
+
+def _mean_and_error(values, return_std_error):
+    mean = float(values.mean())
+    if not return_std_error:
+        return mean
+    if len(values) < 2:
+        raise ValueError("A standard error needs two rows at least.")
+    return mean, float(values.std(ddof=1) / np.sqrt(len(values)))

@@ -1,0 +1,259 @@
+"""Scores on noisy labels, corrected: unbiased, honest about their error, and right about noise."""
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from sklearn.datasets import load_digits, load_wine
+from sklearn.exceptions import UndefinedMetricWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import balanced_accuracy_score, confusion_matrix, f1_score
+from sklearn.model_selection import GridSearchCV, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from robustlabels import (
+    UnhingedClassifier,
+    corrupt_labels,
+    pair_transition,
+    symmetric_transition,
+)
+from robustlabels.metrics import (
+    estimate_noise_rate,
+    estimate_transition_matrix,
+    forward_log_loss,
+    make_noise_corrected_scorer,
+    noise_corrected_accuracy,
+    noise_corrected_balanced_accuracy,
+    noise_corrected_confusion_matrix,
+    noise_corrected_difference,
+    noise_corrected_f1,
+)
+
+NOISES = {"symmetric": symmetric_transition, "pair": pair_transition}
+
+
+def draw_predictions(rng, y, accuracy):
+    """Predictions of a classifier that confuses each class with the next, or with any."""
+    n_classes = y.max() + 1
+    wrong = np.where(
+        rng.uniform(size=len(y)) < 0.5, y + 1, y + rng.integers(1, n_classes, size=len(y))
+    )
+    return np.where(rng.uniform(size=len(y)) < accuracy, y, wrong % n_classes)
+
+
+@pytest.mark.parametrize("noise", NOISES)
+@pytest.mark.parametrize("n_classes", [2, 5, 10])
+def test_corrected_accuracy_is_unbiased_and_its_interval_covers(noise, n_classes):
+    rng = np.random.default_rng(n_classes)
+    transition = NOISES[noise](n_classes, 0.3)
+    truth, n_draws = 0.8, 2000
+    estimates = np.empty((n_draws, 2))
+    for i in range(n_draws):
+        y = np.append(rng.integers(n_classes, size=399), n_classes - 1)
+        y_pred = draw_predictions(rng, y, truth)
+        y_noisy = corrupt_labels(y, transition, random_state=i)
+        estimates[i] = noise_corrected_accuracy(
+            y_noisy, y_pred, transition, labels=np.arange(n_classes), return_std_error=True
+        )
+    mean, std_error = estimates.T
+    assert abs(mean.mean() - truth) < 3 * mean.std() / np.sqrt(n_draws)
+    assert 0.93 <= (np.abs(mean - truth) < 1.96 * std_error).mean() <= 0.97
+
+
+@pytest.mark.parametrize("noise", NOISES)
+def test_difference_of_two_models_is_unbiased_and_its_interval_covers(noise):
+    rng = np.random.default_rng(0)
+    transition, n_draws = NOISES[noise](4, 0.3), 1000
+    estimates = np.empty((n_draws, 2))
+    for i in range(n_draws):
+        y = np.append(rng.integers(4, size=399), 3)
+        a = draw_predictions(rng, y, 0.8)
+        # The two agree on most rows.
+        b = np.where(rng.uniform(size=400) < 0.7, a, draw_predictions(rng, y, 0.7))
+        y_noisy = corrupt_labels(y, transition, random_state=i)
+        estimates[i] = noise_corrected_difference(y_noisy, a, b, transition, labels=range(4))
+    mean, std_error = estimates.T
+    assert abs(mean.mean() - 0.03) < 3 * mean.std() / np.sqrt(n_draws)
+    assert 0.93 <= (np.abs(mean - 0.03) < 1.96 * std_error).mean() <= 0.97
+    # The comparison is paired: its error is that of the rows on which they differ.
+    _, alone = noise_corrected_accuracy(y_noisy, a, transition, return_std_error=True)
+    assert std_error[-1] < alone
+
+
+@given(seed=st.integers(0, 1000), n_classes=st.integers(2, 4))
+def test_expected_counts_give_the_clean_confusion_matrix_back(seed, n_classes):
+    # Whole numbers of rows that stand exactly in the proportions of a transition matrix.
+    rng = np.random.default_rng(seed)
+    parts = rng.integers(0, 4, size=(n_classes, n_classes)) + 6 * np.eye(n_classes, dtype=int)
+    transition = parts / parts.sum(axis=1, keepdims=True)
+    clean = rng.integers(0, 5, size=(n_classes, n_classes))
+    scale = np.prod(parts.sum(axis=1))
+    assume(clean.any() and scale * clean.sum() <= 100_000)
+    assume(np.linalg.svd(transition, compute_uv=False)[-1] > 0.06)
+    y, y_pred = (
+        np.repeat(index.ravel(), scale * clean.ravel())
+        for index in np.indices((n_classes, n_classes))
+    )
+    y_noisy = np.empty_like(y)
+    for i in range(n_classes):
+        for a in range(n_classes):
+            rows = np.flatnonzero((y == i) & (y_pred == a))
+            counts = np.round(len(rows) * transition[i]).astype(int)
+            y_noisy[rows] = np.repeat(np.arange(n_classes), counts)
+    expected = confusion_matrix(y, y_pred, labels=np.arange(n_classes))
+    for method in ("inverse", "constrained"):
+        found = noise_corrected_confusion_matrix(
+            y_noisy, y_pred, transition, labels=np.arange(n_classes), method=method
+        )
+        np.testing.assert_allclose(found, expected, atol=1e-6 * len(y))
+
+
+def test_scores_from_the_confusion_matrix():
+    rng = np.random.default_rng(0)
+    y = rng.choice(3, size=60_000, p=[0.7, 0.2, 0.1])
+    y_pred = draw_predictions(rng, y, 0.75)
+    transition = pair_transition(3, 0.3)
+    y_noisy = corrupt_labels(y, transition, random_state=0)
+    balanced = noise_corrected_balanced_accuracy(y_noisy, y_pred, transition)
+    assert balanced == pytest.approx(balanced_accuracy_score(y, y_pred), abs=0.02)
+    assert abs(balanced_accuracy_score(y_noisy, y_pred) - balanced) > 0.1
+    f1 = noise_corrected_f1(y_noisy, y_pred, transition)
+    assert f1 == pytest.approx(f1_score(y, y_pred, average="macro"), abs=0.02)
+    inverse = noise_corrected_confusion_matrix(y_noisy, y_pred, transition, method="inverse")
+    assert np.trace(inverse) / len(y) == pytest.approx(
+        noise_corrected_accuracy(y_noisy, y_pred, transition)
+    )
+
+
+def test_constrained_matrix_has_no_negative_entry():
+    y_noisy, y_pred = [0, 0, 0, 1, 2], [0, 0, 0, 1, 1]
+    transition = symmetric_transition(3, 0.4)
+    inverse = noise_corrected_confusion_matrix(y_noisy, y_pred, transition, method="inverse")
+    constrained = noise_corrected_confusion_matrix(y_noisy, y_pred, transition)
+    assert inverse.min() < 0 <= constrained.min()
+    np.testing.assert_allclose(constrained.sum(axis=0), [3, 2, 0], atol=1e-12)
+
+
+def test_order_of_labels_is_that_of_the_matrix():
+    transition = np.array([[0.7, 0.3, 0.0], [0.1, 0.8, 0.1], [0.0, 0.1, 0.9]])
+    y_noisy, y_pred = np.array(list("aabbccab")), np.array(list("abbbccac"))
+    order = [2, 0, 1]
+    for score in (noise_corrected_accuracy, noise_corrected_f1):
+        assert score(y_noisy, y_pred, transition) == pytest.approx(
+            score(
+                *(y_noisy, y_pred, transition[np.ix_(order, order)]), labels=np.array(list("cab"))
+            )
+        )
+    matrix = noise_corrected_confusion_matrix(y_noisy, y_pred, transition)
+    permuted = noise_corrected_confusion_matrix(
+        y_noisy, y_pred, transition[np.ix_(order, order)], labels=list("cab")
+    )
+    np.testing.assert_allclose(permuted, matrix[np.ix_(order, order)], atol=1e-12)
+
+
+def test_scorer_in_a_search_ranks_by_clean_accuracy():
+    X, y = load_digits(return_X_y=True)
+    transition = pair_transition(10, 0.3)
+    y_noisy = corrupt_labels(y, transition, random_state=0)
+    search = GridSearchCV(
+        UnhingedClassifier(),
+        {"transition_matrix": [None, transition], "alpha": [0.1, 10.0]},
+        scoring=make_noise_corrected_scorer(transition),
+        n_jobs=2,
+    ).fit(X, y_noisy)
+    for params, mean in zip(
+        search.cv_results_["params"], search.cv_results_["mean_test_score"], strict=True
+    ):
+        clf = UnhingedClassifier(**params)
+        clean = (cross_val_predict(clf, X, y_noisy) == y).mean()
+        assert mean == pytest.approx(clean, abs=0.04)
+
+
+def test_forward_log_loss_is_least_for_the_true_probabilities():
+    rng = np.random.default_rng(0)
+    posterior = rng.dirichlet(np.ones(3), size=50_000)
+    y = (posterior.cumsum(axis=1) < rng.uniform(size=(50_000, 1))).sum(axis=1)
+    transition = pair_transition(3, 0.3)
+    y_noisy = corrupt_labels(y, transition, random_state=0)
+    losses = {}
+    for power in (0.8, 1.0, 1.25):
+        proba = posterior**power
+        losses[power] = forward_log_loss(
+            y_noisy, proba / proba.sum(axis=1, keepdims=True), transition
+        )
+    assert losses[1.0] == min(losses.values())
+    noiseless = forward_log_loss(y, posterior, np.eye(3))
+    assert noiseless == pytest.approx(-np.log(posterior[np.arange(len(y)), y]).mean())
+
+
+@pytest.mark.parametrize("load", [load_digits, load_wine])
+@pytest.mark.parametrize(("noise", "rate"), [("symmetric", 0.2), ("symmetric", 0.4), ("pair", 0.3)])
+def test_transition_matrix_is_found(load, noise, rate):
+    X, y = load(return_X_y=True)
+    n_classes = y.max() + 1
+    transition = NOISES[noise](n_classes, rate)
+    y_noisy = corrupt_labels(y, transition, exact=True, random_state=0)
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=1000))
+    proba = cross_val_predict(model, X, y_noisy, method="predict_proba")
+    found, std_error = estimate_transition_matrix(y_noisy, proba, return_std_error=True)
+    np.testing.assert_allclose(found.sum(axis=1), 1)
+    distance = np.abs(found - transition).sum(axis=1).mean() / 2
+    nothing_known = np.abs(np.eye(n_classes) - transition).sum(axis=1).mean() / 2
+    assert distance < nothing_known / 2
+    assert std_error.shape == found.shape
+    assert (std_error < 0.2).all()
+    assert estimate_noise_rate(y_noisy, proba) == pytest.approx(rate, abs=0.12)
+
+
+def test_confident_joint_equals_its_definition():
+    # Thresholds: mean probability of a class among rows with its label.
+    proba = np.array([[0.9, 0.1], [0.5, 0.5], [0.2, 0.8], [0.1, 0.9], [0.8, 0.2], [0.3, 0.7]])
+    y_noisy = np.array([0, 0, 0, 1, 1, 1])
+    # Class 0: 0.533, class 1: 0.6. Row 1 reaches neither; rows 0, 4 are 0; rows 2, 3, 5 are 1.
+    joint = np.array([[1 / 2, 1 / 2], [1 / 3, 2 / 3]]) / 2
+    found = estimate_transition_matrix(y_noisy, proba)
+    np.testing.assert_allclose(found, (joint / joint.sum(axis=0)).T)
+    assert estimate_noise_rate(y_noisy, proba) == pytest.approx(1 - np.trace(joint))
+
+
+def test_near_singular_matrix_warns_and_singular_one_raises():
+    nearly, singular = symmetric_transition(2, 0.49), symmetric_transition(2, 0.5)
+    for score in (
+        noise_corrected_accuracy,
+        noise_corrected_confusion_matrix,
+        noise_corrected_balanced_accuracy,
+        noise_corrected_f1,
+    ):
+        with pytest.warns(UndefinedMetricWarning, match="error up to 50 times"):
+            score([0, 1, 1], [0, 1, 0], nearly)
+        with pytest.raises(ValueError, match="singular"):
+            score([0, 1, 1], [0, 1, 0], singular)
+
+
+@pytest.mark.parametrize(
+    ("call", "match"),
+    [
+        (lambda: noise_corrected_accuracy([0, 1], [0, 1, 1], np.eye(2)), "inconsistent numbers"),
+        (lambda: noise_corrected_accuracy([0, 1], [0, 2], np.eye(2)), r"shape \(3, 3\)"),
+        (lambda: noise_corrected_accuracy([0, 1], [0, 2], np.eye(2), labels=[0, 1]), "not among"),
+        (lambda: noise_corrected_accuracy([0.5, 1], [0, 1], np.eye(2)), "continuous"),
+        (
+            lambda: noise_corrected_accuracy(
+                [0], [0], np.eye(2), labels=[0, 1], return_std_error=True
+            ),
+            "two rows",
+        ),
+        (lambda: forward_log_loss([0, 1], [[0.5, 0.5], [0.5, 0.6]], np.eye(2)), "distributions"),
+        (lambda: forward_log_loss([0, 1], [[1.5, -0.5], [0.5, 0.5]], np.eye(2)), "distributions"),
+        (lambda: forward_log_loss([0, 0], [[1, 0], [1, 0]], np.eye(2)), "pass labels"),
+        (
+            lambda: estimate_transition_matrix([0, 0], [[1, 0], [1, 0]], labels=[0, 1]),
+            r"No row has the labels \[1\]",
+        ),
+        (lambda: estimate_noise_rate([0, 1], [[np.nan, 0], [1, 0]]), "contains NaN"),
+    ],
+)
+def test_bad_input(call, match):
+    with pytest.raises(ValueError, match=match):
+        call()
