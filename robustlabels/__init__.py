@@ -8,6 +8,8 @@ __version__ = "0.1.0"
 #: seconds, and what needs only numpy should not wait for it.
 _HOMES = {
     "ClassStatistics": "_class_statistics",
+    "LabelNoiseInjector": "_injector",
+    "NoisyLabelClassifier": "_injector",
     "RobustClassifier": "_robust",
     "UnhingedClassifier": "_unhinged",
     "asymmetric_transition": "noise",

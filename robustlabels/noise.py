@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from numbers import Integral, Real
 
 import numpy as np
+from scipy.sparse import issparse
 from scipy.special import entr, softmax
 from scipy.stats import truncnorm
 from sklearn.linear_model import LogisticRegression
@@ -12,6 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
+from ._labels import encode, find_classes
 from ._random_state import draw_from
 
 __all__ = [
@@ -319,7 +321,7 @@ def corrupt_labels(
     noise_rate : float in [0, 1] or None, default=None
         Probability that a label is wrong, P(noisy label != true label); with a dict, of the
         mapped classes alone. Needed unless the noise is a matrix, which holds its own rate.
-    X : array-like of shape (n_samples, n_features), default=None
+    X : {array-like, sparse matrix} of shape (n_samples, n_features), default=None
         Features, for the kinds of noise that depend on them.
     random_state : int, RandomState instance or None, default=None
         Where the labels are drawn from. An int gives the same labels every time. None draws
@@ -386,16 +388,15 @@ def corrupt_labels(
     return (y_noisy, mask) if return_mask else y_noisy
 
 
-def corrupted(y, noise, noise_rate, X, random_state, exact):
+def corrupted(y, noise, noise_rate, X, random_state, exact, classes=None):
     """Return noisy labels, which of them are wrong, and the transition matrix behind them."""
-    # check_array refuses an empty y and missing labels, which np.unique would take for a class.
-    labels = check_array(column_or_1d(y, warn=True), ensure_2d=False, dtype=None, input_name="y")
-    if labels.dtype == object and any(label is None for label in labels):
-        raise ValueError("y has missing labels (None). Drop those rows first.")
-    classes, codes = np.unique(labels, return_inverse=True)
+    labels = check_labels(y)
+    classes = find_classes(labels) if classes is None else classes
+    codes = encode(labels, classes)
     if len(classes) < 2:
         raise ValueError(
-            f"Label noise needs at least 2 classes to confuse. Got only {classes.tolist()}."
+            f"Label noise needs at least 2 classes to confuse. Got only one class: "
+            f"{classes.tolist()}."
         )
     has_rate = isinstance(noise, (str, Mapping))
     if has_rate == (noise_rate is None):
@@ -411,9 +412,9 @@ def corrupted(y, noise, noise_rate, X, random_state, exact):
                 f"noise={noise!r} depends on the features: pass X, or choose 'symmetric', 'pair' "
                 f"or a transition matrix."
             )
-        X = check_array(X, dtype=np.float64, input_name="X")
-        if len(X) != len(codes):
-            raise ValueError(f"X has {len(X)} rows and y has {len(codes)} labels.")
+        X = check_array(X, accept_sparse="csr", dtype=np.float64, input_name="X")
+        if X.shape[0] != len(codes):
+            raise ValueError(f"X has {X.shape[0]} rows and y has {len(codes)} labels.")
         rates, wrong = _noise_of_rows(noise, noise_rate, X, codes, len(classes), rng)
         if exact:
             mask = _choose(rates, round(noise_rate * len(codes)), rng)
@@ -421,7 +422,9 @@ def corrupted(y, noise, noise_rate, X, random_state, exact):
             mask = rng.uniform(size=len(codes)) < rates
         noisy = np.where(mask, _draw(wrong, rng), codes)
         probabilities = (1 - rates)[:, None] * np.eye(len(classes))[codes] + rates[:, None] * wrong
-        transition = np.stack([probabilities[codes == k].mean(axis=0) for k in range(len(classes))])
+        transition = np.eye(len(classes))
+        for code in np.unique(codes):
+            transition[code] = probabilities[codes == code].mean(axis=0)
     else:
         if isinstance(noise, Mapping):
             transition = asymmetric_transition(classes, noise, noise_rate)
@@ -448,22 +451,32 @@ def corrupted(y, noise, noise_rate, X, random_state, exact):
     return y_noisy, noisy != codes, transition
 
 
+def check_labels(y):
+    """Return labels as an array of one dimension, none of them missing."""
+    # check_array refuses an empty y and missing labels, which np.unique would take for a class.
+    labels = check_array(column_or_1d(y, warn=True), ensure_2d=False, dtype=None, input_name="y")
+    if labels.dtype == object and any(label is None for label in labels):
+        raise ValueError("y has missing labels (None). Drop those rows first.")
+    return labels
+
+
 def _noise_of_rows(noise, noise_rate, X, codes, n_classes, rng):
     """Return how probable a wrong label is in each row, and the distribution of wrong labels."""
     n = len(codes)
     own = np.eye(n_classes, dtype=bool)[codes]
+    scaler = StandardScaler(with_mean=not issparse(X))
     if noise == "instance":
         half = min(noise_rate, 1 - noise_rate) / 0.1
         rates = np.full(n, float(noise_rate))
         if half > 0:
             rates = truncnorm.rvs(-half, half, noise_rate, 0.1, size=n, random_state=rng)
-        X = StandardScaler().fit_transform(X) / np.sqrt(X.shape[1])
+        X = scaler.fit_transform(X) / np.sqrt(X.shape[1])
         logits = np.empty((n, n_classes))
         for code in range(n_classes):
             weights = rng.standard_normal((X.shape[1], n_classes))
             logits[codes == code] = X[codes == code] @ weights
         return rates, softmax(np.where(own, -np.inf, logits), axis=1)
-    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(X, codes)
+    model = make_pipeline(scaler, LogisticRegression(max_iter=1000)).fit(X, codes)
     proba = model.predict_proba(X)
     second, first = np.sort(proba, axis=1)[:, -2:].T
     # The entropy of a row that is sure is raised a little, so that every rate can be met.

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from sklearn.datasets import make_classification
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 from sklearn.utils.estimator_checks import (
     check_class_weight_balanced_classifiers,
@@ -12,7 +13,12 @@ from sklearn.utils.estimator_checks import (
     parametrize_with_checks,
 )
 
-from robustlabels import RobustClassifier, UnhingedClassifier
+from robustlabels import (
+    LabelNoiseInjector,
+    NoisyLabelClassifier,
+    RobustClassifier,
+    UnhingedClassifier,
+)
 from robustlabels.losses import GCE, available_losses
 
 ESTIMATORS = [
@@ -23,6 +29,11 @@ ESTIMATORS = [
     UnhingedClassifier(),
     UnhingedClassifier(intercept="penalized"),
     UnhingedClassifier(metric="euclidean", intercept="penalized"),
+    LabelNoiseInjector(),
+    LabelNoiseInjector("margin", 0.3, exact=True),
+    NoisyLabelClassifier(LogisticRegression(), LabelNoiseInjector()),
+    NoisyLabelClassifier(UnhingedClassifier(), LabelNoiseInjector("instance")),
+    NoisyLabelClassifier(RobustClassifier(), LabelNoiseInjector()),
 ]
 
 

@@ -1,0 +1,208 @@
+"""The injector corrupts training labels, those alone, in both libraries' pipelines."""
+
+import subprocess
+import sys
+
+import imblearn.pipeline
+import numpy as np
+import pandas as pd
+import pytest
+from imblearn.over_sampling import RandomOverSampler
+from imblearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.datasets import load_digits, load_iris
+from sklearn.dummy import DummyClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from robustlabels import (
+    LabelNoiseInjector,
+    NoisyLabelClassifier,
+    UnhingedClassifier,
+    corrupt_labels,
+    pair_transition,
+)
+
+X, y = load_iris(return_X_y=True)
+
+
+class Recall(ClassifierMixin, BaseEstimator):
+    """Predicts for a row the label it was fitted with: the first feature is its number."""
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        self.seen_ = dict(zip(np.asarray(X)[:, 0], y, strict=True))
+        return self
+
+    def predict(self, X):
+        return np.array([self.seen_[number] for number in np.asarray(X)[:, 0]])
+
+
+CHECKS = parametrize_with_checks(
+    [
+        LabelNoiseInjector(random_state=0),
+        LabelNoiseInjector("boundary", random_state=0),
+    ]
+)
+
+
+@pytest.mark.parametrize(CHECKS.args[0], list(CHECKS.args[1]), ids=CHECKS.kwargs["ids"])
+def test_imbalanced_learn_checks_it_as_a_sampler(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize("noise", ["symmetric", "pair", "instance", "margin", "boundary"])
+def test_it_does_what_the_function_does(noise):
+    injector = LabelNoiseInjector(noise, 0.3, exact=True, random_state=3)
+    expected, mask = corrupt_labels(
+        y, noise, 0.3, X=X, exact=True, random_state=3, return_mask=True
+    )
+    np.testing.assert_array_equal(injector.corrupt(y, X), expected)
+    np.testing.assert_array_equal(injector.flipped_, mask)
+    assert injector.noise_rate_ == 0.3
+    assert injector.classes_.tolist() == [0, 1, 2]
+    np.testing.assert_allclose(injector.transition_matrix_.sum(axis=1), 1)
+    rows, resampled = injector.fit_resample(X, y)
+    assert rows is X
+    np.testing.assert_array_equal(resampled, expected)
+
+
+def test_it_works_like_a_label_encoder():
+    names = np.array(["setosa", "versicolor", "virginica"])[y]
+    injector = LabelNoiseInjector("pair", 0.4, random_state=0).fit(names)
+    np.testing.assert_allclose(injector.transition_matrix_, pair_transition(3, 0.4))
+    noisy = injector.transform(names)
+    assert noisy.dtype == names.dtype
+    np.testing.assert_array_equal(noisy != names, injector.flipped_)
+    # The classes are those of the fit, also where not all of them are there.
+    ones = injector.transform(["setosa"] * 50)
+    assert set(ones) == {"setosa", "versicolor"}
+    with pytest.raises(ValueError, match="not among the classes"):
+        injector.transform(["rose"])
+    with pytest.raises(AttributeError, match="no attribute .transform."):
+        LabelNoiseInjector().fit(X, y).transform(y)
+    series = pd.Series(names, index=np.arange(150) + 7, name="flower", dtype="category")
+    corrupted = injector.corrupt(series)
+    assert corrupted.dtype == series.dtype
+    pd.testing.assert_index_equal(corrupted.index, series.index)
+
+
+def test_a_matrix_holds_its_own_rate():
+    injector = LabelNoiseInjector(np.roll(np.eye(3), 1, axis=1), random_state=0)
+    np.testing.assert_array_equal(injector.corrupt(y), (y + 1) % 3)
+    assert injector.noise_rate_ == 1
+    mapped = LabelNoiseInjector({0: 2}, 0.5, exact=True, random_state=0)
+    noisy = mapped.corrupt(y)
+    assert (noisy[y == 0] == 2).sum() == 25
+    np.testing.assert_array_equal(noisy[y != 0], y[y != 0])
+
+
+def pipelines(injector):
+    return {
+        "imbalanced-learn": imblearn.pipeline.make_pipeline(injector, Recall()),
+        "scikit-learn": make_pipeline(NoisyLabelClassifier(Recall(), injector)),
+    }
+
+
+@pytest.mark.parametrize("library", ["imbalanced-learn", "scikit-learn"])
+def test_training_labels_are_corrupted_and_scores_see_clean_ones(library):
+    # The memory knows the label of each row: it says what labels training and scoring saw.
+    numbered = np.column_stack([np.arange(150), X])
+    injector = LabelNoiseInjector("symmetric", 0.4, exact=True, random_state=0)
+    pipeline = pipelines(injector)[library]
+    # Trained on noisy and scored on clean labels of the same rows: what is right is clean.
+    assert pipeline.fit(numbered, y).score(numbered, y) == 0.6
+
+    class SameRows(KFold):
+        def split(self, X, y=None, groups=None):
+            for train, _ in super().split(X, y, groups):
+                yield train, train
+
+    scores = cross_val_score(pipeline, numbered, y, cv=SameRows(5))
+    np.testing.assert_allclose(scores, 0.6)
+    parameter = {
+        "imbalanced-learn": "labelnoiseinjector__noise_rate",
+        "scikit-learn": "noisylabelclassifier__injector__noise_rate",
+    }[library]
+    for n_jobs in (1, 2):
+        search = GridSearchCV(
+            pipeline, {parameter: [0.0, 0.2, 0.6]}, cv=SameRows(5), n_jobs=n_jobs
+        ).fit(numbered, y)
+        np.testing.assert_allclose(search.cv_results_["mean_test_score"], [1.0, 0.8, 0.4])
+
+
+def test_with_other_samplers_and_scaled_rows():
+    pipeline = imblearn.pipeline.make_pipeline(
+        StandardScaler(),
+        LabelNoiseInjector("margin", 0.2, random_state=0),
+        RandomOverSampler(random_state=0),
+        UnhingedClassifier(),
+    )
+    assert pipeline.fit(pd.DataFrame(X), pd.Series(y)).score(pd.DataFrame(X), y) > 0.7
+
+
+def test_plain_pipelines_refuse_the_injector_at_once():
+    with pytest.raises(TypeError, match="fit and transform"):
+        Pipeline([("noise", LabelNoiseInjector()), ("clf", LogisticRegression())]).fit(X, y)
+
+
+def test_one_seed_seeds_all():
+    digits, labels = load_digits(return_X_y=True)
+    noisy = NoisyLabelClassifier(
+        make_pipeline(StandardScaler(), DummyClassifier(strategy="uniform")),
+        LabelNoiseInjector("symmetric", 0.3),
+        random_state=0,
+    )
+    first, second = noisy.fit(digits, labels), NoisyLabelClassifier(**noisy.get_params(deep=False))
+    flipped, predicted = first.injector_.flipped_, first.predict(digits)
+    second.fit(digits, labels)
+    np.testing.assert_array_equal(second.injector_.flipped_, flipped)
+    np.testing.assert_array_equal(second.predict(digits), predicted)
+    noisy.set_params(random_state=1).fit(digits, labels)
+    assert (noisy.injector_.flipped_ != flipped).any()
+    # What was passed in is not touched.
+    assert noisy.injector.random_state is None
+    assert not hasattr(noisy.injector, "flipped_")
+
+
+def test_weights_go_to_the_classifier():
+    weight = (y != 2).astype(float)
+    noisy = NoisyLabelClassifier(LogisticRegression(), LabelNoiseInjector("pair", 0.0))
+    noisy.fit(X, y, sample_weight=weight)
+    assert set(noisy.predict(X)) == {0, 1}
+    with pytest.raises(ValueError, match="sample_weight leaves rows of fewer than two classes"):
+        noisy.fit(X, y, sample_weight=(y == 0).astype(float))
+
+
+def test_methods_are_those_of_the_classifier():
+    noisy = NoisyLabelClassifier(
+        LogisticRegression(max_iter=1000), LabelNoiseInjector(random_state=0)
+    ).fit(X, y)
+    np.testing.assert_array_equal(noisy.predict_proba(X), noisy.estimator_.predict_proba(X))
+    np.testing.assert_array_equal(noisy.decision_function(X), noisy.estimator_.decision_function(X))
+    assert not hasattr(NoisyLabelClassifier(Recall(), LabelNoiseInjector()), "predict_proba")
+
+
+def test_bad_input_is_refused_and_nothing_is_lost():
+    injector = LabelNoiseInjector("pair", 0.4, random_state=0).fit(y)
+    for bad in ([1.0, np.nan], [], [0, 0]):
+        with pytest.raises(ValueError, match=r"NaN|0 sample|one class"):
+            injector.fit(bad)
+    assert injector.classes_.tolist() == [0, 1, 2]
+    with pytest.raises(ValueError, match="pass X"):
+        LabelNoiseInjector("instance").corrupt(y)
+    with pytest.raises(ValueError, match="'noise' parameter"):
+        LabelNoiseInjector("symetric").corrupt(y)
+    with pytest.raises(ValueError, match="'injector' parameter"):
+        NoisyLabelClassifier(LogisticRegression(), "symmetric").fit(X, y)
+
+
+def test_it_needs_neither_torch_nor_imbalanced_learn():
+    code = (
+        "import sys; from robustlabels import LabelNoiseInjector, NoisyLabelClassifier; "
+        "LabelNoiseInjector(random_state=0).fit_resample([[0.0], [1.0]], [0, 1]); "
+        "assert not {'torch', 'imblearn'} & {*sys.modules}"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
