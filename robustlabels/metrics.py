@@ -2,22 +2,26 @@
 
 import functools
 import warnings
+from numbers import Integral
 
 import numpy as np
 from scipy.optimize import nnls
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import confusion_matrix
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
-from sklearn.utils._param_validation import StrOptions, validate_params
+from sklearn.utils._param_validation import HasMethods, StrOptions, validate_params
 from sklearn.utils.multiclass import check_classification_targets
 
-from ._labels import encode
-from .noise import check_invertible, check_transition
+from ._labels import encode, find_classes
+from ._random_state import draw_from
+from .noise import check_invertible, check_labels, check_transition
 
 __all__ = [
     "estimate_noise_rate",
     "estimate_transition_matrix",
     "forward_log_loss",
+    "label_quality",
     "make_noise_corrected_scorer",
     "noise_corrected_accuracy",
     "noise_corrected_balanced_accuracy",
@@ -444,11 +448,14 @@ def forward_log_loss(y_noisy, y_proba, transition_matrix, *, labels=None):
         "y_noisy": ["array-like"],
         "pred_proba": ["array-like"],
         "labels": ["array-like", None],
+        "shrink": ["boolean"],
         "return_std_error": ["boolean"],
     },
     prefer_skip_nested_validation=True,
 )
-def estimate_transition_matrix(y_noisy, pred_proba, *, labels=None, return_std_error=False):
+def estimate_transition_matrix(
+    y_noisy, pred_proba, *, labels=None, shrink=True, return_std_error=False
+):
     """Estimate how probable each label is given the true class.
 
     Parameters
@@ -461,6 +468,10 @@ def estimate_transition_matrix(y_noisy, pred_proba, *, labels=None, return_std_e
         :class:`UnhingedClassifier`. Those of rows that were learned from would find no noise.
     labels : array-like of shape (n_classes,), default=None
         The classes. None takes the sorted ones of `y_noisy`.
+    shrink : bool, default=True
+        Whether the probabilities of wrong labels are drawn towards each other, by as much as
+        few rows make them uncertain. Under noise that is close to symmetric this removes most
+        of the sampling error, under other noise it does little.
     return_std_error : bool, default=False
         Whether to return standard errors also.
 
@@ -487,7 +498,8 @@ def estimate_transition_matrix(y_noisy, pred_proba, *, labels=None, return_std_e
     The confident joint of [1]_: a row counts as a member of the most probable class among those
     whose probability reaches the mean that rows with that label have; rows that reach none
     count for nothing. Counts by label and membership, scaled to the number of labels of each
-    class, give the joint distribution. Valid where the noise depends on the class, the true
+    class, give the joint distribution. Within each row of the matrix, the distribution over wrong
+    labels is then shrunk towards the uniform one by the intensity of [2]_. Valid where the noise depends on the class, the true
     class is the most frequent label, and the probabilities order the rows well; it gets worse
     as pair-flip noise nears one half.
 
@@ -495,6 +507,8 @@ def estimate_transition_matrix(y_noisy, pred_proba, *, labels=None, return_std_e
     ----------
     .. [1] Northcutt, Jiang and Chuang, "Confident Learning: Estimating Uncertainty in Dataset
        Labels", Journal of Artificial Intelligence Research 70, 2021.
+    .. [2] Hausser and Strimmer, "Entropy Inference and the James-Stein Estimator, with
+       Application to Nonlinear Gene Association Networks", JMLR 10, 2009.
 
     Examples
     --------
@@ -510,13 +524,15 @@ def estimate_transition_matrix(y_noisy, pred_proba, *, labels=None, return_std_e
     >>> estimate_transition_matrix(y_noisy, proba)[0, :3].round(1)
     array([0.7, 0.3, 0. ])
     """
-    joint = _confident_joint(*_check_proba(y_noisy, pred_proba, labels, "pred_proba"))
+    codes, proba, classes = _check_proba(y_noisy, pred_proba, labels, "pred_proba")
+    joint = _confident_joint(codes, proba, classes)
     of_class = joint.sum(axis=0)
     transition = (joint / of_class).T
+    rows = np.maximum(len(codes) * of_class[:, None], 1.0)
+    if shrink and len(classes) > 2:
+        transition = _shrunk(transition, rows)
     if not return_std_error:
         return transition
-    n_samples = len(np.asarray(y_noisy))
-    rows = np.maximum(n_samples * of_class[:, None], 1.0)
     return transition, np.sqrt(transition * (1 - transition) / rows)
 
 
@@ -568,6 +584,94 @@ def estimate_noise_rate(y_noisy, pred_proba, *, labels=None):
     return float(1 - np.trace(joint))
 
 
+@validate_params(
+    {
+        "estimator": [HasMethods(["fit", "predict"])],
+        "n_jobs": [Integral, None],
+        "random_state": ["random_state"],
+    },
+    prefer_skip_nested_validation=True,
+)
+def label_quality(estimator, X, y, *, cv=5, n_jobs=None, random_state=None):
+    """Score each label by what a classifier that has not seen it thinks of it.
+
+    Sort by the score to look at the most doubtful labels first.
+
+    Parameters
+    ----------
+    estimator : classifier
+        Whatever is robust enough to learn from these labels, such as :class:`RobustClassifier`.
+    X : array-like of shape (n_samples, n_features)
+        Rows.
+    y : array-like of shape (n_samples,)
+        Labels, some of them wrong.
+    cv : int or cross-validation splitter, default=5
+        Folds that each row is scored outside of. An int shuffles stratified folds.
+    n_jobs : int or None, default=None
+        Folds that are fitted at the same time.
+    random_state : int, RandomState instance or None, default=None
+        Where the folds are drawn from. That of the estimator is left as it is.
+
+    Returns
+    -------
+    quality : ndarray of shape (n_samples,)
+        Score of the label less the largest score among other classes: by
+        ``decision_function``, or by ``predict_proba`` where there is none. Below 0 where the
+        classifier would have given another label.
+    suggested : ndarray of shape (n_samples,)
+        The label that it would have given.
+
+    Raises
+    ------
+    ValueError
+        If the data are unfit, or the classifier has neither method.
+
+    See Also
+    --------
+    estimate_noise_rate : How many labels are wrong.
+
+    Notes
+    -----
+    A low score is a reason to look, not a proof: rows that are hard get one as well.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_digits
+    >>> from robustlabels import UnhingedClassifier, corrupt_labels
+    >>> from robustlabels.metrics import label_quality
+    >>> X, y = load_digits(return_X_y=True)
+    >>> y_noisy, wrong = corrupt_labels(y, "pair", 0.1, random_state=0, return_mask=True)
+    >>> quality, suggested = label_quality(UnhingedClassifier(), X, y_noisy, random_state=0)
+    >>> most_doubtful = np.argsort(quality)[:50]
+    >>> bool(wrong[most_doubtful].mean() > 0.9)
+    True
+    """
+    labels = check_labels(y)
+    check_classification_targets(labels)
+    classes = find_classes(labels)
+    methods = [m for m in ("decision_function", "predict_proba") if hasattr(estimator, m)]
+    if not methods:
+        raise ValueError(
+            f"label_quality needs a classifier with decision_function or predict_proba. "
+            f"Got {estimator!r}."
+        )
+    if len(classes) < 2:
+        raise ValueError(f"label_quality needs at least 2 classes. Got {classes.tolist()}.")
+    if isinstance(cv, Integral):
+        seed = draw_from(random_state).randint(np.iinfo(np.int32).max)
+        cv = StratifiedKFold(cv, shuffle=True, random_state=seed)
+    scores = cross_val_predict(estimator, X, labels, cv=cv, n_jobs=n_jobs, method=methods[0])
+    if scores.ndim == 1:
+        scores = np.column_stack([np.zeros(len(scores)), scores])
+    codes = encode(labels, classes)
+    rows = np.arange(len(codes))
+    others = scores.copy()
+    others[rows, codes] = -np.inf
+    quality = scores[rows, codes] - others.max(axis=1)
+    return quality, classes[np.where(quality >= 0, codes, others.argmax(axis=1))]
+
+
 def _confident_joint(codes, proba, labels):
     """Return the joint distribution of label (row) and estimated class (column)."""
     n_classes = len(labels)
@@ -590,6 +694,23 @@ def _confident_joint(codes, proba, labels):
     counts[diagonal, diagonal] = np.maximum(counts[diagonal, diagonal], 1)
     joint = counts / counts.sum(axis=1, keepdims=True) * numbers[:, None]
     return joint / joint.sum()
+
+
+def _shrunk(transition, rows):
+    """Shrink the distribution over wrong labels in each row, of so many rows of the data."""
+    n_classes = len(transition)
+    wrong = ~np.eye(n_classes, dtype=bool)
+    off = transition[wrong].reshape(n_classes, -1)
+    rate = off.sum(axis=1, keepdims=True)
+    share = off / np.where(rate > 0, rate, 1.0)
+    uniform = 1 / (n_classes - 1)
+    distance = ((share - uniform) ** 2).sum(axis=1, keepdims=True)
+    spread = (1 - (share**2).sum(axis=1, keepdims=True)) / np.maximum(rows * rate - 1, 1e-12)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        intensity = np.where(distance > 0, np.clip(spread / distance, 0.0, 1.0), 1.0)
+    shrunk = transition.copy()
+    shrunk[wrong] = (rate * (intensity * uniform + (1 - intensity) * share)).ravel()
+    return shrunk
 
 
 def _encode_both(labels, *columns):

@@ -4,15 +4,23 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from sklearn.datasets import load_digits, load_wine
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import balanced_accuracy_score, confusion_matrix, f1_score
+from sklearn.metrics import (
+    balanced_accuracy_score,
+    confusion_matrix,
+    f1_score,
+    roc_auc_score,
+)
 from sklearn.model_selection import GridSearchCV, cross_val_predict
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from robustlabels import (
+    RobustClassifier,
     UnhingedClassifier,
     corrupt_labels,
     pair_transition,
@@ -22,6 +30,7 @@ from robustlabels.metrics import (
     estimate_noise_rate,
     estimate_transition_matrix,
     forward_log_loss,
+    label_quality,
     make_noise_corrected_scorer,
     noise_corrected_accuracy,
     noise_corrected_balanced_accuracy,
@@ -212,7 +221,7 @@ def test_confident_joint_equals_its_definition():
     y_noisy = np.array([0, 0, 0, 1, 1, 1])
     # Class 0: 0.533, class 1: 0.6. Row 1 reaches neither; rows 0, 4 are 0; rows 2, 3, 5 are 1.
     joint = np.array([[1 / 2, 1 / 2], [1 / 3, 2 / 3]]) / 2
-    found = estimate_transition_matrix(y_noisy, proba)
+    found = estimate_transition_matrix(y_noisy, proba, shrink=False)
     np.testing.assert_allclose(found, (joint / joint.sum(axis=0)).T)
     assert estimate_noise_rate(y_noisy, proba) == pytest.approx(1 - np.trace(joint))
 
@@ -257,3 +266,49 @@ def test_near_singular_matrix_warns_and_singular_one_raises():
 def test_bad_input(call, match):
     with pytest.raises(ValueError, match=match):
         call()
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        UnhingedClassifier(),
+        KNeighborsClassifier(20),
+        make_pipeline(StandardScaler(), LogisticRegression(C=0.01)),
+    ],
+    ids=["decision_function", "predict_proba", "pipeline"],
+)
+@pytest.mark.parametrize("load", [load_digits, load_breast_cancer])
+def test_wrong_labels_are_found(model, load):
+    X, y = load(return_X_y=True)
+    names = np.array([f"class {k}" for k in range(y.max() + 1)])
+    y_noisy, wrong = corrupt_labels(names[y], "symmetric", 0.2, random_state=0, return_mask=True)
+    quality, suggested = label_quality(model, X, y_noisy, random_state=0, n_jobs=2)
+    assert roc_auc_score(wrong, -quality) > 0.9
+    np.testing.assert_array_equal(suggested != y_noisy, quality < 0)
+    assert (suggested[wrong] == names[y][wrong]).mean() > 0.8
+    again, _ = label_quality(model, X, y_noisy, random_state=0)
+    np.testing.assert_array_equal(again, quality)
+
+
+def test_the_default_classifier_finds_wrong_labels():
+    X, y = load_wine(return_X_y=True)
+    y_noisy, wrong = corrupt_labels(y, "symmetric", 0.3, random_state=0, return_mask=True)
+    quality, _ = label_quality(RobustClassifier(random_state=0), X, y_noisy, random_state=0)
+    assert roc_auc_score(wrong, -quality) > 0.9
+
+
+def test_label_quality_refuses_what_it_cannot_score():
+    with pytest.raises(ValueError, match="decision_function or predict_proba"):
+        label_quality(WithoutScores(), [[0.0], [1.0]], [0, 1])
+    with pytest.raises(ValueError, match="at least 2 classes"):
+        label_quality(UnhingedClassifier(), [[0.0], [1.0]], [1, 1])
+
+
+class WithoutScores(ClassifierMixin, BaseEstimator):
+    """A classifier that knows classes and no scores."""
+
+    def fit(self, X, y):
+        return self
+
+    def predict(self, X):
+        return X

@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from .._plotting import COLORS, import_pandas, import_pyplot
 from ._loss import Loss
 
 __all__ = ["LossDisplay"]
@@ -138,18 +139,11 @@ class LossDisplay:
         ImportError
             If matplotlib is missing.
         """
-        try:
-            import matplotlib.pyplot as plt
-        except ImportError as error:
-            raise ImportError(
-                'LossDisplay.plot needs matplotlib: pip install "robustlabels[plot]".'
-            ) from error
+        plt = import_pyplot("LossDisplay.plot")
         if ax is None:
             _, ax = plt.subplots(1, 3, figsize=(12, 3.6), layout="constrained")
         self.axes_ = np.asarray(ax)
         self.figure_ = self.axes_[0].figure
-        # Okabe and Ito's colours, told apart also by readers who do not see all colours.
-        colors = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"]
         dashes = ["-", "--", "-.", ":"]
         self.lines_ = {name: [] for name in self.curves}
         for panel, axis in zip(("loss", "gradient weight", "class sum"), self.axes_, strict=True):
@@ -157,7 +151,7 @@ class LossDisplay:
                 self.lines_[name] += axis.plot(
                     self.probability,
                     curve[panel],
-                    color=colors[i % len(colors)],
+                    color=COLORS[i % len(COLORS)],
                     linestyle=dashes[i % len(dashes)],
                     label=name,
                 )
@@ -181,10 +175,7 @@ class LossDisplay:
         ImportError
             If pandas is missing.
         """
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise ImportError("LossDisplay.frame needs pandas: pip install pandas.") from error
+        pd = import_pandas("LossDisplay.frame")
         return pd.concat(
             [
                 pd.DataFrame({"name": name, "probability": self.probability, **curve})

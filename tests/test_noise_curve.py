@@ -1,0 +1,99 @@
+"""noise_curve and its display: clean scores of noisy training, the same for any number of jobs."""
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits, load_iris
+from sklearn.model_selection import StratifiedKFold
+from sklearn.naive_bayes import GaussianNB
+from sklearn.tree import DecisionTreeClassifier
+
+from robustlabels import (
+    LabelNoiseInjector,
+    NoiseCurveDisplay,
+    NoisyLabelClassifier,
+    UnhingedClassifier,
+    noise_curve,
+)
+
+mpl.use("agg")
+
+
+def test_three_estimators_four_rates_five_folds_for_any_number_of_jobs():
+    X, y = load_digits(return_X_y=True)
+    estimators = {
+        "unhinged": UnhingedClassifier(),
+        "bayes": GaussianNB(var_smoothing=0.01),
+        "tree": DecisionTreeClassifier(max_features=8),
+    }
+    one, two = (
+        NoiseCurveDisplay.from_estimators(estimators, X, y, random_state=0, n_jobs=n_jobs)
+        for n_jobs in (1, 2)
+    )
+    for name in estimators:
+        assert one.scores[name].shape == (4, 5)
+        np.testing.assert_array_equal(one.scores[name], two.scores[name])
+        # An estimator alone meets the same folds and noise.
+        alone = noise_curve(estimators[name], X, y, random_state=0)
+        np.testing.assert_array_equal(alone, one.scores[name])
+    means = {name: scores.mean(axis=1) for name, scores in one.scores.items()}
+    assert (means["unhinged"] > means["tree"]).all()
+    assert means["unhinged"][0] - means["unhinged"][2] < 0.1 < means["tree"][0] - means["tree"][2]
+
+
+def test_scores_are_those_of_a_noisy_classifier_on_clean_folds():
+    X, y = load_iris(return_X_y=True)
+    cv = StratifiedKFold(4)
+    scores = noise_curve(
+        GaussianNB(), X, y, noise="pair", noise_rates=[0.3], exact=True, cv=cv, random_state=5
+    )
+    seeds = np.random.RandomState(5)
+    seeds.randint(np.iinfo(np.int32).max)
+    for score, (train, test), seed in zip(
+        scores[0], cv.split(X, y), seeds.randint(np.iinfo(np.int32).max, size=4), strict=True
+    ):
+        noisy = NoisyLabelClassifier(
+            GaussianNB(), LabelNoiseInjector("pair", 0.3, exact=True), random_state=int(seed)
+        )
+        assert score == noisy.fit(X[train], y[train]).score(X[test], y[test])
+
+
+def test_repeats_scoring_frame_and_progress(capsys):
+    X, y = load_iris(return_X_y=True, as_frame=True)
+    display = NoiseCurveDisplay.from_estimator(
+        GaussianNB(),
+        X,
+        y,
+        noise={0: 1},
+        noise_rates=[0.0, 0.5],
+        cv=3,
+        n_repeats=2,
+        scoring="balanced_accuracy",
+        random_state=0,
+        verbose=1,
+    )
+    assert display.scores["GaussianNB"].shape == (2, 6)
+    assert "12/12" in capsys.readouterr().err
+    frame = display.frame()
+    assert len(frame) == 12
+    assert frame["score"].mean() == pytest.approx(display.scores["GaussianNB"].mean())
+    display.plot()
+    assert display.ax_.get_ylabel() == "Balanced accuracy on clean labels"
+    np.testing.assert_allclose(
+        display.lines_["GaussianNB"].get_ydata(), display.scores["GaussianNB"].mean(axis=1)
+    )
+    # Repeats draw other folds and other noise.
+    assert (display.scores["GaussianNB"][:, :3] != display.scores["GaussianNB"][:, 3:]).any()
+    mpl.pyplot.close("all")
+
+
+def test_bad_input():
+    X, y = load_iris(return_X_y=True)
+    with pytest.raises(ValueError, match=r"shares in \[0, 1\]"):
+        noise_curve(GaussianNB(), X, y, noise_rates=[0.2, 1.2])
+    with pytest.raises(ValueError, match="inconsistent numbers"):
+        noise_curve(GaussianNB(), X, y[:5])
+    with pytest.raises(ValueError, match="dict of names and classifiers"):
+        NoiseCurveDisplay.from_estimators([GaussianNB()], X, y)
+    with pytest.raises(ValueError, match="'x' must be a classifier"):
+        NoiseCurveDisplay.from_estimators({"x": "GaussianNB"}, X, y)
