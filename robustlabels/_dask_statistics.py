@@ -8,6 +8,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils import check_X_y
 from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.random import sample_without_replacement
 from sklearn.utils.validation import _check_sample_weight
 
 from ._class_statistics import ClassStatistics
@@ -18,25 +19,26 @@ _FAN_IN = 4
 
 
 def classes_of_collection(X, y, sample_weight):
-    """Return the sorted classes of rows with a weight, and the total weight of each."""
+    """Return the sorted classes of rows with a weight, the weight of each, and all rows' number."""
     tallies = dask.compute(
         *(dask.delayed(_tally)(*rest) for _, *rest in _blocks(X, y, sample_weight))
     )
-    if not any(weights.any() for _, weights in tallies):
+    if not any(weights.any() for _, weights, _ in tallies):
         raise ValueError("There is no row to learn from: none at all, or none with a weight.")
-    classes = np.unique(np.concatenate([found for found, _ in tallies if len(found)]))
+    classes = np.unique(np.concatenate([found for found, _, n in tallies if n]))
     totals = np.zeros(len(classes))
-    for found, weights in tallies:
+    for found, weights, _ in tallies:
         totals[np.searchsorted(classes, found)] += weights
-    return classes[totals > 0], totals[totals > 0]
+    return classes[totals > 0], totals[totals > 0], sum(n for _, _, n in tallies)
 
 
-def statistics_of_collection(X, y, sample_weight, classes, factors, scatter, n_rows):
-    """Return the statistics of all rows, and about `n_rows` rows from all over the blocks."""
+def statistics_of_collection(X, y, sample_weight, classes, factors, scatter, share):
+    """Return the statistics of all rows, and a share of the rows of each block."""
     blocks = _blocks(X, y, sample_weight)
-    n_kept = -(-n_rows // len(blocks))
     of_block, add_up = dask.delayed(_statistics_of_block), dask.delayed(_add_up)
-    parts = [of_block(*block, classes, factors, scatter, n_kept) for block in blocks]
+    parts = [
+        of_block(*block, classes, factors, scatter, share, i) for i, block in enumerate(blocks)
+    ]
     while len(parts) > 1:
         parts = [add_up(parts[i : i + _FAN_IN]) for i in range(0, len(parts), _FAN_IN)]
     (result,) = dask.compute(parts[0])
@@ -61,7 +63,8 @@ def _blocks(X, y, sample_weight):
             raise ValueError(
                 f"X is a Dask collection, so {name} must be one too. Got {type(column).__name__}."
             )
-        if row_chunks is not None and hasattr(column, "rechunk") and not np.isnan(row_chunks).any():
+        chunks = [*getattr(column, "chunks", [[np.nan]])[0], *(row_chunks or [np.nan])]
+        if not np.isnan(chunks).any():
             column = column.rechunk((row_chunks, *column.chunks[1:]))
         blocks = np.ravel(np.asarray(column.to_delayed(), dtype=object))
         if len(blocks) != len(x_blocks):
@@ -76,26 +79,32 @@ def _blocks(X, y, sample_weight):
 def _tally(y, weight):
     y = np.asarray(y).ravel()
     if len(y) == 0:
-        return y, np.zeros(0)
+        return y, np.zeros(0), 0
     check_classification_targets(y)
     classes = find_classes(y)
     weight = None if weight is None else np.asarray(weight, dtype=np.float64)
-    return classes, np.bincount(encode(y, classes), weight, minlength=len(classes))
+    return classes, np.bincount(encode(y, classes), weight, minlength=len(classes)), len(y)
 
 
-def _statistics_of_block(X, y, weight, classes, factors, scatter, n_kept):
+def _statistics_of_block(X, y, weight, classes, factors, scatter, share, seed):
     X, y = check_X_y(
         X, y, accept_sparse="csr", dtype=[np.float64, np.float32], ensure_min_samples=0
     )
-    if weight is not None and len(y) > 0:
-        weight = _check_sample_weight(weight, X, dtype=np.float64, ensure_non_negative=True)
+    if weight is not None:
+        weight = np.asarray(weight, dtype=np.float64)
+        if weight.any():
+            # It takes a block without any weight for an error.
+            weight = _check_sample_weight(weight, X, ensure_non_negative=True)
         kept = weight > 0
         X, y, weight = X[kept], y[kept], weight[kept]
     scaled = weight
     if factors is not None:
         scaled = factors[encode(y, classes)] * (1.0 if weight is None else weight)
     statistics = ClassStatistics._from_checked_rows(X, y, classes, scaled, scatter)
-    some = slice(None, None, max(1, -(-len(y) // n_kept)))
+    # Rounded up or down at random, so that small blocks count no more than large ones.
+    rng = np.random.RandomState(seed)
+    n_some = min(len(y), int(share * len(y) + rng.uniform()))
+    some = np.sort(sample_without_replacement(len(y), n_some, random_state=rng))
     return statistics, (X[some], y[some], None if weight is None else weight[some])
 
 

@@ -4,21 +4,22 @@ import sys
 from numbers import Real
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve, eigh
+from scipy.linalg import LinAlgError, cho_factor, cho_solve, eigh
 from scipy.optimize import brentq
 from scipy.sparse import issparse
-from scipy.special import softmax
+from scipy.special import expit, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.random import sample_without_replacement
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from ._class_statistics import ClassStatistics
 from ._labels import encode, find_classes, weigh_classes
 from ._unchanged import unchanged_on_error
-from .noise import check_invertible
+from .noise import check_invertible, check_labels
 
 __all__ = ["UnhingedClassifier"]
 
@@ -57,7 +58,8 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         i, the classes in sorted order. The statistics are corrected with its inverse. That
         helps where classes are confused unequally, as under pair-flip noise. Leave it out
         under symmetric noise, where the correction is only a rescaling for the intercepts
-        "penalized" and "none" and adds variance for the others.
+        "penalized" and "none" and adds variance for the others, which divide by corrected
+        class frequencies (at least 0.01 of an equal share).
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, multiplied into the weights of the rows. "balanced" makes all
         classes weigh the same. Not together with `transition_matrix`: the classes would be
@@ -70,8 +72,8 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
     coef_ : ndarray of shape (n_classes, n_features), or (1, n_features) for two classes
         Coefficients of the scores.
     intercept_ : ndarray of shape (n_classes,), or (1,) for two classes
-        Intercepts of the scores for features that are not centred; -inf for a class that had
-        no row so far.
+        Intercepts of the scores for features that are not centred; infinite so as to rule out
+        a class that had no row so far, without a transition matrix.
     statistics_ : ClassStatistics
         All that was kept of the rows. Statistics can be added, subtracted and given to
         :meth:`fit_statistics`.
@@ -103,15 +105,17 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
     covariance metric the pseudo-inverse rule, of associative memories.
 
     Symmetric label noise multiplies the expected M and m by one constant, replacing labels by
-    draws from any fixed distribution multiplies M alone: predictions stay the same. The
-    sampling error grows, as with any method.
+    draws from any fixed distribution multiplies M alone. So predictions stay the same under
+    the former for the intercepts "penalized" and "none", under the latter for "none"; for
+    "prior" and "midpoint" nearly so. The sampling error grows, as with any method.
 
     A linear classifier trained on the unhinged loss can fail on separable data that has a few
     far points [2]_: it averages, and a point far out weighs as much as many near ones. Clip
     or squash such features, or use the covariance metric, which is hurt less.
 
-    The time of a fit is that of a pass over X or two. Memory beyond X: a block of 32768 rows,
-    and n_features squared numbers for the covariance metric.
+    The time of a fit is that of a few passes over X. Memory beyond X: a block of 32768 rows,
+    and n_features squared numbers for the covariance metric; and a copy of X where some
+    weights are zero.
 
     References
     ----------
@@ -194,7 +198,7 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         with unchanged_on_error(self):
             X, y, weight = self._validate(X, y, sample_weight, reset=True)
             classes = find_classes(y)
-            self._solve(self._statistics_of(X, y, weight, classes))
+            self._solve(self._statistics_of(X, y, weight, classes, self._scatter))
             self._calibrate(X, y, weight)
         return self
 
@@ -228,13 +232,14 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
             another one later, or ``class_weight="balanced"``, which needs all labels at once.
         """
         go_on = hasattr(self, "statistics_")
+        self._validate_params()
         if self.class_weight == "balanced":
             raise ValueError(
                 "class_weight='balanced' needs all labels at once. For partial_fit pass a dict "
                 "of weights, as sklearn.utils.compute_class_weight makes it."
             )
         if classes is not None:
-            classes = find_classes(np.asarray(classes))
+            classes = find_classes(check_labels(classes))
         elif not go_on:
             raise ValueError("The first call of partial_fit needs classes, all labels to come.")
         with unchanged_on_error(self):
@@ -246,9 +251,13 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
                         f"{self.classes_.tolist()}."
                     )
                 classes = self.classes_
-            statistics = self._statistics_of(X, y, weight, classes)
+            scatter = self._scatter
+            if go_on and self.metric == "euclidean":
+                scatter = self.statistics_.scatter is not None
+            before = go_on and self._solved_with == self._recipe()
+            statistics = self._statistics_of(X, y, weight, classes, scatter)
             self._solve(self.statistics_ + statistics if go_on else statistics)
-            self._calibrate(X, y, weight, before=go_on)
+            self._calibrate(X, y, weight, before=before)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -259,14 +268,16 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         ----------
         statistics : ClassStatistics
             Such as the sum of the `statistics_` of several classifiers, or the difference
-            where rows are to be forgotten. Class weights must be in them already.
+            where rows are to be forgotten. The parameter `class_weight` is not looked at:
+            class weights are in the statistics already, or not at all.
         X : {array-like, sparse matrix} of shape (n_samples, n_features), default=None
-            Some of the rows behind the statistics, which set the temperature of
+            Some of the rows in the statistics, which set the temperature of
             :meth:`predict_proba`. None leaves it unknown.
         y : array-like of shape (n_samples,), default=None
             Labels of these rows.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of these rows.
+            Weights of these rows, multiplied by those of their classes where the statistics
+            have class weights in them.
 
         Returns
         -------
@@ -286,13 +297,18 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
                 "scatter=True, or use metric='euclidean'."
             )
         with unchanged_on_error(self):
-            if hasattr(self, "feature_names_in_"):
-                del self.feature_names_in_
+            vars(self).pop("feature_names_in_", None)
+            rows = None if X is None else self._validate(X, y, sample_weight, reset=True)
+            if rows is not None and self.n_features_in_ != len(statistics.mean):
+                raise ValueError(
+                    f"X has {self.n_features_in_} features, the statistics have "
+                    f"{len(statistics.mean)}."
+                )
             self._class_factors = None
             self._solve(statistics)
             self.temperature_ = np.nan
-            if X is not None:
-                self._calibrate(*self._validate(X, y, sample_weight, reset=False))
+            if rows is not None:
+                self._calibrate(*rows)
         return self
 
     def decision_function(self, X):
@@ -337,8 +353,9 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
     def predict_proba(self, X):
         """Estimate class probabilities.
 
-        They are the softmax of the scores divided by `temperature_`, which maximises the
-        likelihood of the labels under leave-one-out scores. Without a transition matrix they
+        They are the softmax of the scores divided by `temperature_`, under which the labels
+        of at most 2048 rows are most probable, by their leave-one-out scores and with a weak
+        prior; weights above 1 count as repeated rows. Without a transition matrix they
         estimate the probabilities of the labels as they are given, wrong ones included; with
         one, those of the true classes.
 
@@ -363,14 +380,17 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
                 "The temperature of the probabilities is not known: pass some rows to "
                 "fit_statistics, or use decision_function."
             )
-        return softmax(_all_columns(scores) / self.temperature_, axis=1)
+        scores = scores / self.temperature_
+        if scores.ndim == 1:
+            return np.column_stack([expit(-scores), expit(scores)])
+        return softmax(scores, axis=1)
 
     def loo_decision_function(self, X, y, sample_weight=None):
         """Compute the scores that each training row would get without it in training.
 
-        They equal those of as many refits, in the time of a prediction or two: out-of-sample
-        scores for finding wrong labels and for estimating a transition matrix. Class weights,
-        of ``class_weight="balanced"`` too, are kept as they are.
+        They equal those of as many refits, at the cost of about one: out-of-sample scores
+        for finding wrong labels and for estimating a transition matrix. Class weights, of
+        ``class_weight="balanced"`` too, are kept as they are.
 
         Parameters
         ----------
@@ -384,28 +404,39 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         Returns
         -------
         scores : ndarray of shape (n_samples, n_classes), or (n_samples,) for two classes
-            Scores as of :meth:`decision_function`. A class that loses its
-            only row has the score -inf, and so have all classes of a row that is alone.
+            Scores as of :meth:`decision_function`. A class that loses its only row has the
+            score -inf; without a transition matrix, that is. If there is no other row at all
+            the scores are nan.
 
         Raises
         ------
         ValueError
-            If the rows cannot have been among those of the fit.
+            If a label or a weight is not one of the fit, or parameters have changed since.
         """
         check_is_fitted(self)
-        X, y, weight = self._validate(X, y, sample_weight, reset=False)
+        if self._solved_with != self._recipe():
+            raise ValueError("Parameters have changed since the fit. Fit again first.")
+        X, y, weight = self._validate(X, y, sample_weight, reset=False, keep_all=True)
         codes = encode(y, self.classes_)
         weight = np.ones(len(y)) if weight is None else weight
         if self._class_factors is not None:
             weight = weight * self._class_factors[codes]
+        if (weight > self.statistics_.class_weight[codes] * (1 + 1e-9)).any():
+            raise ValueError("A row weighs more than its class did in the fit: it was not in it.")
         scores = self._left_out_scores(X, codes, weight)
         return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
+
+    def _recipe(self):
+        """Return what the coefficients depend on beside the statistics, to be compared."""
+        transition = self.transition_matrix
+        transition = None if transition is None else np.asarray(transition, dtype=float).tolist()
+        return self.alpha, self.metric, self.intercept, transition
 
     @property
     def _scatter(self):
         return self.metric == "covariance"
 
-    def _validate(self, X, y, sample_weight, reset):
+    def _validate(self, X, y, sample_weight, reset, keep_all=False):
         X, y = validate_data(self, X, y, reset=reset, accept_sparse="csr", dtype=_FLOATS)
         if y.dtype.kind not in "iub":
             check_classification_targets(y)
@@ -414,19 +445,19 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
                 sample_weight, X, dtype=np.float64, ensure_non_negative=True
             )
             if not sample_weight.any():
-                raise ValueError("All sample weights are zero: there is no row to learn from.")
-            if not sample_weight.all():
+                raise ValueError("All values of sample_weight are zero: there is no row.")
+            if not keep_all and not sample_weight.all():
                 kept = sample_weight > 0
                 X, y, sample_weight = X[kept], y[kept], sample_weight[kept]
         return X, y, sample_weight
 
-    def _statistics_of(self, X, y, weight, classes):
+    def _statistics_of(self, X, y, weight, classes, scatter):
         codes = None if self.class_weight is None else encode(y, classes)
         totals = None if codes is None else np.bincount(codes, weight, minlength=len(classes))
         factors = self._set_class_factors(classes, totals)
         if factors is not None:
             weight = factors[codes] * (1.0 if weight is None else weight)
-        return ClassStatistics._from_checked_rows(X, y, classes, weight, self._scatter)
+        return ClassStatistics._from_checked_rows(X, y, classes, weight, scatter)
 
     def _set_class_factors(self, classes, totals):
         """Set and return what the class weights multiply the weights of the rows by, or None."""
@@ -447,10 +478,10 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         from ._dask_statistics import classes_of_collection, statistics_of_collection
 
         with unchanged_on_error(self):
-            classes, totals = classes_of_collection(X, y, sample_weight)
+            classes, totals, n_rows = classes_of_collection(X, y, sample_weight)
             factors = self._set_class_factors(classes, totals)
             statistics, rows = statistics_of_collection(
-                X, y, sample_weight, classes, factors, self._scatter, _CALIBRATION_ROWS
+                X, y, sample_weight, classes, factors, self._scatter, _CALIBRATION_ROWS / n_rows
             )
             names = np.asarray(getattr(X, "columns", []), dtype=object)
             vars(self).pop("feature_names_in_", None)
@@ -461,13 +492,13 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         return self
 
     def _corrected(self, statistics):
-        """Return class weights and sums, and what a label adds to each class, under T."""
-        n_classes = len(statistics.classes)
+        """Return the shares of the classes, their mean sums, and what a label adds to each."""
+        total, n_classes = statistics.class_weight.sum(), len(statistics.classes)
+        shares, sums = statistics.class_weight / total, statistics.class_sums / total
         if self.transition_matrix is None:
-            return statistics.class_weight, statistics.class_sums, np.eye(n_classes)
-        transition = check_invertible(self.transition_matrix, n_classes)
-        inverse = np.linalg.inv(transition)
-        return inverse.T @ statistics.class_weight, inverse.T @ statistics.class_sums, inverse
+            return shares, sums, np.eye(n_classes)
+        inverse = np.linalg.inv(check_invertible(self.transition_matrix, n_classes))
+        return inverse.T @ shares, inverse.T @ sums, inverse
 
     def _solve(self, statistics):
         """Set the coefficients that the statistics ask for."""
@@ -480,61 +511,79 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         total = statistics.class_weight.sum()
         if total == 0:
             raise ValueError("The statistics are of no row at all.")
-        class_weight, sums, _ = self._corrected(statistics)
+        shares, sums, _ = self._corrected(statistics)
         if self.metric == "euclidean":
             directions = sums / self.alpha
         else:
-            factor = _factor(statistics.scatter, self.alpha * total)
-            directions = total * factor(sums)
-        lengths = (directions * sums).sum(axis=1)
-        divisor, offset = self._rule(class_weight, total, lengths)
+            directions = _factor(statistics.scatter / total, self.alpha)(sums)
+        divisor, offset = self._rule(shares, (directions * sums).sum(axis=1))
         slopes = directions / divisor[:, None]
         offset = offset - slopes @ statistics.mean
+        if not np.isfinite(slopes).all() or np.isnan(offset).any():
+            raise ValueError(
+                f"The coefficients overflow with alpha={self.alpha}. Scale the features, with "
+                f"StandardScaler for example."
+            )
         if n_classes == 2:
             slopes, offset = slopes[1:] - slopes[:1], offset[1:] - offset[:1]
         self.statistics_ = statistics
         self.classes_ = statistics.classes
         self.n_features_in_ = n_features
         self.coef_, self.intercept_ = slopes, offset
+        self._solved_with = self._recipe()
 
-    def _rule(self, class_weight, total, lengths):
+    def _rule(self, shares, lengths):
         """Return what the directions are divided by, and the offset of centred scores.
 
-        `lengths` are the squared lengths of the class sums in the metric.
+        `shares` are those of the classes, `lengths` the squared lengths of the class sums in
+        the metric.
         """
-        n_classes = class_weight.shape[-1]
-        if self.transition_matrix is not None:
-            # Corrected weights of rare classes can come out at zero or below.
-            class_weight = np.maximum(class_weight, 0.01 * total / n_classes)
-        present = class_weight > 1e-12 * total
-        positive = np.where(present, class_weight, 1.0)
-        if self.intercept in ("none", "penalized"):
-            divisor = np.broadcast_to(total, class_weight.shape)
-            offset = np.zeros(class_weight.shape)
+        n_classes = shares.shape[-1]
+        divides = self.intercept in ("prior", "midpoint")
+        if self.transition_matrix is None:
+            present = shares > 1e-12
+        else:
+            # Corrected shares of rare classes can come out at zero or below.
+            present = np.full(shares.shape, True)
+            shares = np.maximum(shares, 0.01 / n_classes) if divides else shares
+        if not divides:
+            offset = np.zeros(shares.shape)
             if self.intercept == "penalized":
-                offset = class_weight / total - 1 / n_classes
+                offset = shares - 1 / n_classes
                 if self.metric == "euclidean":
                     offset = offset / self.alpha
-        else:
-            divisor = positive
-            offset = -lengths / (2 * positive**2)
-            if self.intercept == "prior":
-                offset = offset + np.log(positive / total)
+            return np.ones(shares.shape), np.where(present, offset, -np.inf)
+        divisor = np.where(present, shares, 1.0)
+        offset = -lengths / divisor / divisor / 2
+        if self.intercept == "prior":
+            offset = offset + np.log(divisor)
         return divisor, np.where(present, offset, -np.inf)
 
     def _left_out_scores(self, X, codes, weight):
         """Return scores of shape (n, K) of rows less `weight` of their own weight."""
         statistics = self.statistics_
         total = statistics.class_weight.sum()
-        class_weight, sums, labels = self._corrected(statistics)
-        alone = total - weight <= 1e-12 * total
-        others = np.where(alone, total, total - weight)
+        shares, sums, labels = self._corrected(statistics)
+        # All weights are shares of the total from here on.
+        weight = weight / total
+        alone = 1 - weight <= 1e-12
+        others = np.where(alone, 1.0, 1 - weight)
         euclidean, same = self.metric == "euclidean", np.ptp(weight) == 0
-        if not euclidean and same:
-            factor = _factor(statistics.scatter, self.alpha * others[0])
+        if euclidean:
+            squares = (sums**2).sum(axis=1) / self.alpha
+        elif same:
+            factor = _factor(statistics.scatter / total, self.alpha * others[0])
             squares = (sums * factor(sums)).sum(axis=1)
-        elif not euclidean:
-            values, vectors = eigh(statistics.scatter)
+        else:
+            values, vectors = eigh(statistics.scatter / total)
+            distinct = np.unique(weight)
+            if len(distinct) <= 8 or values[-1] > 1e7 * self.alpha:
+                # A factor for each weight: eigenvectors lose digits where scales differ much.
+                scores = np.empty((len(codes), len(statistics.classes)))
+                for value in distinct:
+                    rows = np.flatnonzero(weight == value)
+                    scores[rows] = self._left_out_scores(X[rows], codes[rows], weight[rows] * total)
+                return scores
             turned = sums @ vectors
         scores = np.empty((len(codes), len(statistics.classes)))
         for rows in gen_batches(len(codes), max(1, 2**21 // X.shape[1])):
@@ -545,14 +594,14 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
             share = w / rest
             # The sums of all classes about the new mean are A_k + a_k z.
             own = w * labels[codes[rows]]
-            left = class_weight - own
+            left = shares - own
             a = share * left - own
             if euclidean:
                 projected, h = z @ sums.T / self.alpha, (z**2).sum(1, keepdims=True) / self.alpha
-                squares, lost, scale = (sums**2).sum(axis=1) / self.alpha, 0.0, 1.0
+                lost, scale = 0.0, 1 / rest
             else:
                 # The second moment loses lost * z z^T and its inverse changes by rank one.
-                lost, scale = w * (1 + share), rest
+                lost, scale = w * (1 + share), 1.0
                 if same:
                     solved = factor(z)
                     projected, h = solved @ sums.T, (solved * z).sum(1, keepdims=True)
@@ -562,12 +611,13 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
                     projected = (turned_z * inverse) @ turned.T
                     h = (turned_z**2 * inverse).sum(1, keepdims=True)
                     squares = inverse @ (turned**2).T
-            kept = 1 - lost * h
+            kept = np.where(alone[rows, None], 1.0, 1 - lost * h)
             product = (1 + share) * (projected + a * h) / kept
             lengths = squares + (lost * projected**2 + 2 * a * projected + a**2 * h) / kept
-            divisor, offset = self._rule(left, rest, scale * lengths)
+            # Directions are made of mean sums: those of the other rows divide by their weight.
+            divisor, offset = self._rule(left / rest, scale * lengths / rest)
             scores[rows] = scale * product / divisor + offset
-        scores[alone] = -np.inf
+        scores[alone] = np.nan
         return scores
 
     def _calibrate(self, X, y, weight=None, before=False):
@@ -576,10 +626,13 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         The likelihood of the labels is maximised over the logarithm of the inverse
         temperature, under a normal prior: after `before`, what earlier rows said.
         """
-        step = -(-X.shape[0] // _CALIBRATION_ROWS)
-        X, y = X[::step], y[::step]
+        weight = np.ones(len(y)) if weight is None else weight
+        all_rows, step = len(y), 1.0
+        if all_rows > _CALIBRATION_ROWS:
+            # Drawn at random, for rows may come in periods; always the same.
+            some = np.sort(sample_without_replacement(all_rows, _CALIBRATION_ROWS, random_state=0))
+            X, y, weight, step = X[some], y[some], weight[some], all_rows / _CALIBRATION_ROWS
         codes = encode(y, self.classes_)
-        weight = np.ones(len(y)) if weight is None else weight[::step]
         factor = 1.0 if self._class_factors is None else self._class_factors[codes]
         # A weight above 1 counts as repeated rows, of which one is left out.
         scores = self._left_out_scores(X, codes, factor * np.minimum(weight, 1.0))
@@ -623,21 +676,21 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
 def _factor(scatter, penalty):
     """Return a function that multiplies rows by the inverse of ``scatter + penalty * I``."""
     matrix = scatter + penalty * np.eye(len(scatter))
-    # With a unit diagonal, features of very different scale cost no digits.
-    scale = 1 / np.sqrt(np.diag(matrix))
-    factor = cho_factor(matrix * scale * scale[:, None], lower=True, overwrite_a=True)
-    return lambda rows: cho_solve(factor, (rows * scale).T).T * scale
+    try:
+        factor = cho_factor(matrix, lower=True)
+    except (ValueError, LinAlgError) as error:
+        raise ValueError(
+            "The second moment of the features is not positive definite: digits were lost. "
+            "Features are far too large, far from 0 in a sparse matrix, or alpha is too small for "
+            "them. Scale the features, with StandardScaler for example."
+        ) from error
+    return lambda rows: cho_solve(factor, rows.T).T
 
 
 def _weighted_mean(values, log_weights):
     """Return the mean of each row of `values` under weights given by their logarithms."""
     weights = np.exp(log_weights - log_weights.max(axis=1, keepdims=True))
     return (weights * values).sum(axis=1) / weights.sum(axis=1)
-
-
-def _all_columns(scores):
-    """Return a column of scores for each class, also where two classes have one of them."""
-    return np.column_stack([np.zeros(len(scores)), scores]) if scores.ndim == 1 else scores
 
 
 def _is_dask(X):

@@ -6,6 +6,7 @@ from numbers import Integral
 
 import numpy as np
 from scipy.optimize import nnls
+from scipy.stats import chi2
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import confusion_matrix
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
@@ -448,13 +449,13 @@ def forward_log_loss(y_noisy, y_proba, transition_matrix, *, labels=None):
         "y_noisy": ["array-like"],
         "pred_proba": ["array-like"],
         "labels": ["array-like", None],
-        "shrink": ["boolean"],
+        "refine": ["boolean"],
         "return_std_error": ["boolean"],
     },
     prefer_skip_nested_validation=True,
 )
 def estimate_transition_matrix(
-    y_noisy, pred_proba, *, labels=None, shrink=True, return_std_error=False
+    y_noisy, pred_proba, *, labels=None, refine=True, return_std_error=False
 ):
     """Estimate how probable each label is given the true class.
 
@@ -468,10 +469,9 @@ def estimate_transition_matrix(
         :class:`UnhingedClassifier`. Those of rows that were learned from would find no noise.
     labels : array-like of shape (n_classes,), default=None
         The classes. None takes the sorted ones of `y_noisy`.
-    shrink : bool, default=True
-        Whether the probabilities of wrong labels are drawn towards each other, by as much as
-        few rows make them uncertain. Under noise that is close to symmetric this removes most
-        of the sampling error, under other noise it does little.
+    refine : bool, default=True
+        Whether few rows and misplaced ones are made up for, see the notes; for three classes
+        and more. False is the plain confident joint.
     return_std_error : bool, default=False
         Whether to return standard errors also.
 
@@ -498,10 +498,16 @@ def estimate_transition_matrix(
     The confident joint of [1]_: a row counts as a member of the most probable class among those
     whose probability reaches the mean that rows with that label have; rows that reach none
     count for nothing. Counts by label and membership, scaled to the number of labels of each
-    class, give the joint distribution. Within each row of the matrix, the distribution over wrong
-    labels is then shrunk towards the uniform one by the intensity of [2]_. Valid where the noise depends on the class, the true
-    class is the most frequent label, and the probabilities order the rows well; it gets worse
-    as pair-flip noise nears one half.
+    class, give the joint distribution.
+
+    Where a chi-squared test at 5 % finds no difference between the wrong labels of a class, they
+    are taken to be equally probable. Otherwise the counts are made once more of the 70 % of
+    the members of each class that lead by the largest margin, among which fewer are
+    misplaced, and the distribution over wrong labels in each row is shrunk towards the
+    uniform one by the intensity of [2]_.
+
+    Valid where the noise depends on the class, the true class is the most frequent label, and
+    the probabilities order the rows well; it gets worse as pair-flip noise nears one half.
 
     References
     ----------
@@ -525,12 +531,16 @@ def estimate_transition_matrix(
     array([0.7, 0.3, 0. ])
     """
     codes, proba, classes = _check_proba(y_noisy, pred_proba, labels, "pred_proba")
-    joint = _confident_joint(codes, proba, classes)
-    of_class = joint.sum(axis=0)
-    transition = (joint / of_class).T
-    rows = np.maximum(len(codes) * of_class[:, None], 1.0)
-    if shrink and len(classes) > 2:
-        transition = _shrunk(transition, rows)
+    transition, rows = _transition_and_rows(_confident_joint(codes, proba, classes), codes)
+    if refine and len(classes) > 2:
+        if _wrong_labels_are_alike(transition, rows):
+            wrong = ~np.eye(len(classes), dtype=bool)
+            rates = np.broadcast_to(1 - transition.diagonal()[:, None], transition.shape)
+            transition[wrong] = (rates / (len(classes) - 1))[wrong]
+        else:
+            joint = _confident_joint(codes, proba, classes, share=0.7)
+            transition, rows = _transition_and_rows(joint, codes)
+            transition = _shrunk(transition, rows)
     if not return_std_error:
         return transition
     return transition, np.sqrt(transition * (1 - transition) / rows)
@@ -672,8 +682,11 @@ def label_quality(estimator, X, y, *, cv=5, n_jobs=None, random_state=None):
     return quality, classes[np.where(quality >= 0, codes, others.argmax(axis=1))]
 
 
-def _confident_joint(codes, proba, labels):
-    """Return the joint distribution of label (row) and estimated class (column)."""
+def _confident_joint(codes, proba, labels, share=1.0):
+    """Return the joint distribution of label (row) and estimated class (column).
+
+    Of the members of each class, the share that leads by the largest margin is counted.
+    """
     n_classes = len(labels)
     one_hot = np.eye(n_classes)[codes]
     numbers = one_hot.sum(axis=0)
@@ -688,12 +701,35 @@ def _confident_joint(codes, proba, labels):
     member = np.where(reached, proba, -1.0).argmax(axis=1)
     counts = np.zeros((n_classes, n_classes))
     confident = reached.any(axis=1)
-    np.add.at(counts, (codes[confident], member[confident]), 1)
+    others = proba.copy()
+    others[np.arange(len(codes)), member] = -1.0
+    margin = proba.max(axis=1, where=np.eye(n_classes, dtype=bool)[member], initial=-1.0)
+    margin -= others.max(axis=1)
+    for k in range(n_classes):
+        members = np.flatnonzero(confident & (member == k))
+        n_counted = max(5, int(np.ceil(share * len(members))))
+        members = members[np.argsort(-margin[members], kind="stable")[:n_counted]]
+        np.add.at(counts, (codes[members], k), 1)
     # A class of which no row is confident is believed to be labelled right.
     diagonal = np.arange(n_classes)
     counts[diagonal, diagonal] = np.maximum(counts[diagonal, diagonal], 1)
     joint = counts / counts.sum(axis=1, keepdims=True) * numbers[:, None]
     return joint / joint.sum()
+
+
+def _transition_and_rows(joint, codes):
+    """Return the transition matrix, and how many rows of each true class there are."""
+    of_class = joint.sum(axis=0)
+    return (joint / of_class).T, np.maximum(len(codes) * of_class[:, None], 1.0)
+
+
+def _wrong_labels_are_alike(transition, rows):
+    """Test whether no wrong label is more frequent than another in any row."""
+    n_classes = len(transition)
+    counts = (rows * transition)[~np.eye(n_classes, dtype=bool)].reshape(n_classes, -1)
+    expected = counts.mean(axis=1, keepdims=True)
+    statistic = ((counts - expected) ** 2 / np.where(expected > 0, expected, 1.0)).sum()
+    return chi2.sf(statistic, n_classes * (n_classes - 2)) > 0.05
 
 
 def _shrunk(transition, rows):

@@ -73,6 +73,7 @@ def test_subtracting_undoes_adding():
         for rows in (slice(0, 30), slice(30, 50))
     )
     assert_same(first + second - second, first)
+    assert_same(sum([first, second]), first + second)
     nothing = first - first
     assert nothing.class_weight.tolist() == [0, 0, 0]
     assert_same(nothing + first, first)
@@ -94,7 +95,6 @@ def test_moments_equal_their_definition():
 @pytest.mark.parametrize("offset", [0.0, 1e3])
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_float32_rows_keep_their_digits(offset, order):
-    # Many blocks, so that sums in float32 over all rows would show.
     X, y, _ = make_rows(200_000, offset=offset)
     X = X.astype(np.float32, order=order)
     single = ClassStatistics.from_rows(X, y, scatter=True)

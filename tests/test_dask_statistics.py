@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from distributed import Client, LocalCluster
+from scipy import sparse
 
 from robustlabels import UnhingedClassifier
 
@@ -59,6 +60,35 @@ def test_data_frames():
     clf = UnhingedClassifier().fit(parts[names], parts.label, parts.weight)
     assert_same(clf, UnhingedClassifier().fit(frame[names], labels, weight))
     assert clf.feature_names_in_.tolist() == names
+
+
+def test_sparse_blocks_and_blocks_without_weight():
+    X, y, weight = make_rows()
+    weight[:1000] = 0
+    blocks = da.from_array(X, chunks=(500, -1)).map_blocks(sparse.csr_matrix)
+    y_blocks, w_blocks = da.from_array(y, chunks=500), da.from_array(weight, chunks=500)
+    clf = UnhingedClassifier().fit(blocks, y_blocks, w_blocks)
+    assert_same(clf, UnhingedClassifier().fit(X, y, weight))
+
+
+def test_rows_for_the_temperature_come_from_all_blocks_alike():
+    # A long block of rows that are easy, and many short ones that are noise.
+    X, y, _ = make_rows(30_000)
+    X[-600:] = np.random.default_rng(1).permutation(X[-600:])
+    chunks = ((29_400, *[10] * 60), (8,))
+    clf = UnhingedClassifier().fit(da.from_array(X, chunks=chunks), da.from_array(y, chunks=-1))
+    in_memory = UnhingedClassifier().fit(X, y)
+    assert_same(clf, in_memory)
+    assert clf.temperature_ == pytest.approx(in_memory.temperature_, rel=0.25)
+
+
+def test_chunks_of_unknown_size():
+    X, y, _ = make_rows()
+    series = dd.from_pandas(pd.Series(y), npartitions=6)
+    X_blocks = da.from_array(X, chunks=(1000, -1))
+    assert np.isnan(series.to_dask_array().chunks[0]).all()
+    clf = UnhingedClassifier().fit(X_blocks, series.to_dask_array())
+    assert_same(clf, UnhingedClassifier().fit(X, y))
 
 
 def test_what_does_not_match_is_refused():

@@ -221,7 +221,7 @@ def test_confident_joint_equals_its_definition():
     y_noisy = np.array([0, 0, 0, 1, 1, 1])
     # Class 0: 0.533, class 1: 0.6. Row 1 reaches neither; rows 0, 4 are 0; rows 2, 3, 5 are 1.
     joint = np.array([[1 / 2, 1 / 2], [1 / 3, 2 / 3]]) / 2
-    found = estimate_transition_matrix(y_noisy, proba, shrink=False)
+    found = estimate_transition_matrix(y_noisy, proba, refine=False)
     np.testing.assert_allclose(found, (joint / joint.sum(axis=0)).T)
     assert estimate_noise_rate(y_noisy, proba) == pytest.approx(1 - np.trace(joint))
 
