@@ -225,7 +225,7 @@ def _weighted_one_hot(codes, weight, n_classes, dtype):
 
 def _scale_rows(X, weight):
     weight = weight.astype(X.dtype)
-    return sparse.diags_array(weight) @ X if sparse.issparse(X) else X * weight[:, None]
+    return X.multiply(weight[:, None]).tocsr() if sparse.issparse(X) else X * weight[:, None]
 
 
 def _to_array(X):
