@@ -27,7 +27,7 @@ TRANSITIONS = {"symmetric": symmetric_transition, "pair": pair_transition}
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=10)
     arguments = parser.parse_args()
     models = {
         "logistic": make_pipeline(StandardScaler(), LogisticRegression(C=0.05, max_iter=1000)),

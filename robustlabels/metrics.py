@@ -16,7 +16,7 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from ._labels import encode, find_classes
 from ._random_state import draw_from
-from .noise import check_invertible, check_labels, check_transition
+from .noise import check_invertible, check_labels, check_transition, symmetric_transition
 
 __all__ = [
     "estimate_noise_rate",
@@ -470,8 +470,8 @@ def estimate_transition_matrix(
     labels : array-like of shape (n_classes,), default=None
         The classes. None takes the sorted ones of `y_noisy`.
     refine : bool, default=True
-        Whether few rows and misplaced ones are made up for, see the notes; for three classes
-        and more. False is the plain confident joint.
+        Whether few rows and misplaced ones are made up for, see the notes. False is the
+        plain confident joint.
     return_std_error : bool, default=False
         Whether to return standard errors also.
 
@@ -500,11 +500,12 @@ def estimate_transition_matrix(
     count for nothing. Counts by label and membership, scaled to the number of labels of each
     class, give the joint distribution.
 
-    Where a chi-squared test at 5 % finds no difference between the wrong labels of a class, they
-    are taken to be equally probable. Otherwise the counts are made once more of the 70 % of
-    the members of each class that lead by the largest margin, among which fewer are
-    misplaced, and the distribution over wrong labels in each row is shrunk towards the
-    uniform one by the intensity of [2]_.
+    Where a chi-squared test at 5 % does not speak against symmetric noise the matrix is that of
+    symmetric noise, and else, where it finds no difference between the wrong labels of a class,
+    they are taken to be equally probable. Otherwise, for three classes and more, the counts
+    are made once more of the 70 % of the members of each class that lead by the largest
+    margin, among which fewer are misplaced, and the distribution over wrong labels in each
+    row is shrunk towards the uniform one by the intensity of [2]_.
 
     Valid where the noise depends on the class, the true class is the most frequent label, and
     the probabilities order the rows well; it gets worse as pair-flip noise nears one half.
@@ -532,15 +533,8 @@ def estimate_transition_matrix(
     """
     codes, proba, classes = _check_proba(y_noisy, pred_proba, labels, "pred_proba")
     transition, rows = _transition_and_rows(_confident_joint(codes, proba, classes), codes)
-    if refine and len(classes) > 2:
-        if _wrong_labels_are_alike(transition, rows):
-            wrong = ~np.eye(len(classes), dtype=bool)
-            rates = np.broadcast_to(1 - transition.diagonal()[:, None], transition.shape)
-            transition[wrong] = (rates / (len(classes) - 1))[wrong]
-        else:
-            joint = _confident_joint(codes, proba, classes, share=0.7)
-            transition, rows = _transition_and_rows(joint, codes)
-            transition = _shrunk(transition, rows)
+    if refine:
+        transition, rows = _refined(transition, rows, codes, proba, classes)
     if not return_std_error:
         return transition
     return transition, np.sqrt(transition * (1 - transition) / rows)
@@ -723,13 +717,28 @@ def _transition_and_rows(joint, codes):
     return (joint / of_class).T, np.maximum(len(codes) * of_class[:, None], 1.0)
 
 
-def _wrong_labels_are_alike(transition, rows):
-    """Test whether no wrong label is more frequent than another in any row."""
-    n_classes = len(transition)
-    counts = (rows * transition)[~np.eye(n_classes, dtype=bool)].reshape(n_classes, -1)
-    expected = counts.mean(axis=1, keepdims=True)
-    statistic = ((counts - expected) ** 2 / np.where(expected > 0, expected, 1.0)).sum()
-    return chi2.sf(statistic, n_classes * (n_classes - 2)) > 0.05
+def _refined(transition, rows, codes, proba, classes):
+    """Return a transition matrix with fewer parameters if the data do not speak against it."""
+    n_classes = len(classes)
+    wrong = ~np.eye(n_classes, dtype=bool)
+    rates = 1 - transition.diagonal()[:, None]
+    pooled = symmetric_transition(n_classes, (rows * rates).sum() / rows.sum())
+    if _fits(transition, pooled, rows, n_classes * (n_classes - 1) - 1):
+        return pooled, rows
+    if n_classes == 2:
+        return transition, rows
+    alike = np.where(wrong, rates / (n_classes - 1), transition)
+    if _fits(transition, alike, rows, n_classes * (n_classes - 2)):
+        return alike, rows
+    joint = _confident_joint(codes, proba, classes, share=0.7)
+    transition, rows = _transition_and_rows(joint, codes)
+    return _shrunk(transition, rows), rows
+
+
+def _fits(transition, model, rows, freedom):
+    """Test at 5 % whether so many rows could come from a model instead of the matrix found."""
+    misfit = (transition - model) ** 2 / np.where(model > 0, model, 1.0)
+    return chi2.sf((rows * misfit).sum(), freedom) > 0.05
 
 
 def _shrunk(transition, rows):
