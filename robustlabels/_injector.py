@@ -22,7 +22,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._random_state import draw_from
 from ._unchanged import unchanged_on_error
-from .noise import check_labels, corrupted
+from .noise import NOISES, NOISES_OF_ROWS, check_labels, corrupted
 
 __all__ = ["LabelNoiseInjector", "NoisyLabelClassifier"]
 
@@ -92,7 +92,7 @@ class LabelNoiseInjector(OneToOneFeatureMixin, BaseEstimator):
 
     _parameter_constraints = {
         "noise": [
-            StrOptions({"symmetric", "pair", "instance", "margin", "boundary"}),
+            StrOptions(NOISES),
             Mapping,
             "array-like",
         ],
@@ -149,7 +149,7 @@ class LabelNoiseInjector(OneToOneFeatureMixin, BaseEstimator):
                 labels = check_labels(X)
             else:
                 _, labels = self._validate(X, y)
-            if isinstance(self.noise, str) and self.noise in ("instance", "margin", "boundary"):
+            if isinstance(self.noise, str) and self.noise in NOISES_OF_ROWS:
                 self.classes_ = np.unique(labels)
             else:
                 self._draw(labels, None)

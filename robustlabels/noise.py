@@ -279,12 +279,14 @@ def random_transition(n_classes, noise_rate, *, random_state=None):
 
 
 _TRANSITIONS = {"symmetric": symmetric_transition, "pair": pair_transition}
-_OF_ROWS = {"instance", "margin", "boundary"}
+#: Kinds of noise that depend on the row, and all that have a name.
+NOISES_OF_ROWS = {"instance", "margin", "boundary"}
+NOISES = {*_TRANSITIONS, *NOISES_OF_ROWS}
 
 
 @validate_params(
     {
-        "noise": [StrOptions({*_TRANSITIONS, *_OF_ROWS}), "array-like", Mapping],
+        "noise": [StrOptions(NOISES), "array-like", Mapping],
         "noise_rate": [_RATE, None],
         "random_state": ["random_state"],
         "exact": ["boolean"],
@@ -406,7 +408,7 @@ def corrupted(y, noise, noise_rate, X, random_state, exact, classes=None):
             else f"A transition matrix holds its own rate. Leave out noise_rate={noise_rate!r}."
         )
     rng = draw_from(random_state)
-    if isinstance(noise, str) and noise in _OF_ROWS:
+    if isinstance(noise, str) and noise in NOISES_OF_ROWS:
         if X is None:
             raise ValueError(
                 f"noise={noise!r} depends on the features: pass X, or choose 'symmetric', 'pair' "
