@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from numbers import Real
 
 import numpy as np
+from sklearn import get_config
 from sklearn.base import (
     BaseEstimator,
     ClassifierMixin,
@@ -16,10 +17,12 @@ from sklearn.base import (
 )
 from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from ._labels import find_classes
 from ._random_state import draw_from
 from ._unchanged import unchanged_on_error
 from .noise import NOISES, NOISES_OF_ROWS, check_labels, corrupted
@@ -52,7 +55,7 @@ class LabelNoiseInjector(OneToOneFeatureMixin, BaseEstimator):
         Probability that a label is wrong; with a dict, of the mapped classes alone. A matrix
         holds its own rate, and this one is not looked at.
     exact : bool, default=False
-        Whether exactly that share of the labels is wrong, see :func:`corrupt_labels`.
+        Whether the number of wrong labels is exact, see :func:`corrupt_labels`.
     random_state : int, RandomState instance or None, default=None
         Where the labels are drawn from. With an int all candidates of a search meet the same
         noise in a fold, which compares them fairly; with None each meets its own.
@@ -111,6 +114,7 @@ class LabelNoiseInjector(OneToOneFeatureMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
         tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = not self._looks_at_rows
         if "imblearn" not in sys.modules:
             return tags
         from imblearn.utils._tags import InputTags, SamplerTags, Tags
@@ -144,16 +148,24 @@ class LabelNoiseInjector(OneToOneFeatureMixin, BaseEstimator):
             If a parameter or the labels are unfit, or there are fewer than two classes.
         """
         with unchanged_on_error(self):
+            for name in ("n_features_in_", "feature_names_in_", "transition_matrix_"):
+                vars(self).pop(name, None)
             self._of_labels = y is None
             if self._of_labels:
                 labels = check_labels(X)
             else:
                 _, labels = self._validate(X, y)
-            if isinstance(self.noise, str) and self.noise in NOISES_OF_ROWS:
-                self.classes_ = np.unique(labels)
+            if self._looks_at_rows:
+                self.classes_ = find_classes(labels)
+                if len(self.classes_) < 2:
+                    raise ValueError(
+                        f"Label noise needs at least 2 classes to confuse. Got only one class: "
+                        f"{self.classes_.tolist()}."
+                    )
             else:
                 self._draw(labels, None)
-                del self.flipped_, self.noise_rate_
+            for name in ("flipped_", "noise_rate_"):
+                vars(self).pop(name, None)
         return self
 
     @available_if(_learned_labels)
@@ -171,6 +183,7 @@ class LabelNoiseInjector(OneToOneFeatureMixin, BaseEstimator):
             Noisy labels in the dtype of `y`.
         """
         check_is_fitted(self)
+        self._validate_params()
         return self._draw(y, None, self.classes_)
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -233,18 +246,32 @@ class LabelNoiseInjector(OneToOneFeatureMixin, BaseEstimator):
             self._of_labels = False
             self.sampling_strategy_ = {}
             checked, labels = self._validate(X, y if isinstance(y, list) else np.ravel(y))
-            series = y if hasattr(y, "iloc") and y.ndim == 1 else labels
-            y_noisy = self._draw(series, checked)
+            frame = y if hasattr(y, "columns") else None
+            column = y.iloc[:, 0] if frame is not None else y
+            y_noisy = self._draw(column if hasattr(column, "iloc") else labels, checked)
             if isinstance(y, list):
                 y_noisy = y_noisy.tolist()
-            elif hasattr(y, "columns"):
-                y_noisy = type(y)(y_noisy, index=y.index, columns=y.columns)
+            elif frame is not None:
+                y_noisy = y_noisy.to_frame()
+            elif np.ndim(y) == 2:
+                y_noisy = y_noisy.reshape(-1, 1)
         return X, y_noisy
 
     def _validate(self, X, y):
-        X, y = validate_data(self, X, y, accept_sparse=["csr", "csc"])
+        # Only noise that looks at the rows needs them to be finite numbers.
+        need = "numeric" if self._looks_at_rows else None
+        X, y = validate_data(
+            *(self, X, y),
+            accept_sparse=True,
+            dtype=need,
+            ensure_all_finite=self._looks_at_rows,
+        )
         check_classification_targets(y)
         return X, y
+
+    @property
+    def _looks_at_rows(self):
+        return isinstance(self.noise, str) and self.noise in NOISES_OF_ROWS
 
     def _draw(self, y, X, classes=None):
         by_matrix = not isinstance(self.noise, (str, Mapping))
@@ -304,7 +331,8 @@ class NoisyLabelClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
     Notes
     -----
-    With weights, labels of rows without weight are corrupted as well, but play no part.
+    With weights, labels of rows without weight are corrupted as well, but play no part. A class
+    of which the noise leaves no label is unknown to the classifier: ``classes_`` lacks it.
 
     Examples
     --------
@@ -336,8 +364,7 @@ class NoisyLabelClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         inner = get_tags(self.estimator)
-        tags.input_tags.sparse = inner.input_tags.sparse
-        tags.input_tags.allow_nan = inner.input_tags.allow_nan
+        tags.input_tags = inner.input_tags
         tags.classifier_tags = inner.classifier_tags
         return tags
 
@@ -376,22 +403,44 @@ class NoisyLabelClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             rng = draw_from(self.random_state)
             for part in (injector, estimator):
                 _reseed(part, rng)
+        if get_config()["enable_metadata_routing"]:
+            fit_params = process_routing(self, "fit", **fit_params).estimator.fit
         weight = fit_params.get("sample_weight")
-        if weight is not None and len(np.unique(labels[np.asarray(weight) > 0])) < 2:
+        n_classes = len(np.unique(labels))
+        if weight is not None and n_classes > 1:
+            weight = _check_sample_weight(weight, labels)
+            n_classes = len(np.unique(labels[weight > 0]))
+        if n_classes < len(np.unique(labels)) and n_classes < 2:
             raise ValueError(
                 "sample_weight leaves rows of fewer than two classes: there is nothing to confuse."
             )
         # Labels of one class cannot be confused; the classifier says what it makes of them.
-        if len(np.unique(labels)) > 1:
+        confused = len(np.unique(labels)) > 1
+        if confused:
             y = injector.corrupt(y, X)
-            self.injector_ = injector
-        self.estimator_ = estimator.fit(X, y, **fit_params)
-        self.classes_ = self.estimator_.classes_
-        for name in ("n_features_in_", "feature_names_in_"):
+        fitted = estimator.fit(X, y, **fit_params)
+        for name in ("injector_", "n_features_in_", "feature_names_in_"):
             vars(self).pop(name, None)
-            if hasattr(self.estimator_, name):
-                setattr(self, name, getattr(self.estimator_, name))
+            if hasattr(fitted, name):
+                setattr(self, name, getattr(fitted, name))
+        if confused:
+            self.injector_ = injector
+        self.estimator_ = fitted
+        self.classes_ = fitted.classes_
         return self
+
+    def get_metadata_routing(self):
+        """Say that what `fit` is given goes to the `fit` of the classifier.
+
+        Returns
+        -------
+        routing : MetadataRouter
+            The routing, for scikit-learn's metadata routing.
+        """
+        mapping = MethodMapping().add(caller="fit", callee="fit")
+        return MetadataRouter(owner=type(self).__name__).add(
+            estimator=self.estimator, method_mapping=mapping
+        )
 
     def predict(self, X):
         """Predict the class of each row.

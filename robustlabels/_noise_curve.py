@@ -6,15 +6,15 @@ from numbers import Integral
 import numpy as np
 from joblib import Parallel, delayed
 from sklearn.base import clone, is_classifier
-from sklearn.metrics import check_scoring
+from sklearn.metrics import check_scoring, get_scorer_names
 from sklearn.model_selection import StratifiedKFold, check_cv
 from sklearn.utils import _safe_indexing, check_consistent_length
-from sklearn.utils._param_validation import HasMethods, Interval, validate_params
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions, validate_params
 
 from ._injector import LabelNoiseInjector, NoisyLabelClassifier
 from ._plotting import COLORS, import_pandas, import_pyplot
 from ._random_state import draw_from
-from .noise import check_labels
+from .noise import NOISES, check_labels
 
 __all__ = ["NoiseCurveDisplay", "noise_curve"]
 
@@ -24,13 +24,17 @@ _MARKERS = "osD^vPX"
 @validate_params(
     {
         "estimator": [HasMethods(["fit", "predict"])],
+        "noise": [StrOptions(NOISES), Mapping],
         "noise_rates": ["array-like"],
+        "exact": ["boolean"],
+        "scoring": [StrOptions(set(get_scorer_names())), callable, None],
         "n_repeats": [Interval(Integral, 1, None, closed="left")],
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     },
-    prefer_skip_nested_validation=True,
+    # Not to be skipped in the estimators that are fitted.
+    prefer_skip_nested_validation=False,
 )
 def noise_curve(
     estimator,
@@ -67,7 +71,7 @@ def noise_curve(
     cv : int or cross-validation splitter, default=5
         Folds. An int shuffles stratified folds anew in each repeat.
     n_repeats : int, default=1
-        How often the folds and the noise are drawn.
+        How often the noise is drawn, and the folds, where an int or a random splitter says how.
     scoring : str, callable or None, default=None
         Score on the clean labels of the test fold; None is that of the estimator, accuracy.
     n_jobs : int or None, default=None
@@ -113,6 +117,9 @@ def _scores(
     estimators, X, y, noise, rates, exact, cv, n_repeats, scoring, n_jobs, random_state, verbose
 ):
     """Return the scores of several estimators under the same folds and noise."""
+    for name, estimator in estimators.items():
+        if not hasattr(estimator, "fit") or not is_classifier(estimator):
+            raise ValueError(f"{name or 'estimator'} must be a classifier. Got {estimator!r}.")
     check_consistent_length(X, y)
     labels = check_labels(y)
     rates = np.asarray(rates, dtype=float)
@@ -120,9 +127,9 @@ def _scores(
         raise ValueError(f"noise_rates must be a list of shares in [0, 1]. Got {rates.tolist()}.")
     rng = draw_from(random_state)
     folds = []
+    splitter = check_cv(cv, labels, classifier=True)
     for _ in range(n_repeats):
         seed = rng.randint(np.iinfo(np.int32).max)
-        splitter = check_cv(cv, labels, classifier=True)
         if isinstance(cv, Integral):
             splitter = StratifiedKFold(cv, shuffle=True, random_state=seed)
         folds += list(splitter.split(X, labels))
@@ -281,9 +288,6 @@ class NoiseCurveDisplay:
             raise ValueError(
                 f"estimators must be a dict of names and classifiers. Got {estimators!r}."
             )
-        for name, estimator in estimators.items():
-            if not hasattr(estimator, "fit") or not is_classifier(estimator):
-                raise ValueError(f"{name!r} must be a classifier. Got {estimator!r}.")
         scores = _scores(
             estimators, X, y, noise, noise_rates, exact, cv, n_repeats, scoring, n_jobs,
             random_state, verbose,

@@ -159,7 +159,9 @@ def asymmetric_transition(classes, class_map, noise_rate):
     classes = np.unique(np.asarray(classes)).tolist()
     strangers = {*class_map, *class_map.values()} - {*classes}
     if strangers:
-        raise ValueError(f"class_map has {sorted(strangers)}, which are not among {classes}.")
+        raise ValueError(
+            f"class_map has {sorted(strangers, key=str)}, which are not among {classes}."
+        )
     transition = np.eye(len(classes))
     for true, wrong in class_map.items():
         if true == wrong:
@@ -306,8 +308,8 @@ def corrupt_labels(
 ):
     """Replace labels by wrong ones.
 
-    Every label is drawn independently, from its true class, all at once: no label is flipped
-    twice. Use it on training labels only and score on clean ones.
+    Every label is drawn from its true class, all at once: no label is flipped twice. They are
+    drawn independently, unless `exact`. Use it on training labels only and score on clean ones.
 
     Parameters
     ----------
@@ -331,7 +333,7 @@ def corrupt_labels(
     exact : bool, default=False
         Whether exactly ``round(noise_rate * n_samples)`` labels are wrong instead of about
         that many. With a matrix or a dict the number of labels j among the rows of class i
-        is that of the matrix, rounded.
+        is that of the matrix, rounded up or down at random.
     return_mask : bool, default=False
         Whether to return also which labels are wrong.
 
@@ -361,14 +363,14 @@ def corrupt_labels(
     ``1 - 1 / n_classes`` on, symmetric noise leaves nothing to learn.
 
     "instance" is the part-dependent noise of [1]_: each row has its own flip rate, normal
-    around `noise_rate` with standard deviation 0.1, cut symmetrically so that the mean stays,
-    and its own distribution over wrong classes, the softmax of a random linear function of
-    the standardised features for its class, divided by the root of their number.
+    around `noise_rate` with standard deviation 0.1, cut to [0, 1] symmetrically so that the
+    mean stays, and its own distribution over wrong classes, the softmax of a random linear
+    function of the standardised features for its class, divided by the root of their number.
 
     "margin" and "boundary" fit a logistic regression to the clean labels, and the wrong label
     is the most probable other class. The chance of a flip falls with the margin D between
-    the two most probable classes, as ``1 - D**2`` after the first kind of [2]_; or it grows
-    with the entropy. It is scaled to meet `noise_rate`, and at most 1.
+    the two most probable classes, as ``1.01 - D**2`` after the first kind of [2]_; or it
+    grows with the entropy. It is scaled to meet `noise_rate`, and at most 1.
 
     References
     ----------
@@ -419,7 +421,8 @@ def corrupted(y, noise, noise_rate, X, random_state, exact, classes=None):
             raise ValueError(f"X has {X.shape[0]} rows and y has {len(codes)} labels.")
         rates, wrong = _noise_of_rows(noise, noise_rate, X, codes, len(classes), rng)
         if exact:
-            mask = _choose(rates, round(noise_rate * len(codes)), rng)
+            n_wrong = round(noise_rate * len(codes))
+            mask = _choose(_scaled_to_mean(rates, n_wrong / len(codes)), rng)
         else:
             mask = rng.uniform(size=len(codes)) < rates
         noisy = np.where(mask, _draw(wrong, rng), codes)
@@ -443,7 +446,7 @@ def corrupted(y, noise, noise_rate, X, random_state, exact, classes=None):
             for code, distribution in enumerate(transition):
                 rows = np.flatnonzero(codes == code)
                 if exact:
-                    noisy[rng.permutation(rows)] = _apportion(distribution, len(rows))
+                    noisy[rng.permutation(rows)] = _apportion(distribution, len(rows), rng)
                 else:
                     noisy[rows] = _draw(distribution, rng, len(rows))
     y_noisy = classes[noisy]
@@ -481,7 +484,7 @@ def _noise_of_rows(noise, noise_rate, X, codes, n_classes, rng):
     model = make_pipeline(scaler, LogisticRegression(max_iter=1000)).fit(X, codes)
     proba = model.predict_proba(X)
     second, first = np.sort(proba, axis=1)[:, -2:].T
-    # The entropy of a row that is sure is raised a little, so that every rate can be met.
+    # The chance of a row that is sure is raised a little, so that every rate can be met.
     chance = 1 - (first - second) ** 2 if noise == "margin" else entr(proba).sum(axis=1)
     wrong = np.eye(n_classes)[np.where(own, -1.0, proba).argmax(axis=1)]
     return _scaled_to_mean(chance + 0.01, noise_rate), wrong
@@ -489,7 +492,7 @@ def _noise_of_rows(noise, noise_rate, X, codes, n_classes, rng):
 
 def _scaled_to_mean(chance, mean):
     """Return ``min(1, factor * chance)`` with the factor that gives it the mean asked for."""
-    if mean in (0, 1):
+    if mean in (0, 1) or not chance.any():
         return np.full(len(chance), float(mean))
     chance = chance / chance.max()
     # The largest k are cut at 1, the rest shares what is left: take the least k that fits.
@@ -500,12 +503,15 @@ def _scaled_to_mean(chance, mean):
     return np.minimum(1.0, factors[np.argmax(fits)] * chance)
 
 
-def _choose(chance, n_chosen, rng):
-    """Return a mask of exactly `n_chosen` rows, drawn one by one in proportion to `chance`."""
-    mask = np.zeros(len(chance), dtype=bool)
-    with np.errstate(divide="ignore"):
-        keys = np.log(chance) + rng.gumbel(size=len(chance))
-    mask[np.argsort(-keys)[:n_chosen]] = True
+def _choose(rates, rng):
+    """Return a mask in which each row is with its rate, and as many as the rates add up to."""
+    order = rng.permutation(len(rates))
+    edges = np.concatenate([[0.0], np.cumsum(rates[order])])
+    # Rows that one of the points u, u + 1, u + 2 ... falls upon, in a random order.
+    edges *= round(edges[-1]) / max(edges[-1], 1e-300)
+    points = np.floor(edges - rng.uniform())
+    mask = np.zeros(len(rates), dtype=bool)
+    mask[order] = np.diff(points) > 0
     return mask
 
 
@@ -521,18 +527,16 @@ def _draw(distributions, rng, size=None):
     return (uniform[:, None] >= edges[:, :-1]).sum(axis=1)
 
 
-def _apportion(distribution, n):
-    """Return n classes, each as often as its share of n says, rounded by largest remainders."""
-    ideal = distribution * n
+def _apportion(distribution, n, rng):
+    """Return n classes, each as often as its share of n says, rounded up or down at random."""
+    ideal = n * distribution / distribution.sum()
     counts = np.floor(ideal).astype(int)
-    missing = n - counts.sum()
-    counts[np.argsort(counts - ideal, kind="stable")[:missing]] += 1
-    return np.repeat(np.arange(len(distribution)), counts)
+    return np.repeat(np.arange(len(distribution)), counts + _choose(ideal - counts, rng))
 
 
 def check_transition(transition, n_classes):
     """Return a transition matrix as a float64 array, or say what is wrong with it."""
-    transition = np.asarray(transition, dtype=float)
+    transition = np.array(transition, dtype=float)
     if transition.shape != (n_classes, n_classes):
         raise ValueError(
             f"The transition matrix must have shape ({n_classes}, {n_classes}), a row and a "

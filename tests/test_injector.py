@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from imblearn.over_sampling import RandomOverSampler
 from imblearn.utils.estimator_checks import parametrize_with_checks
+from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.datasets import load_digits, load_iris
 from sklearn.dummy import DummyClassifier
@@ -16,6 +17,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
 
 from robustlabels import (
     LabelNoiseInjector,
@@ -174,6 +176,69 @@ def test_weights_go_to_the_classifier():
     assert set(noisy.predict(X)) == {0, 1}
     with pytest.raises(ValueError, match="sample_weight leaves rows of fewer than two classes"):
         noisy.fit(X, y, sample_weight=(y == 0).astype(float))
+
+
+def test_weights_are_routed_to_the_classifier():
+    class Recorder(LogisticRegression):
+        def fit(self, X, y, sample_weight=None):
+            assert sample_weight is not None
+            return super().fit(X, y, sample_weight)
+
+    with config_context(enable_metadata_routing=True):
+        noisy = NoisyLabelClassifier(
+            Recorder(max_iter=1000).set_fit_request(sample_weight=True), LabelNoiseInjector()
+        )
+        search = GridSearchCV(noisy, {"injector__noise_rate": [0.0, 0.2]}, cv=3)
+        search.fit(X, y, sample_weight=np.ones(150))
+    assert search.best_score_ > 0.8
+
+
+def test_rows_that_the_noise_does_not_look_at_can_be_anything():
+    frame = pd.DataFrame({"text": ["a", "b", "c"] * 50, "number": [1.0, np.nan, 2.0] * 50})
+    rows, y_noisy = LabelNoiseInjector("pair", 0.4, exact=True).fit_resample(frame, y)
+    assert rows is frame
+    assert (y_noisy != y).mean() == 0.4
+    with pytest.raises(ValueError, match="could not convert|NaN"):
+        LabelNoiseInjector("instance").fit_resample(frame, y)
+
+
+def test_type_of_labels_is_kept_by_the_sampler():
+    injector = LabelNoiseInjector(random_state=0)
+    column = pd.DataFrame({"label": pd.Series(["a", "b", "c"] * 50, dtype="category")})
+    _, noisy = injector.fit_resample(X, column)
+    assert noisy["label"].dtype == column["label"].dtype
+    _, noisy = injector.fit_resample(X, pd.Series(y, dtype="Int64"))
+    assert noisy.dtype == "Int64"
+    _, noisy = injector.fit_resample(X, y.reshape(-1, 1))
+    assert noisy.shape == (150, 1)
+
+
+def test_matrix_of_noise_of_rows_is_that_of_the_draws():
+    injector = LabelNoiseInjector("instance", 0.4)
+    counts = np.zeros((3, 3))
+    expected = np.zeros((3, 3))
+    for seed in range(100):
+        noisy = injector.set_params(random_state=seed).corrupt(y, X)
+        np.add.at(counts, (y, noisy), 1 / 5000)
+        expected += injector.transition_matrix_ / 100
+    np.testing.assert_allclose(counts, expected, atol=0.02)
+
+
+def test_nothing_is_left_of_an_earlier_fit():
+    injector = LabelNoiseInjector("instance", random_state=0)
+    injector.fit_resample(X, y)
+    injector.fit(y)
+    left = {"flipped_", "noise_rate_", "transition_matrix_", "n_features_in_"}
+    assert not left & {*vars(injector)}
+    with pytest.raises(ValueError, match="one class"):
+        injector.fit([0, 0])
+    noisy = NoisyLabelClassifier(DummyClassifier(), LabelNoiseInjector()).fit(X, y)
+    assert not hasattr(noisy.fit(X, np.zeros(150)), "injector_")
+
+
+def test_a_precomputed_kernel_is_cut_in_both_directions():
+    noisy = NoisyLabelClassifier(SVC(kernel="precomputed"), LabelNoiseInjector("pair", 0.1))
+    assert cross_val_score(noisy, X @ X.T, y).mean() > 0.8
 
 
 def test_methods_are_those_of_the_classifier():

@@ -18,6 +18,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_predict
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
 
 from robustlabels import (
     RobustClassifier,
@@ -135,6 +136,20 @@ def test_scores_from_the_confusion_matrix():
     )
 
 
+@given(seed=st.integers(0, 1000))
+def test_a_class_without_true_rows_is_left_out(seed):
+    rng = np.random.default_rng(seed)
+    transition = np.array([[8, 1, 1], [2, 7, 1], [1, 1, 8]]) / 10
+    clean = 10 * np.vstack([rng.integers(1, 9, size=(2, 3)), [0, 0, 0]])
+    noisy = transition.T @ clean
+    y_noisy, y_pred = (
+        np.repeat(index.ravel(), noisy.round().astype(int).ravel()) for index in np.indices((3, 3))
+    )
+    recall = clean.diagonal()[:2] / clean.sum(axis=1)[:2]
+    found = noise_corrected_balanced_accuracy(y_noisy, y_pred, transition, labels=[0, 1, 2])
+    assert found == pytest.approx(recall.mean())
+
+
 def test_constrained_matrix_has_no_negative_entry():
     y_noisy, y_pred = [0, 0, 0, 1, 2], [0, 0, 0, 1, 1]
     transition = symmetric_transition(3, 0.4)
@@ -226,6 +241,62 @@ def test_confident_joint_equals_its_definition():
     assert estimate_noise_rate(y_noisy, proba) == pytest.approx(1 - np.trace(joint))
 
 
+def draw_confident_probabilities(rng, y):
+    """Probabilities of a classifier that is sure, and wrong for one row in twenty."""
+    n_classes = y.max() + 1
+    seen = np.where(rng.uniform(size=len(y)) < 0.05, rng.integers(n_classes, size=len(y)), y)
+    return np.full((len(y), n_classes), 0.1 / n_classes) + 0.9 * np.eye(n_classes)[seen]
+
+
+def test_refinement_gains_under_symmetric_noise_and_spares_other_noise():
+    rng = np.random.default_rng(0)
+    y = np.arange(600) % 6
+    one_sided = np.eye(6)
+    one_sided[0, :2] = 0.5
+    errors = {}
+    for name, transition in (
+        ("symmetric", symmetric_transition(6, 0.3)),
+        ("pair", pair_transition(6, 0.3)),
+        ("one-sided", one_sided),
+    ):
+        errors[name] = np.zeros(2)
+        for seed in range(20):
+            y_noisy = corrupt_labels(y, transition, random_state=seed)
+            proba = draw_confident_probabilities(rng, y)
+            for k, refine in enumerate((False, True)):
+                found = estimate_transition_matrix(y_noisy, proba, refine=refine)
+                np.testing.assert_allclose(found.sum(axis=1), 1)
+                errors[name][k] += np.abs(found - transition).sum(axis=1).mean() / 40
+    assert errors["symmetric"][1] < 0.7 * errors["symmetric"][0]
+    assert errors["pair"][1] < 1.1 * errors["pair"][0]
+    assert errors["one-sided"][1] < 1.1 * errors["one-sided"][0]
+
+
+def test_standard_errors_are_those_of_many_draws():
+    y = np.arange(900) % 3
+    transition = np.array([[0.7, 0.3, 0.0], [0.0, 0.9, 0.1], [0.2, 0.2, 0.6]])
+    found, std_errors = [], []
+    for seed in range(200):
+        y_noisy = corrupt_labels(y, transition, random_state=seed)
+        proba = np.full((900, 3), 0.05) + 0.85 * np.eye(3)[y]
+        estimate = estimate_transition_matrix(y_noisy, proba, refine=False, return_std_error=True)
+        found.append(estimate[0])
+        std_errors.append(estimate[1])
+    np.testing.assert_allclose(np.mean(std_errors, axis=0), np.std(found, axis=0), rtol=0.25)
+
+
+def test_scores_of_pairs_of_classes_are_refused():
+    X, y = load_wine(return_X_y=True)
+    for model in (
+        SVC(decision_function_shape="ovo"),
+        make_pipeline(SVC(decision_function_shape="ovo")),
+    ):
+        with pytest.raises(ValueError, match="use 'ovr'"):
+            label_quality(model, X, y)
+    with pytest.raises(ValueError, match="'tol' parameter"):
+        label_quality(LogisticRegression(tol=-1), X, y)
+
+
 def test_near_singular_matrix_warns_and_singular_one_raises():
     nearly, singular = symmetric_transition(2, 0.49), symmetric_transition(2, 0.5)
     for score in (
@@ -247,6 +318,9 @@ def test_near_singular_matrix_warns_and_singular_one_raises():
         (lambda: noise_corrected_accuracy([0, 1], [0, 2], np.eye(2)), r"shape \(3, 3\)"),
         (lambda: noise_corrected_accuracy([0, 1], [0, 2], np.eye(2), labels=[0, 1]), "not among"),
         (lambda: noise_corrected_accuracy([0.5, 1], [0, 1], np.eye(2)), "continuous"),
+        (lambda: noise_corrected_accuracy([], [], np.eye(2), labels=[0, 1]), "0 sample"),
+        (lambda: noise_corrected_accuracy([0], [0], np.eye(3), labels=[0, 1, 1]), "once"),
+        (lambda: noise_corrected_accuracy([0, None], [0, 1], np.eye(2)), "missing labels|NaN"),
         (
             lambda: noise_corrected_accuracy(
                 [0], [0], np.eye(2), labels=[0, 1], return_std_error=True

@@ -15,6 +15,7 @@ from robustlabels import (
     replacement_transition,
     symmetric_transition,
 )
+from robustlabels.noise import _noise_of_rows
 
 rates = st.floats(0, 1)
 class_counts = st.integers(2, 40)
@@ -129,6 +130,49 @@ def test_noise_of_rows_keeps_its_word(n_classes, extra, noise, rate, exact, seed
         assert abs(mask.sum() - rate * len(y)) <= 4 * deviation + 1
 
 
+@pytest.mark.parametrize("noise", ["margin", "boundary", "instance"])
+def test_exact_noise_flips_each_row_as_often_as_other_noise(noise):
+    X, y = make_labels(60, 3, 0)
+    share = {
+        exact: np.mean(
+            [
+                corrupt_labels(
+                    y, noise, 0.4, X=X, exact=exact, random_state=seed, return_mask=True
+                )[1]
+                for seed in range(400)
+            ],
+            axis=0,
+        )
+        for exact in (False, True)
+    }
+    # Two shares of 400 draws each.
+    assert np.abs(share[True] - share[False]).max() < 4.5 * np.sqrt(2 * 0.25 / 400)
+    if noise != "instance":
+        assert share[True].std() > 0.05
+
+
+def test_instance_noise_has_rows_of_different_rates():
+    # The number of flips of a row over draws of the same rates would be binomial.
+    rates, _ = _noise_of_rows(
+        "instance", 0.4, np.zeros((4000, 2)), np.arange(4000) % 2, 2, np.random.RandomState(0)
+    )
+    assert rates.mean() == pytest.approx(0.4, abs=0.01)
+    assert rates.std() == pytest.approx(0.1, abs=0.01)
+
+
+@pytest.mark.parametrize("transition", [symmetric_transition(40, 0.4), pair_transition(40, 0.3)])
+def test_exact_counts_are_rounded_without_a_bias(transition):
+    # Five rows of each class: no cell is a whole number.
+    y = np.repeat(np.arange(40), 5)
+    counts = np.zeros((40, 40))
+    for seed in range(200):
+        np.add.at(counts, (y, corrupt_labels(y, transition, exact=True, random_state=seed)), 1)
+    wrong_label = counts.sum(axis=0) - counts.diagonal()
+    rate = 1 - transition[0, 0]
+    assert 1 - counts.trace() / counts.sum() == pytest.approx(rate, abs=0.01)
+    assert np.abs(wrong_label / (5 * 200) - rate).max() < 0.12
+
+
 @pytest.mark.parametrize("noise", ["margin", "boundary"])
 def test_noise_lies_at_the_boundary(noise):
     rng = np.random.default_rng(0)
@@ -148,6 +192,15 @@ def test_instance_noise_depends_on_the_row():
     rows = mask & (y == 0)
     share = [(y_noisy[rows & side] == 1).mean() for side in (right, ~right)]
     assert abs(share[0] - share[1]) > 0.1
+
+
+def test_margin_and_boundary_differ():
+    X, y = make_labels(300, 3, 0)
+    flips = [
+        corrupt_labels(y, noise, 0.3, X=X, random_state=0, return_mask=True)[1]
+        for noise in ("margin", "boundary")
+    ]
+    assert (flips[0] != flips[1]).any()
 
 
 @pytest.mark.parametrize("noise", ["instance", "margin", "boundary"])

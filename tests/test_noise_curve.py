@@ -4,6 +4,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits, load_iris
+from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import StratifiedKFold
 from sklearn.naive_bayes import GaussianNB
 from sklearn.tree import DecisionTreeClassifier
@@ -87,13 +88,32 @@ def test_repeats_scoring_frame_and_progress(capsys):
     mpl.pyplot.close("all")
 
 
+def test_folds_are_drawn_anew_in_each_repeat():
+    X, y = load_iris(return_X_y=True)
+    scores = noise_curve(GaussianNB(), X, y, noise_rates=[0.0], cv=3, n_repeats=8, random_state=0)
+    # Without noise and with a classifier that draws nothing, only the folds can differ.
+    assert len({tuple(repeat) for repeat in scores[0].reshape(8, 3)}) > 1
+    folds = list(StratifiedKFold(3).split(X, y))
+    assert noise_curve(GaussianNB(), X, y, cv=iter(folds), n_repeats=2).shape == (4, 6)
+
+
 def test_bad_input():
     X, y = load_iris(return_X_y=True)
+    with pytest.raises(ValueError, match="'noise' parameter"):
+        noise_curve(GaussianNB(), X, y, noise=np.eye(3))
+    with pytest.raises(ValueError, match="'noise' parameter"):
+        noise_curve(GaussianNB(), X, y, noise="foo")
+    with pytest.raises(ValueError, match="'scoring' parameter"):
+        noise_curve(GaussianNB(), X, y, scoring=["accuracy"])
+    with pytest.raises(ValueError, match="'var_smoothing' parameter"):
+        noise_curve(GaussianNB(var_smoothing=-5), X, y)
+    with pytest.raises(ValueError, match="must be a classifier"):
+        noise_curve(LinearRegression(), X, y)
     with pytest.raises(ValueError, match=r"shares in \[0, 1\]"):
         noise_curve(GaussianNB(), X, y, noise_rates=[0.2, 1.2])
     with pytest.raises(ValueError, match="inconsistent numbers"):
         noise_curve(GaussianNB(), X, y[:5])
     with pytest.raises(ValueError, match="dict of names and classifiers"):
         NoiseCurveDisplay.from_estimators([GaussianNB()], X, y)
-    with pytest.raises(ValueError, match="'x' must be a classifier"):
+    with pytest.raises(ValueError, match="x must be a classifier"):
         NoiseCurveDisplay.from_estimators({"x": "GaussianNB"}, X, y)
