@@ -114,7 +114,7 @@ class LabelNoiseInjector(OneToOneFeatureMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
         tags.input_tags.sparse = True
-        tags.input_tags.allow_nan = not self._looks_at_rows
+        tags.input_tags.allow_nan = tags.input_tags.string = not self._looks_at_rows
         if "imblearn" not in sys.modules:
             return tags
         from imblearn.utils._tags import InputTags, SamplerTags, Tags
@@ -262,7 +262,7 @@ class LabelNoiseInjector(OneToOneFeatureMixin, BaseEstimator):
         need = "numeric" if self._looks_at_rows else None
         X, y = validate_data(
             *(self, X, y),
-            accept_sparse=True,
+            accept_sparse=["csr", "csc"] if self._looks_at_rows else True,
             dtype=need,
             ensure_all_finite=self._looks_at_rows,
         )
