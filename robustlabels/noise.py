@@ -386,7 +386,7 @@ def corrupt_labels(
     array(['spam', 'spam', 'spam', 'spam'], dtype='<U4')
     >>> y = ["ham", "spam", "ham", "ham"]
     >>> corrupt_labels(y, {"ham": "spam"}, 0.3, exact=True, random_state=0)
-    array(['spam', 'spam', 'ham', 'ham'], dtype='<U4')
+    array(['ham', 'spam', 'spam', 'ham'], dtype='<U4')
     """
     y_noisy, mask, _ = corrupted(y, noise, noise_rate, X, random_state, exact)
     return (y_noisy, mask) if return_mask else y_noisy
@@ -425,7 +425,9 @@ def corrupted(y, noise, noise_rate, X, random_state, exact, classes=None):
             mask = _choose(_scaled_to_mean(rates, n_wrong / len(codes)), rng)
         else:
             mask = rng.uniform(size=len(codes)) < rates
-        noisy = np.where(mask, _draw(wrong, rng), codes)
+        edges = wrong.cumsum(axis=1)[:, :-1]
+        other = (rng.uniform(size=(len(codes), 1)) >= edges).sum(axis=1)
+        noisy = np.where(mask, other, codes)
         probabilities = (1 - rates)[:, None] * np.eye(len(classes))[codes] + rates[:, None] * wrong
         transition = np.eye(len(classes))
         for code in np.unique(codes):
@@ -438,17 +440,21 @@ def corrupted(y, noise, noise_rate, X, random_state, exact, classes=None):
         else:
             transition = check_transition(noise, len(classes))
         noisy = codes.copy()
+        drawn, matrix = np.arange(len(codes)), transition
         if exact and isinstance(noise, str):
-            rows = rng.permutation(len(codes))[: round(noise_rate * len(codes))]
-            always = _TRANSITIONS[noise](len(classes), 1.0)
-            noisy[rows] = _draw(always[codes[rows]], rng)
-        else:
-            for code, distribution in enumerate(transition):
-                rows = np.flatnonzero(codes == code)
-                if exact:
-                    noisy[rng.permutation(rows)] = _apportion(distribution, len(rows), rng)
-                else:
-                    noisy[rows] = _draw(distribution, rng, len(rows))
+            # So many labels are drawn, and wrong for certain.
+            drawn = rng.permutation(len(codes))[: round(noise_rate * len(codes))]
+            matrix = _TRANSITIONS[noise](len(classes), 1.0)
+        uniform = rng.uniform(size=len(drawn))
+        for code, distribution in enumerate(matrix):
+            of_class = codes[drawn] == code
+            if exact and not isinstance(noise, str):
+                rows = rng.permutation(drawn[of_class])
+                noisy[rows] = _apportion(distribution, len(rows), rng)
+            else:
+                # The last edge is 1 whatever the rounding, so that no draw lies beyond it.
+                edges = distribution.cumsum()[:-1]
+                noisy[drawn[of_class]] = np.searchsorted(edges, uniform[of_class], side="right")
     y_noisy = classes[noisy]
     if hasattr(y, "iloc"):
         series = y.iloc[:, 0] if y.ndim == 2 else y
@@ -513,18 +519,6 @@ def _choose(rates, rng):
     mask = np.zeros(len(rates), dtype=bool)
     mask[order] = np.diff(points) > 0
     return mask
-
-
-def _draw(distributions, rng, size=None):
-    """Draw a class from each row of `distributions`, or `size` classes from one."""
-    uniform = rng.uniform(size=len(distributions) if size is None else size)
-    edges = distributions.cumsum(axis=-1)
-    # The last edge is 1 whatever the rounding of the sum, so that no draw lies beyond it; and
-    # no draw lies below the first class with a probability, or beyond the last.
-    edges = edges / edges[..., -1:]
-    if size is not None:
-        return np.searchsorted(edges[:-1], uniform, side="right")
-    return (uniform[:, None] >= edges[:, :-1]).sum(axis=1)
 
 
 def _apportion(distribution, n, rng):

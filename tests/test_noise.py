@@ -72,6 +72,15 @@ def make_labels(n_samples, n_classes, seed):
     return X, y
 
 
+def test_exact_number_of_few_labels():
+    # Rounded to all of them, though the rate is not 1.
+    for seed in range(20):
+        _, mask = corrupt_labels(
+            [0, 1], "symmetric", 0.9, exact=True, random_state=seed, return_mask=True
+        )
+        assert mask.all()
+
+
 @given(
     n_classes=st.integers(2, 200),
     extra=st.integers(8, 20_000),

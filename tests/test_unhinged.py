@@ -308,14 +308,19 @@ def test_probabilities_estimate_the_labels_or_with_a_transition_matrix_the_class
     knowing = UnhingedClassifier(transition_matrix=transition).fit(X[half[0]], y_noisy[half[0]])
     X_test, y_test, y_noisy_test = X[half[1]], y[half[1]], y_noisy[half[1]]
 
-    # Without the matrix: no other temperature explains the labels of new rows better.
-    scores = plain.decision_function(X_test)
-    losses = [
-        log_loss(y_noisy_test, softmax(factor * scores / plain.temperature_, axis=1))
-        for factor in (0.8, 1.0, 1.25)
-    ]
-    assert losses[1] == min(losses)
-    assert losses[1] == log_loss(y_noisy_test, plain.predict_proba(X_test))
+    # Without the matrix: no other temperature explains the labels of rows left out better, and
+    # none that is far from it those of new rows.
+    left_out = plain.loo_decision_function(X[half[0]], y_noisy[half[0]])
+    new = plain.decision_function(X_test)
+    for scores, labels, factors in (
+        (left_out, y_noisy[half[0]], (0.97, 1.0, 1.03)),
+        (new, y_noisy_test, (0.5, 1.0, 2.0)),
+    ):
+        losses = [
+            log_loss(labels, softmax(factor * scores / plain.temperature_, axis=1))
+            for factor in factors
+        ]
+        assert losses[1] == min(losses)
 
     # With it: as confident as it is right, about the true classes.
     proba = knowing.predict_proba(X_test)
