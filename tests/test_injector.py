@@ -187,7 +187,7 @@ def test_weights_are_routed_to_the_classifier():
     with config_context(enable_metadata_routing=True):
         noisy = NoisyLabelClassifier(
             Recorder(max_iter=1000).set_fit_request(sample_weight=True), LabelNoiseInjector()
-        )
+        ).set_score_request(sample_weight=False)
         search = GridSearchCV(noisy, {"injector__noise_rate": [0.0, 0.2]}, cv=3)
         search.fit(X, y, sample_weight=np.ones(150))
     assert search.best_score_ > 0.8
