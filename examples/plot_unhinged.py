@@ -54,9 +54,8 @@ for j, seed in enumerate(SEEDS):
 
 # %%
 # All three keep much of their accuracy, the support vector machine most of it, and on a table of
-# this size it is the fastest as well. But its time grows with the square of the number of rows,
-# more so with wrong labels, which all become support vectors; that of the feature map and the
-# closed form grows with the number of rows, and they can learn block by block with ``partial_fit``.
+# this size it is the fastest as well. The closed form is for more rows than that: its time grows
+# in proportion to them, and it can learn block by block with ``partial_fit``.
 
 for name, values in accuracy.items():
     row = " ".join(f"{mean:.3f}" for mean in values.mean(axis=1))

@@ -147,12 +147,6 @@ class ClassStatistics:
         moment = None if moment is None else unit * moment
         return cls(classes, unit * weights, mean, unit * sums, moment)
 
-    @classmethod
-    def _of_nothing(cls, classes, n_features, scatter):
-        return cls._from_checked_rows(
-            np.empty((0, n_features)), classes[:0], classes, None, scatter
-        )
-
     def __add__(self, other):
         return self._combined(other, 1) if isinstance(other, ClassStatistics) else NotImplemented
 
@@ -183,8 +177,9 @@ class ClassStatistics:
             )
         total = class_weight.sum()
         if total == 0:
-            scatter = self.scatter is not None
-            return ClassStatistics._of_nothing(self.classes, len(self.mean), scatter)
+            moments = (self.class_weight, self.mean, self.class_sums, self.scatter)
+            nothing = (None if moment is None else np.zeros_like(moment) for moment in moments)
+            return ClassStatistics(self.classes, *nothing)
         step = other.mean - self.mean
         share = sign * theirs / total
         mean = self.mean + share * step

@@ -25,7 +25,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from ._labels import find_classes
 from ._random_state import draw_from
 from ._unchanged import unchanged_on_error
-from .noise import NOISES, NOISES_OF_ROWS, check_labels, corrupted
+from .noise import NOISES, NOISES_OF_ROWS, check_labels, corrupted, find_confusable
 
 __all__ = ["LabelNoiseInjector", "NoisyLabelClassifier"]
 
@@ -156,12 +156,7 @@ class LabelNoiseInjector(OneToOneFeatureMixin, BaseEstimator):
             else:
                 _, labels = self._validate(X, y)
             if self._looks_at_rows:
-                self.classes_ = find_classes(labels)
-                if len(self.classes_) < 2:
-                    raise ValueError(
-                        f"Label noise needs at least 2 classes to confuse. Got only one class: "
-                        f"{self.classes_.tolist()}."
-                    )
+                self.classes_ = find_confusable(labels)
             else:
                 self._draw(labels, None)
             for name in ("flipped_", "noise_rate_"):
@@ -275,7 +270,7 @@ class LabelNoiseInjector(OneToOneFeatureMixin, BaseEstimator):
 
     def _draw(self, y, X, classes=None):
         by_matrix = not isinstance(self.noise, (str, Mapping))
-        y_noisy, self.flipped_, self.transition_matrix_ = corrupted(
+        y_noisy, self.flipped_, self.transition_matrix_, self.classes_ = corrupted(
             y,
             self.noise,
             None if by_matrix else self.noise_rate,
@@ -285,8 +280,6 @@ class LabelNoiseInjector(OneToOneFeatureMixin, BaseEstimator):
             classes,
         )
         self.noise_rate_ = float(self.flipped_.mean())
-        if classes is None:
-            self.classes_ = np.unique(check_labels(y))
         return y_noisy
 
 
@@ -406,16 +399,15 @@ class NoisyLabelClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         if get_config()["enable_metadata_routing"]:
             fit_params = process_routing(self, "fit", **fit_params).estimator.fit
         weight = fit_params.get("sample_weight")
-        n_classes = len(np.unique(labels))
-        if weight is not None and n_classes > 1:
-            weight = _check_sample_weight(weight, labels)
-            n_classes = len(np.unique(labels[weight > 0]))
-        if n_classes < len(np.unique(labels)) and n_classes < 2:
-            raise ValueError(
-                "sample_weight leaves rows of fewer than two classes: there is nothing to confuse."
-            )
         # Labels of one class cannot be confused; the classifier says what it makes of them.
-        confused = len(np.unique(labels)) > 1
+        confused = len(find_classes(labels)) > 1
+        if confused and weight is not None:
+            weight = _check_sample_weight(weight, labels)
+            if len(find_classes(labels[weight > 0])) < 2:
+                raise ValueError(
+                    "sample_weight leaves rows of fewer than two classes: there is nothing to "
+                    "confuse."
+                )
         if confused:
             y = injector.corrupt(y, X)
         fitted = estimator.fit(X, y, **fit_params)

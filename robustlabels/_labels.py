@@ -45,6 +45,23 @@ def encode(y, classes):
     return codes
 
 
+def refuse_balanced(class_weight):
+    """Say that blocks of rows cannot be balanced before all of them have been seen."""
+    if class_weight == "balanced":
+        raise ValueError(
+            "class_weight='balanced' needs all labels at once. For partial_fit pass a dict "
+            "of weights, as sklearn.utils.compute_class_weight makes it."
+        )
+
+
+def check_same_classes(classes, first):
+    """Say if the classes of a later block differ from those of the first."""
+    if not np.array_equal(classes, first):
+        raise ValueError(
+            f"classes={classes.tolist()} differ from those of the first call, {first.tolist()}."
+        )
+
+
 def weigh_classes(class_weight, classes, totals):
     """Return the factor of each class that a `class_weight` parameter stands for.
 

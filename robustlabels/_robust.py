@@ -17,7 +17,7 @@ from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 from skorch.history import History
 
-from ._labels import encode, weigh_classes
+from ._labels import check_same_classes, encode, refuse_balanced, weigh_classes
 from ._network import MLP, BatchIterator, one_thread
 from ._random_state import draw_from
 from ._training import Net, OneCycle, Progress, is_schedule, seeded_globally
@@ -365,22 +365,15 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
             If the data are unfit, a label is not among the classes, or the training diverges.
         """
         go_on = hasattr(self, "net_")
-        if self.class_weight == "balanced":
-            raise ValueError(
-                "class_weight='balanced' needs all labels at once. For partial_fit pass a dict "
-                "of weights, as sklearn.utils.compute_class_weight makes it."
-            )
+        refuse_balanced(self.class_weight)
         with unchanged_on_error(self):
             X, y, weight = self._validate(X, y, sample_weight, reset=not go_on)
             if classes is None:
                 classes = self.classes_ if go_on else np.unique(y)
             else:
                 classes = unique_labels(classes)
-            if go_on and not np.array_equal(classes, self.classes_):
-                raise ValueError(
-                    f"classes={classes.tolist()} differ from those of the first call, "
-                    f"{self.classes_.tolist()}."
-                )
+            if go_on:
+                check_same_classes(classes, self.classes_)
             codes = _encode(y, classes)
             weight = self._weigh_classes(weight, codes, classes)
             if not go_on:

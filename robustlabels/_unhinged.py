@@ -17,7 +17,13 @@ from sklearn.utils.random import sample_without_replacement
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from ._class_statistics import ClassStatistics
-from ._labels import encode, find_classes, weigh_classes
+from ._labels import (
+    check_same_classes,
+    encode,
+    find_classes,
+    refuse_balanced,
+    weigh_classes,
+)
 from ._unchanged import unchanged_on_error
 from .noise import check_invertible, check_labels
 
@@ -32,9 +38,8 @@ _FLOATS = (np.float64, np.float32)
 class UnhingedClassifier(ClassifierMixin, BaseEstimator):
     r"""Linear classifier that minimises the unhinged loss in closed form.
 
-    One pass over the rows gives the class sums, and with them the classifier. It is the
-    cheapest noise-robust learner there is, and the same whether the rows come at once, in
-    blocks, from several machines, or are taken away again.
+    One pass over the rows gives the class sums, and with them the classifier. It is the same
+    whether the rows come at once, in blocks, from several machines, or are taken away again.
 
     Parameters
     ----------
@@ -234,11 +239,7 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         """
         go_on = hasattr(self, "statistics_")
         self._validate_params()
-        if self.class_weight == "balanced":
-            raise ValueError(
-                "class_weight='balanced' needs all labels at once. For partial_fit pass a dict "
-                "of weights, as sklearn.utils.compute_class_weight makes it."
-            )
+        refuse_balanced(self.class_weight)
         if classes is not None:
             classes = find_classes(check_labels(classes))
         elif not go_on:
@@ -246,11 +247,8 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         with unchanged_on_error(self):
             X, y, weight = self._validate(X, y, sample_weight, reset=not go_on)
             if go_on:
-                if classes is not None and not np.array_equal(classes, self.classes_):
-                    raise ValueError(
-                        f"classes={classes.tolist()} differ from those of the first call, "
-                        f"{self.classes_.tolist()}."
-                    )
+                if classes is not None:
+                    check_same_classes(classes, self.classes_)
                 classes = self.classes_
             scatter = self._scatter
             if go_on and self.metric == "euclidean":
@@ -389,9 +387,9 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
     def loo_decision_function(self, X, y, sample_weight=None):
         """Compute the scores that each training row would get without it in training.
 
-        They equal those of as many refits, at the cost of about one: out-of-sample scores
-        for finding wrong labels and for estimating a transition matrix. Class weights, of
-        ``class_weight="balanced"`` too, are kept as they are.
+        They equal those of as many refits, in O(n d K) operations, with the covariance metric
+        O(n d^2): out-of-sample scores for finding wrong labels and for estimating a transition
+        matrix. Class weights, of ``class_weight="balanced"`` too, are kept as they are.
 
         Parameters
         ----------
@@ -576,9 +574,11 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
             factor = _factor(statistics.scatter / total, self.alpha * others[0])
             squares = (sums * factor(sums)).sum(axis=1)
         else:
-            values, vectors = eigh(statistics.scatter / total)
             distinct = np.unique(weight)
-            if len(distinct) <= 8 or values[-1] > 1e7 * self.alpha:
+            few = len(distinct) <= 8
+            if not few:
+                values, vectors = eigh(statistics.scatter / total)
+            if few or values[-1] > 1e7 * self.alpha:
                 # A factor for each weight: eigenvectors lose digits where scales differ much.
                 scores = np.empty((len(codes), len(statistics.classes)))
                 for value in distinct:
@@ -648,7 +648,7 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         else:
             centre, precision = -np.log(spread or 1.0), 1.0
         if self.transition_matrix is None:
-            log_seen = None
+            at_given = finite[np.arange(len(codes)), codes]
         else:
             # How probable the label of each row is in each true class.
             with np.errstate(divide="ignore"):
@@ -657,8 +657,8 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         def slope(log_inverse):
             inverse = np.exp(log_inverse)
             expected = _weighted_mean(finite, inverse * scores)
-            if log_seen is None:
-                at_label = finite[np.arange(len(codes)), codes]
+            if self.transition_matrix is None:
+                at_label = at_given
             else:
                 at_label = _weighted_mean(finite, inverse * scores + log_seen)
             return inverse * (weight @ (expected - at_label)) + precision * (log_inverse - centre)

@@ -664,6 +664,12 @@ def label_quality(estimator, X, y, *, cv=5, n_jobs=None, random_state=None):
             f"label_quality needs a classifier with decision_function or predict_proba. "
             f"Got {estimator!r}."
         )
+    shapes = [v for k, v in estimator.get_params().items() if k.endswith("decision_function_shape")]
+    if methods[0] == "decision_function" and "ovo" in shapes:
+        raise ValueError(
+            "label_quality needs a score for each class, not for each pair as "
+            "decision_function_shape='ovo' gives; use 'ovr'."
+        )
     if len(classes) < 2:
         raise ValueError(f"label_quality needs at least 2 classes. Got {classes.tolist()}.")
     if isinstance(cv, Integral):
@@ -672,11 +678,10 @@ def label_quality(estimator, X, y, *, cv=5, n_jobs=None, random_state=None):
     scores = cross_val_predict(estimator, X, labels, cv=cv, n_jobs=n_jobs, method=methods[0])
     if scores.ndim == 1:
         scores = np.column_stack([np.zeros(len(scores)), scores])
-    shapes = [v for k, v in estimator.get_params().items() if k.endswith("decision_function_shape")]
-    if scores.shape[1] != len(classes) or (methods[0] == "decision_function" and "ovo" in shapes):
+    if scores.shape[1] != len(classes):
         raise ValueError(
             f"label_quality needs a score for each class. Got {scores.shape[1]} columns for "
-            f"{len(classes)} classes, and decision_function_shape is {shapes}; use 'ovr'."
+            f"{len(classes)} classes."
         )
     largest = np.finfo(np.float64).max / 4
     scores = np.clip(scores.astype(np.float64), -largest, largest)
@@ -709,8 +714,7 @@ def _confident_joint(codes, proba, labels, share=1.0):
     confident = reached.any(axis=1)
     others = proba.copy()
     others[np.arange(len(codes)), member] = -1.0
-    margin = proba.max(axis=1, where=np.eye(n_classes, dtype=bool)[member], initial=-1.0)
-    margin -= others.max(axis=1)
+    margin = proba[np.arange(len(codes)), member] - others.max(axis=1)
     for k in range(n_classes):
         members = np.flatnonzero(confident & (member == k))
         n_counted = max(30, int(np.ceil(share * len(members))))

@@ -388,20 +388,15 @@ def corrupt_labels(
     >>> corrupt_labels(y, {"ham": "spam"}, 0.3, exact=True, random_state=0)
     array(['ham', 'spam', 'spam', 'ham'], dtype='<U4')
     """
-    y_noisy, mask, _ = corrupted(y, noise, noise_rate, X, random_state, exact)
+    y_noisy, mask, _, _ = corrupted(y, noise, noise_rate, X, random_state, exact)
     return (y_noisy, mask) if return_mask else y_noisy
 
 
 def corrupted(y, noise, noise_rate, X, random_state, exact, classes=None):
-    """Return noisy labels, which of them are wrong, and the transition matrix behind them."""
+    """Return noisy labels, which of them are wrong, the matrix behind them, and the classes."""
     labels = check_labels(y)
-    classes = find_classes(labels) if classes is None else classes
+    classes = find_confusable(labels) if classes is None else classes
     codes = encode(labels, classes)
-    if len(classes) < 2:
-        raise ValueError(
-            f"Label noise needs at least 2 classes to confuse. Got only one class: "
-            f"{classes.tolist()}."
-        )
     has_rate = isinstance(noise, (str, Mapping))
     if has_rate == (noise_rate is None):
         raise ValueError(
@@ -459,7 +454,7 @@ def corrupted(y, noise, noise_rate, X, random_state, exact, classes=None):
     if hasattr(y, "iloc"):
         series = y.iloc[:, 0] if y.ndim == 2 else y
         y_noisy = type(series)(y_noisy, index=y.index, name=series.name, dtype=series.dtype)
-    return y_noisy, noisy != codes, transition
+    return y_noisy, noisy != codes, transition, classes
 
 
 def check_labels(y):
@@ -469,6 +464,17 @@ def check_labels(y):
     if labels.dtype == object and any(label is None for label in labels):
         raise ValueError("y has missing labels (None). Drop those rows first.")
     return labels
+
+
+def find_confusable(labels):
+    """Return the sorted classes of labels, two at least."""
+    classes = find_classes(labels)
+    if len(classes) < 2:
+        raise ValueError(
+            f"Label noise needs at least 2 classes to confuse. Got only one class: "
+            f"{classes.tolist()}."
+        )
+    return classes
 
 
 def _noise_of_rows(noise, noise_rate, X, codes, n_classes, rng):
