@@ -180,9 +180,9 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Finite features. Dense rows in C order are fastest. A Dask array or data frame is
-            reduced block by block on the scheduler in force; y and the weights are then Dask
-            collections too, partitioned alike or arrays.
+            Finite features. A Dask array or data frame is reduced block by block on the
+            scheduler in force; y and the weights are then Dask collections too, arrays or
+            partitioned alike.
         y : array-like of shape (n_samples,)
             Labels of any kind.
         sample_weight : array-like of shape (n_samples,), default=None
