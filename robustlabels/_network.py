@@ -9,6 +9,9 @@ from skorch.dataset import Dataset
 from torch import nn
 from torch.utils.data import Subset
 
+#: Rows times units from which computing fewer units is worth picking their weights.
+_WORTH_SHRINKING = 2**13
+
 
 class Standardize(nn.Module):
     """Shift and scale every feature; the estimator sets both from the training rows."""
@@ -19,49 +22,90 @@ class Standardize(nn.Module):
         self.register_buffer("scale", torch.ones(n_features))
 
     def forward(self, x):
-        return (x - self.mean) / self.scale
+        return (x - self.mean) * self.scale.reciprocal()
 
 
-class SharedDropout(nn.Module):
-    """Dropout with one mask per batch, shared by all its rows.
+class Affine(nn.Module):
+    """Linear layer, of one network or of several that are computed at once.
 
-    A row of weight 2 then trains the network just as the same row given twice does, and the
-    mask costs nothing. It comes from `generator`, never from torch's global state.
+    The parameters of one network have the shapes (n_out, n_in) and (n_out,), those of several
+    (n_members, n_out, n_in) and (n_members, 1, n_out). Their initial values are torch's.
     """
 
-    def __init__(self, p):
+    def __init__(self, n_in, n_out, n_members):
         super().__init__()
-        self.p = p
+        layers = [nn.Linear(n_in, n_out) for _ in range(n_members)]
+        if n_members == 1:
+            self.weight, self.bias = layers[0].weight, layers[0].bias
+        else:
+            self.weight = nn.Parameter(torch.stack([layer.weight.data for layer in layers]))
+            self.bias = nn.Parameter(torch.stack([layer.bias.data[None] for layer in layers]))
+
+    def forward(self, x, inputs=None, outputs=None, gain=1.0):
+        """Map the units `inputs`, times `gain`, to the units `outputs`; None stands for all."""
+        weight, bias = self.weight, self.bias
+        if outputs is not None:
+            weight, bias = weight.index_select(-2, outputs), bias.index_select(-1, outputs)
+        if inputs is not None:
+            weight = weight.index_select(-1, inputs)
+        product = torch.addmm if weight.ndim == 2 else torch.baddbmm
+        return product(bias, x, weight.mT, alpha=gain)
+
+
+class MLP(nn.Module):
+    """Standardisation, then linear layers with ReLU and dropout between them.
+
+    The dropout mask is shared by all rows of a batch, and by all members. A row of weight 2
+    then trains the network just as the same row given twice does; and what a batch drops need
+    not be computed at all: the layers shrink to the units that are kept. The masks come from
+    `drop_by`'s generator, never from torch's global state.
+
+    The logits have the shape (n, n_classes), those of several members
+    (n_members, n, n_classes).
+    """
+
+    def __init__(
+        self, n_features, n_classes, hidden_layer_sizes=(256, 256), dropout=0.5, n_members=1
+    ):
+        super().__init__()
+        widths = (n_features, *hidden_layer_sizes, n_classes)
+        self.standardize = Standardize(n_features)
+        self.layers = nn.ModuleList(
+            Affine(n_in, n_out, n_members) for n_in, n_out in pairwise(widths)
+        )
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.dropout = dropout
+        self.n_members = n_members
         self.generator = None
 
-    def forward(self, x):
-        if not self.training or self.p == 0:
-            return x
-        kept = torch.rand(x.shape[-1], generator=self.generator) >= self.p
-        return x * (kept.to(x) / (1 - self.p))
-
-
-class MLP(nn.Sequential):
-    """Standardisation, then linear layers with ReLU and shared dropout between them."""
-
-    def __init__(self, n_features, n_classes, hidden_layer_sizes=(256, 256), dropout=0.5):
-        widths = (n_features, *hidden_layer_sizes)
-        layers = [Standardize(n_features)]
-        for n_in, n_out in pairwise(widths):
-            layers += [nn.Linear(n_in, n_out), nn.ReLU(), SharedDropout(dropout)]
-        super().__init__(*layers, nn.Linear(widths[-1], n_classes))
+    def forward(self, X):
+        x, kept, gain = self.standardize(X), None, 1.0
+        if self.n_members > 1:
+            x = x.expand(self.n_members, *x.shape)
+        for layer, width in zip(self.layers, self.hidden_layer_sizes, strict=False):
+            if not self.training or self.dropout == 0:
+                x = layer(x).relu_()
+                continue
+            mask = torch.rand(width, generator=self.generator) >= self.dropout
+            if len(X) * width < _WORTH_SHRINKING:
+                x = layer(x, kept, None, gain).relu_() * mask.to(x.device)
+                kept = None
+            else:
+                inputs, kept = kept, mask.nonzero().squeeze(1).to(x.device)
+                x = layer(x, inputs, kept, gain).relu_()
+            gain = 1 / (1 - self.dropout)
+        return self.layers[-1](x, kept, None, gain)
 
     def standardize_by(self, mean, scale):
         """Take the shift and the scale of the features, arrays of shape (n_features,)."""
-        self[0].mean.copy_(torch.as_tensor(mean))
-        self[0].scale.copy_(torch.as_tensor(scale))
-        self[0].scale[self[0].scale == 0] = 1  # it was smaller than a float32 can be
+        self.standardize.mean.copy_(torch.as_tensor(mean))
+        self.standardize.scale.copy_(torch.as_tensor(scale))
+        # It was smaller than a float32 can be.
+        self.standardize.scale[self.standardize.scale == 0] = 1
 
     def drop_by(self, generator):
-        """Draw the masks of all dropout layers from one generator."""
-        for layer in self:
-            if isinstance(layer, SharedDropout):
-                layer.generator = generator
+        """Draw the dropout masks from this generator."""
+        self.generator = generator
 
 
 class BatchIterator:
@@ -116,7 +160,7 @@ class BatchIterator:
         for i in range(last + 1):
             stop = None if i == last else (i + 1) * self.batch_size
             rows = order[i * self.batch_size : stop]
-            yield _take(self.X, rows), self.y[rows]
+            yield _take(self.X, rows), _take(self.y, rows)
 
 
 def _tensors(X):
@@ -126,11 +170,13 @@ def _tensors(X):
 
 
 def _take(X, rows):
-    return {name: x[rows] for name, x in X.items()} if isinstance(X, dict) else X[rows]
+    if isinstance(X, dict):
+        return {name: _take(x, rows) for name, x in X.items()}
+    return X.index_select(0, rows)  # three times as fast as X[rows]
 
 
-class OneThread:
-    """Context in which torch computes on one thread, also when several enter at once.
+class Threads:
+    """Context in which torch computes on so many threads, also when several enter at once.
 
     torch holds this number twice, for the process and for each of its threads. So everyone
     who leaves restores it, to what it was before the first entered.
@@ -142,12 +188,12 @@ class OneThread:
         self._before = None
 
     @contextmanager
-    def __call__(self):
+    def __call__(self, n_threads):
         with self._lock:
             if self._inside == 0:
                 self._before = torch.get_num_threads()
             self._inside += 1
-            torch.set_num_threads(1)
+            torch.set_num_threads(n_threads)
         try:
             yield
         finally:
@@ -156,4 +202,4 @@ class OneThread:
                 torch.set_num_threads(self._before)
 
 
-one_thread = OneThread()
+threads = Threads()

@@ -18,7 +18,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from skorch.history import History
 
 from ._labels import check_same_classes, encode, refuse_balanced, weigh_classes
-from ._network import MLP, BatchIterator, one_thread
+from ._network import MLP, BatchIterator, threads
 from ._random_state import draw_from
 from ._training import Net, OneCycle, Progress, is_schedule, seeded_globally
 from ._unchanged import unchanged_on_error
@@ -71,6 +71,10 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
     dropout : float in [0, 1), default=0.5
         Share of the hidden units that each batch leaves out, the same ones for all its rows.
         Against wrong labels it matters as much as the loss.
+    n_members : int, default=1
+        Networks that are trained at once, on the same batches from different initial weights, and
+        whose mean probabilities decide. Four small ones cost much less than four times as much
+        as one. Not for a `module` of one's own.
     weight_decay : float >= 0, default=0.01
         Weight decay of the optimizer, if it takes one.
     l1_penalty : float >= 0, default=0.0
@@ -98,6 +102,11 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         classes and the layers must be the same; all other parameters may have changed.
     device : str or torch.device, default="auto"
         Where to compute. "auto" is a CUDA device if torch sees one, else the CPU.
+    n_threads : int or "auto", default="auto"
+        Threads of torch on the CPU, set while the network computes and restored after. "auto" is
+        one, unless the batches or the network are large, then what torch is set to. Alone on a
+        machine more threads make large batches faster; beside other busy processes they wait for
+        each other, and one is many times as fast.
     verbose : int, default=0
         1 shows a progress bar over the epochs, 2 and more skorch's table, a line an epoch.
     net_params : dict or None, default=None
@@ -174,6 +183,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         "module": [callable, None],
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "dropout": [Interval(Real, 0, 1, closed="left")],
+        "n_members": [Interval(Integral, 1, None, closed="left")],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "l1_penalty": [Interval(Real, 0, None, closed="left")],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
@@ -184,6 +194,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "warm_start": ["boolean"],
         "device": [str, torch.device],
+        "n_threads": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "verbose": ["verbose"],
         "net_params": [Mapping, None],
         "random_state": ["random_state"],
@@ -198,6 +209,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         module=None,
         hidden_layer_sizes=(256, 256),
         dropout=0.5,
+        n_members=1,
         weight_decay=0.01,
         l1_penalty=0.0,
         max_epochs=40,
@@ -208,6 +220,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         class_weight=None,
         warm_start=False,
         device="auto",
+        n_threads="auto",
         verbose=0,
         net_params=None,
         random_state=None,
@@ -218,6 +231,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         self.module = module
         self.hidden_layer_sizes = hidden_layer_sizes
         self.dropout = dropout
+        self.n_members = n_members
         self.weight_decay = weight_decay
         self.l1_penalty = l1_penalty
         self.max_epochs = max_epochs
@@ -228,6 +242,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         self.class_weight = class_weight
         self.warm_start = warm_start
         self.device = device
+        self.n_threads = n_threads
         self.verbose = verbose
         self.net_params = net_params
         self.random_state = random_state
@@ -308,21 +323,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         """
         go_on = self.warm_start and hasattr(self, "net_")
         with unchanged_on_error(self):
-            X, y, weight = self._validate(X, y, sample_weight, reset=not go_on)
-            classes = self.classes_ if go_on else np.unique(y)
-            codes = _encode(y, classes)
-            if go_on and len(np.unique(codes)) != len(classes):
-                raise ValueError(
-                    f"warm_start needs the classes of the previous fit, {classes.tolist()}, but "
-                    f"y has only {np.unique(y).tolist()}."
-                )
-            weight = self._weigh_classes(weight, codes, classes)
-            if go_on:
-                self._random_state = draw_from(self.random_state)
-                self._scaler = StandardScaler()
-                self._renew()
-            else:
-                self._start(X, classes)
+            X, codes, weight = self._prepare(X, y, sample_weight, go_on)
             self._train(X, codes, weight, n_epochs=self.max_epochs, one_cycle=True)
         if not go_on and not self.net_.gradient_seen_:
             warnings.warn(
@@ -396,9 +397,11 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         scores : ndarray of shape (n_samples, n_classes), or (n_samples,) for two classes
             The scores the loss looks at: the logits of the network, confined to a ball where
             the loss has a `radius`. For two classes, that of ``classes_[1]`` less the other.
+            With several members, the logarithm of their mean probabilities.
         """
-        scores = self._scores(X).numpy()
-        return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
+        return self._predict(
+            X, lambda scores: scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
+        )
 
     def predict_proba(self, X):
         """Compute the softmax of the scores.
@@ -418,7 +421,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         proba : ndarray of shape (n_samples, n_classes)
             Columns in the order of ``classes_``.
         """
-        return torch.softmax(self._scores(X), dim=-1).numpy()
+        return self._predict(X, lambda scores: torch.softmax(scores, dim=-1))
 
     def predict(self, X):
         """Predict the class of each row.
@@ -433,7 +436,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         y_pred : ndarray of shape (n_samples,)
             Class labels.
         """
-        best = self._scores(X).argmax(dim=-1).numpy()
+        best = self._predict(X, lambda scores: scores.argmax(dim=-1))
         return self.classes_[best]
 
     @property
@@ -445,6 +448,25 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
     def n_iter_(self):
         """Number of epochs trained."""
         return len(self.net_.history)
+
+    def _prepare(self, X, y, sample_weight, go_on=False):
+        """Check the data and make the net for them, or the present one anew."""
+        X, y, weight = self._validate(X, y, sample_weight, reset=not go_on)
+        classes = self.classes_ if go_on else np.unique(y)
+        codes = _encode(y, classes)
+        if go_on and len(np.unique(codes)) != len(classes):
+            raise ValueError(
+                f"warm_start needs the classes of the previous fit, {classes.tolist()}, but "
+                f"y has only {np.unique(y).tolist()}."
+            )
+        weight = self._weigh_classes(weight, codes, classes)
+        if go_on:
+            self._random_state = draw_from(self.random_state)
+            self._scaler = StandardScaler()
+            self._renew()
+        else:
+            self._start(X, classes)
+        return X, codes, weight
 
     def _validate(self, X, y, sample_weight, reset):
         """Check the data and drop the rows without weight."""
@@ -571,9 +593,15 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         if "fused" in taken and device.type in ("cpu", "cuda"):
             params["optimizer__fused"] = True
 
+        if self.module is not None and self.n_members > 1:
+            raise ValueError(
+                f"n_members={self.n_members} is for the built-in network. With a module of your "
+                f"own, let scikit-learn's BaggingClassifier or VotingClassifier train several."
+            )
         sizes = {"n_features": self.n_features_in_, "n_classes": len(self.classes_)}
         if self.module is None:
             module = MLP
+            params["module__n_members"] = self.n_members
             params |= {f"module__{name}": size for name, size in sizes.items()}
             params["module__hidden_layer_sizes"] = _check_widths(self.hidden_layer_sizes)
             params["module__dropout"] = self.dropout
@@ -616,6 +644,8 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         """Train the net for some epochs."""
         net = self.net_
         device, dtype = net.device, getattr(torch, self._dtype)
+        if (weight == 1).all():
+            weight = None
         if isinstance(net.module_, MLP):
             self._standardize(X, weight)
         # Three streams, so that the masks do not depend on the number of rows.
@@ -625,16 +655,14 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         if isinstance(net.module_, MLP):
             net.module_.drop_by(masks.manual_seed(seeds[1]))
 
-        data = {
-            "X": _to_tensor(X).to(device, dtype),
-            "sample_weight": _to_tensor(weight).to(device, dtype),
-        }
+        data = {"X": _to_tensor(X).to(device, dtype)}
+        if weight is not None:
+            data["sample_weight"] = _to_tensor(weight).to(device, dtype)
         target = torch.from_numpy(codes).to(device)
         n_rows = len(X) if self.batch_size == -1 else min(self.batch_size, len(X))
-        small = n_rows * sum(p.numel() for p in net.module_.parameters()) < _SMALL_BATCH
         foreign = self.module is not None or self.callbacks or self.net_params
         with (
-            one_thread() if small and device.type == "cpu" else nullcontext(),
+            self._threads_for(n_rows),
             seeded_globally(seeds[2], device) if foreign else nullcontext(),
         ):
             net.train_on(data, target, n_epochs, one_cycle)
@@ -655,23 +683,33 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         self._scaler = scaler
         self.net_.module_.standardize_by(scaler.mean_, scaler.scale_)
 
+    def _threads_for(self, n_rows):
+        """Return the context that sets torch's threads for batches of so many rows."""
+        if self.net_.device.type != "cpu":
+            return nullcontext()
+        if self.n_threads != "auto":
+            return threads(self.n_threads)
+        n_weights = sum(p.numel() for p in self.net_.module_.parameters())
+        return threads(1) if n_rows * n_weights < _SMALL_BATCH else nullcontext()
+
     @torch.no_grad()
-    def _scores(self, X):
-        """Compute the scores of all classes on the CPU, in blocks of rows."""
+    def _predict(self, X, finish):
+        """Compute the scores of all classes in blocks of rows, and what `finish` makes of them."""
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, dtype=(np.float64, np.float32), order="C")
-        module = self.net_.module_.eval()
-        blocks = []
-        for rows in _to_tensor(X).split(_PREDICT_ROWS):
-            logits = module(rows.to(self.net_.device, self.net_.dtype)).cpu()
-            if not logits.isfinite().all():
-                raise ValueError(
-                    "The network's outputs are not finite: X has values far beyond those it was "
-                    "trained on."
-                )
-            # In float64 the norm of the largest float32 logits does not overflow.
-            blocks.append(self.loss_.scores(logits.double()).to(self.net_.dtype))
-        return torch.cat(blocks)
+        module, blocks = self.net_.module_.eval(), []
+        with self._threads_for(min(len(X), _PREDICT_ROWS)):
+            for rows in _to_tensor(X).split(_PREDICT_ROWS):
+                logits = module(rows.to(self.net_.device, self.net_.dtype)).cpu()
+                if not logits.isfinite().all():
+                    raise ValueError(
+                        "The network's outputs are not finite: X has values far beyond those it "
+                        "was trained on."
+                    )
+                # In float64 the norm of the largest float32 logits does not overflow.
+                scores = self.net_.scores(logits.double()).to(self.net_.dtype)
+                blocks.append(finish(scores).numpy())
+        return np.concatenate(blocks)
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "net_")

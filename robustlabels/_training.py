@@ -9,8 +9,12 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 from skorch import NeuralNetClassifier
-from skorch.callbacks import Callback, LRScheduler
+from skorch.callbacks import Callback, EpochScoring, LRScheduler
 from tqdm.auto import tqdm
+
+from ._network import MLP
+
+_BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
 #: torch initialises modules from its one global generator.
 _GLOBAL_GENERATOR = threading.RLock()
@@ -34,7 +38,24 @@ class Net(NeuralNetClassifier):
         self.l1_penalty = l1_penalty
 
     def _probabilities(self, logits):
-        return torch.softmax(self.criterion_.scores(logits), dim=-1)
+        return torch.softmax(self.scores(logits), dim=-1)
+
+    def scores(self, logits):
+        """Return scores of shape (n, n_classes), those of an ensemble of its mean probabilities."""
+        scores = self.criterion_.scores(logits)
+        if scores.ndim == 2:
+            return scores
+        return torch.log_softmax(scores, dim=-1).logsumexp(0) - math.log(len(scores))
+
+    @property
+    def n_members_(self):
+        return self.module_.n_members if isinstance(self.module_, MLP) else 1
+
+    def initialize_criterion(self):
+        super().initialize_criterion()
+        #: One loss, or one for each member of an ensemble.
+        self.losses_ = [self.criterion_]
+        return self
 
     def initialize_module(self):
         super().initialize_module()
@@ -48,6 +69,8 @@ class Net(NeuralNetClassifier):
         self.notify("on_train_begin", X=X, y=y)
         try:
             self.fit_loop(X, y, epochs=n_epochs)
+            if not all(p.isfinite().all() for p in self.module_.parameters()):
+                self._diverged("largest weight", math.inf)
         except KeyboardInterrupt as stop:
             if not _raised_by_callback(stop):
                 if "train_batch_count" not in self.history[-1]:
@@ -70,45 +93,103 @@ class Net(NeuralNetClassifier):
         return super().infer(torch.as_tensor(x, dtype=self.dtype), **fit_params)
 
     def get_loss(self, y_pred, y_true, X=None, training=False):
-        expected = (len(y_true), len(self.classes))
-        if not isinstance(y_pred, torch.Tensor) or y_pred.shape != expected:
-            got = tuple(y_pred.shape) if isinstance(y_pred, torch.Tensor) else type(y_pred)
+        losses = self._member_losses(y_pred, y_true, X, training)
+        # Each member learns as if it were alone.
+        return losses.sum() if training else losses.mean()
+
+    def _member_losses(self, y_pred, y_true, X, training):
+        """Return the mean loss of a batch for each member, shape (n_members,)."""
+        n_rows, n_classes = len(y_true), len(self.classes)
+        is_tensor = isinstance(y_pred, torch.Tensor)
+        if not is_tensor or y_pred.shape[-2:] != (n_rows, n_classes):
+            got = tuple(y_pred.shape) if is_tensor else type(y_pred)
             raise ValueError(
                 f"The module must return a tensor of logits of shape (n, n_classes), here "
-                f"{expected}, two columns for two classes. Got {got}."
+                f"({n_rows}, {n_classes}), two columns for two classes. Got {got}."
             )
-        log_p = self.criterion_.log_probabilities(y_pred)
-        losses = self.criterion_.sample_losses(log_p, y_true.to(log_p.device, torch.int64))
-        # Validation rows that a user brings have no weights.
-        loss = (losses * X["sample_weight"] if isinstance(X, Mapping) else losses).mean()
+        target = y_true.to(y_pred.device, torch.int64)
+        # One loss takes all members at once.
+        parts = y_pred.reshape(len(self.losses_), -1, n_classes)
+        if parts.shape[1] > n_rows:
+            target = target.repeat(parts.shape[1] // n_rows)
+        losses = [
+            loss.sample_losses(loss.log_probabilities(logits), target)
+            for loss, logits in zip(self.losses_, parts, strict=True)
+        ]
+        losses = (losses[0] if len(losses) == 1 else torch.cat(losses)).view(-1, n_rows)
+        # Rows of weight 1, and validation rows that a user brings, have none.
+        if isinstance(X, Mapping) and "sample_weight" in X:
+            losses = losses * X["sample_weight"]
+        losses = losses.mean(-1)
         if training and self.l1_penalty:
-            loss = loss + self.l1_penalty * sum(p.abs().sum() for p in self.module_.parameters())
-        return loss
+            sums = [p.abs().view(len(losses), -1).sum(-1) for p in self.module_.parameters()]
+            losses = losses + self.l1_penalty * sum(sums)
+        return losses
+
+    def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
+        listeners = [callback for _, callback in self.callbacks_ if _looks_at_batches(callback)]
+        if not training or any(not isinstance(callback, OneCycle) for callback in listeners):
+            super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
+            return
+        # Without a record of each batch, and without waiting for its loss.
+        self._set_training(True)
+        total, n_rows, n_batches = 0.0, 0, 0
+        for Xi, yi in iterator:
+            total += self._step(Xi, yi, **fit_params) * len(yi)
+            n_rows += len(yi)
+            n_batches += 1
+            for schedule in listeners:
+                schedule.on_batch_end(self, training=True)
+        self.history.record("train_batch_count", n_batches)
+        if n_batches:
+            losses = (total / n_rows).tolist()
+            self.history.record("train_loss", sum(losses) / len(losses))
+            if len(losses) > 1:
+                self.history.record("train_losses", losses)
+
+    def _step(self, Xi, yi, **fit_params):
+        """Make one step of the optimizer; return the loss of each member before it."""
+        before = []
+
+        def compute_gradient():
+            self._zero_grad_optimizer()
+            losses = self._member_losses(self.infer(Xi, **fit_params), yi, Xi, training=True)
+            before.append(losses.detach())
+            loss = losses.sum()
+            loss.backward()
+            self._watch_gradient()
+            return loss
+
+        self._step_optimizer(compute_gradient)
+        return before[0]
 
     def train_step_single(self, batch, **fit_params):
         step = super().train_step_single(batch, **fit_params)
-        # On a GPU reading the loss would wait for it; there on_epoch_end looks at the history.
-        if step["loss"].device.type == "cpu" and not math.isfinite(step["loss"].item()):
-            self._diverged("loss", step["loss"].item())
+        self._watch_gradient()
+        return step
+
+    def train_step(self, batch, **fit_params):
+        step = super().train_step(batch, **fit_params)
+        return {**step, "loss": step["loss"] / self.n_members_}  # for the record
+
+    def _watch_gradient(self):
         if not self.gradient_seen_:
             self.gradient_seen_ = any(
                 p.grad is not None and p.grad.abs().max() > self.NO_GRADIENT
                 for p in self.module_.parameters()
             )
-        return step
 
     def on_epoch_end(self, net, dataset_train=None, dataset_valid=None, **kwargs):
         super().on_epoch_end(net, dataset_train, dataset_valid, **kwargs)
-        if self.history[-1]["train_batch_count"] == 0:
+        epoch = self.history[-1]
+        if epoch["train_batch_count"] == 0:
             raise ValueError(
                 f"An epoch had no batch: {len(dataset_train)} rows do not fill one, and "
                 f"net_params drops the last."
             )
-        for loss in self.history[-1, "batches", :, "train_loss"]:
-            if not math.isfinite(loss):
-                self._diverged("loss", loss)
-        if not all(p.isfinite().all() for p in self.module_.parameters()):
-            self._diverged("largest weight", math.inf)
+        for record in [epoch, *epoch["batches"]]:
+            if not math.isfinite(record.get("train_loss", 0.0)):
+                self._diverged("loss", record["train_loss"])
 
     def _diverged(self, what, value):
         raise ValueError(
@@ -169,6 +250,15 @@ def is_schedule(entry):
     """Tell whether an entry of `callbacks` is one of skorch's learning-rate schedules."""
     callback = entry[1] if isinstance(entry, tuple) else entry
     return isinstance(callback, LRScheduler) or callback is LRScheduler
+
+
+def _looks_at_batches(callback):
+    """Tell whether a callback does something at each training batch."""
+    idle = {getattr(Callback, hook) for hook in _BATCH_HOOKS}
+    if isinstance(callback, EpochScoring) and not callback.on_train:
+        idle.add(EpochScoring.on_batch_end)  # it looks at validation batches only
+    hooks = (getattr(callback, hook) for hook in _BATCH_HOOKS)
+    return any(getattr(hook, "__func__", hook) not in idle for hook in hooks)
 
 
 def _raised_by_callback(stop):

@@ -25,6 +25,7 @@ ESTIMATORS = [
     RobustClassifier(),
     *(RobustClassifier(loss) for loss in available_losses()[:9] if loss != "sgce"),
     RobustClassifier("nce+agce"),
+    RobustClassifier(n_members=2),
     RobustClassifier(GCE(q=0.3), net_params={"optimizer__betas": (0.9, 0.99)}),
     UnhingedClassifier(),
     UnhingedClassifier(intercept="penalized"),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from skorch.dataset import Dataset
 from torch.utils.data import Subset
 
-from robustlabels._network import MLP, BatchIterator, SharedDropout, one_thread
+from robustlabels._network import MLP, BatchIterator, threads
 
 
 def batches_of(n_rows, batch_size, **kwargs):
@@ -55,15 +55,59 @@ def test_other_datasets_are_refused():
         BatchIterator(torch.utils.data.TensorDataset(torch.zeros(3)), 2)
 
 
-def test_shared_dropout_drops_columns_and_keeps_the_mean():
-    layer = SharedDropout(0.4)
-    layer.generator = torch.Generator().manual_seed(0)
-    out = torch.stack([layer(torch.ones(3, 1000)) for _ in range(50)])
-    assert ((out == 0) | torch.isclose(out, torch.tensor(1 / 0.6))).all()
-    assert torch.equal(out[:, 0], out[:, 2])
-    assert not torch.equal(out[0], out[1])
-    assert abs(out.mean().item() - 1) < 0.02
-    assert torch.equal(layer.eval()(torch.ones(3, 4)), torch.ones(3, 4))
+def masked(network, X, seed):
+    """What the network computes with dropout masks drawn from this seed, unit by unit."""
+    generator = torch.Generator().manual_seed(seed)
+    x = network.standardize(X)
+    for layer in network.layers[:-1]:
+        x = torch.relu(x @ layer.weight.mT + layer.bias)
+        mask = torch.rand(x.shape[-1], generator=generator) >= network.dropout
+        x = x * mask / (1 - network.dropout)
+    return x @ network.layers[-1].weight.mT + network.layers[-1].bias
+
+
+@given(
+    st.sampled_from([(), (7,), (300,), (300, 20), (20, 300), (5, 300, 300)]),
+    st.sampled_from([2, 40]),
+    st.sampled_from([0.0, 0.2, 0.5, 0.99]),
+    st.sampled_from([1, 3]),
+)
+def test_units_that_are_not_computed_are_units_that_are_dropped(widths, n_rows, p, n_members):
+    network = MLP(6, 3, widths, dropout=p, n_members=n_members).double()
+    X = torch.randn(n_rows, 6, dtype=torch.float64)
+    expected = masked(network, X, seed=1)
+    upstream = torch.randn_like(expected)
+    gradients = torch.autograd.grad(expected, network.parameters(), upstream)
+    network.drop_by(torch.Generator().manual_seed(1))
+    logits = network(X)
+    torch.testing.assert_close(logits, expected)
+    torch.testing.assert_close(
+        torch.autograd.grad(logits, network.parameters(), upstream), gradients
+    )
+
+
+def test_dropout_differs_between_batches_and_ends_with_training():
+    network = MLP(4, 3, (50,), dropout=0.5)
+    network.drop_by(torch.Generator().manual_seed(0))
+    X = torch.ones(5, 4)
+    first, second = network(X), network(X)
+    assert torch.equal(first[0], first[4])
+    assert not torch.equal(first, second)
+    network.eval()
+    assert torch.equal(network(X), network(X))
+    many = torch.stack([network.train()(X) for _ in range(3000)])
+    torch.testing.assert_close(many.mean(0), network.eval()(X), rtol=0, atol=0.02)
+
+
+def test_members_are_networks_of_their_own():
+    together = MLP(4, 3, (8, 5), dropout=0.0, n_members=3)
+    alone = MLP(4, 3, (8, 5), dropout=0.0)
+    X = torch.randn(6, 4)
+    assert together(X).shape == (3, 6, 3)
+    for member in range(3):
+        for weights, weight in zip(together.parameters(), alone.parameters(), strict=True):
+            weight.data = weights.data[member].reshape(weight.shape)
+        torch.testing.assert_close(together(X)[member], alone(X))
 
 
 def test_mlp_standardizes():
@@ -78,7 +122,7 @@ def test_mlp_standardizes():
     assert network(raw.float()).isfinite().all()
 
 
-def test_one_thread_restores_the_number_also_across_threads():
+def test_threads_restores_the_number_also_across_threads():
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
@@ -86,14 +130,14 @@ def test_one_thread_restores_the_number_also_across_threads():
         seen = []
 
         def inside():
-            with one_thread():
+            with threads(1):
                 seen.append(torch.get_num_threads())
                 entered.set()
                 leave.wait(10)
                 seen.append(torch.get_num_threads())
 
         other = threading.Thread(target=inside)
-        with one_thread():
+        with threads(1):
             other.start()
             entered.wait(10)
             assert torch.get_num_threads() == 1

@@ -346,7 +346,7 @@ def test_routes_live_in_net_params():
     twin.fit(*IRIS)
     assert twin.net_.optimizer_.param_groups[0]["eps"] == 1e-6
     assert twin.net_.optimizer_.param_groups[0]["betas"] == (0.5, 0.9)
-    assert [m.p for m in twin.net_.module_.modules() if hasattr(m, "p")] == [0.1]
+    assert twin.net_.module_.dropout == 0.1
 
 
 @pytest.mark.parametrize("params", [{"lrr": 1}, {"optimiser__lr": 1}])
@@ -543,6 +543,61 @@ def test_fit_starts_anew_without_warm_start():
     assert clf.n_iter_ == 5
 
 
+class Watcher(Callback):
+    """Looks at every batch."""
+
+    def initialize(self):
+        self.seen_ = []
+        return self
+
+    def on_batch_end(self, net, training=False, loss=None, **kwargs):
+        self.seen_.append((training, loss.item(), torch.get_num_threads()))
+
+
+@pytest.mark.parametrize("n_members", [1, 3])
+def test_batches_are_recorded_only_where_a_callback_looks(n_members):
+    X, y = IRIS
+    quiet = small(n_members=n_members).fit(X, y)
+    watched = small(n_members=n_members, callbacks=[("watcher", Watcher())]).fit(X, y)
+    np.testing.assert_array_equal(watched.predict_proba(X), quiet.predict_proba(X))
+    np.testing.assert_allclose(
+        watched.history_[:, "train_loss"], quiet.history_[:, "train_loss"], rtol=1e-12
+    )
+    assert len(dict(watched.net_.callbacks_)["watcher"].seen_) == 10
+    assert [len(epoch["batches"]) for epoch in watched.history_] == [2] * 5
+    assert [len(epoch["batches"]) for epoch in quiet.history_] == [0] * 5
+
+
+def test_members_vote_by_their_mean_probabilities():
+    X, y = IRIS
+    clf = small(n_members=3).fit(X, y)
+    with torch.no_grad():
+        logits = clf.net_.module_(torch.as_tensor(X))
+    assert logits.shape == (3, 150, 3)
+    mean = softmax(clf.loss_.scores(logits).numpy(), axis=-1).mean(0)
+    np.testing.assert_allclose(clf.predict_proba(X), mean)
+    np.testing.assert_allclose(softmax(clf.decision_function(X), axis=1), mean)
+    np.testing.assert_allclose(clf.net_.predict_proba(X), mean)
+    assert abs(logits[0] - logits[1]).max() > 0.01
+    copied = pickle.loads(pickle.dumps(clf))
+    np.testing.assert_array_equal(copied.predict_proba(X), clf.predict_proba(X))
+    twin = small(n_members=3).fit(X, y)
+    np.testing.assert_array_equal(twin.predict_proba(X), clf.predict_proba(X))
+
+
+def test_members_are_for_the_built_in_network():
+    with pytest.raises(ValueError, match="n_members=2 is for the built-in network"):
+        small(module=nn.Linear(4, 3), n_members=2).fit(*IRIS)
+
+
+@pytest.mark.parametrize(("n_threads", "expected"), [("auto", 1), (2, 2)])
+def test_threads_are_those_asked_for_and_restored(n_threads, expected):
+    before = torch.get_num_threads()
+    clf = small(n_threads=n_threads, callbacks=[("watcher", Watcher())]).fit(*IRIS)
+    assert {n for _, _, n in dict(clf.net_.callbacks_)["watcher"].seen_} == {expected}
+    assert torch.get_num_threads() == before
+
+
 @pytest.mark.parametrize("first", [2, 37])
 def test_partial_fit_follows_the_moments_of_all_blocks(first):
     X, y = load_breast_cancer(return_X_y=True)
@@ -556,8 +611,8 @@ def test_partial_fit_follows_the_moments_of_all_blocks(first):
             start = stop
     assert clf.score(X, y) > 0.95
     scaler = StandardScaler().fit(X)
-    np.testing.assert_allclose(clf.net_.module_[0].mean, scaler.mean_, rtol=1e-9)
-    np.testing.assert_allclose(clf.net_.module_[0].scale, scaler.scale_, rtol=1e-9)
+    np.testing.assert_allclose(clf.net_.module_.standardize.mean, scaler.mean_, rtol=1e-9)
+    np.testing.assert_allclose(clf.net_.module_.standardize.scale, scaler.scale_, rtol=1e-9)
 
 
 def test_refused_rows_leave_no_trace_in_the_moments():

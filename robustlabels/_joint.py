@@ -1,0 +1,116 @@
+"""Fitting classifiers that differ in their losses alone at once, as one batched network."""
+
+import copy
+from contextlib import ExitStack
+from numbers import Integral
+
+import torch
+from sklearn.base import clone
+from skorch.history import History
+
+from ._unchanged import unchanged_on_error
+
+
+def fit_jointly(classifiers, X, y, sample_weight=None):
+    """Fit several instances of RobustClassifier that differ in their losses alone.
+
+    A step of a small network costs the number of its operations more than their size. Computed
+    at once, several networks share the operations and the batches. Each classifier becomes what
+    its own ``fit`` would have made of it, up to rounding.
+
+    Parameters
+    ----------
+    classifiers : list of RobustClassifier
+        Equal but for `loss`, `alpha` and `q`, with the built-in network and an int as
+        `random_state`, without `callbacks`, `n_members` and `warm_start`.
+    X : array-like of shape (n_samples, n_features)
+        Finite features.
+    y : array-like of shape (n_samples,)
+        Labels.
+    sample_weight : array-like of shape (n_samples,) or None, default=None
+        Non-negative weights.
+
+    Returns
+    -------
+    classifiers : list of RobustClassifier
+        The same objects, fitted. After an error they are what they were before.
+
+    Raises
+    ------
+    ValueError
+        If the classifiers differ in more, the data are unfit, or the training diverges.
+    """
+    first = classifiers[0]
+    _check_alike(classifiers)
+    if len(classifiers) == 1:
+        return [first.fit(X, y, sample_weight)]
+    with ExitStack() as errors:
+        for classifier in classifiers:
+            errors.enter_context(unchanged_on_error(classifier))
+            classifier._validate_params()
+            data = classifier._prepare(X, y, sample_weight)
+        joint = clone(first).set_params(n_members=len(classifiers))
+        joint._prepare(X, y, sample_weight)
+        joint.net_.losses_ = [classifier.loss_ for classifier in classifiers]
+        _gather(joint.net_, [classifier.net_ for classifier in classifiers])
+        try:
+            joint._train(*data, n_epochs=first.max_epochs, one_cycle=True)
+        finally:  # after Ctrl-C as well
+            for member, classifier in enumerate(classifiers):
+                _hand_out(joint, member, classifier)
+    return classifiers
+
+
+def _check_alike(classifiers):
+    """Refuse classifiers that one batched network cannot stand for."""
+    own = {"loss", "alpha", "q"}
+    for classifier in classifiers:
+        params = classifier.get_params(deep=False)
+        for name, value in classifiers[0].get_params(deep=False).items():
+            if name not in own and repr(params[name]) != repr(value):
+                raise ValueError(
+                    f"Classifiers that are fitted jointly differ in loss, alpha and q alone. Got "
+                    f"{name}={params[name]!r} beside {name}={value!r}."
+                )
+    for name in ("module", "callbacks", "warm_start"):
+        if params[name]:
+            raise ValueError(
+                f"Classifiers with {name}={params[name]!r} cannot be fitted jointly; call fit of "
+                f"each."
+            )
+    if params["n_members"] != 1 or not isinstance(params["random_state"], Integral):
+        raise ValueError(
+            f"Classifiers that are fitted jointly have n_members=1 and an int as random_state. "
+            f"Got n_members={params['n_members']} and random_state={params['random_state']!r}."
+        )
+
+
+@torch.no_grad()
+def _gather(joint, nets):
+    """Start the members of a batched network from the weights of single ones."""
+    singles = zip(*(net.module_.parameters() for net in nets), strict=True)
+    for batched, parameters in zip(joint.module_.parameters(), singles, strict=True):
+        batched.copy_(torch.stack(list(parameters)).view(batched.shape))
+
+
+@torch.no_grad()
+def _hand_out(joint, member, classifier):
+    """Make a classifier what the training made of its member."""
+    batched, net = joint.net_, classifier.net_
+    classifier._scaler = copy.deepcopy(joint._scaler)
+    classifier._random_state = copy.deepcopy(joint._random_state)
+    net.module_.standardize.load_state_dict(batched.module_.standardize.state_dict())
+    pairs = zip(batched.module_.parameters(), net.module_.parameters(), strict=True)
+    for parameters, parameter in pairs:
+        parameter.copy_(parameters[member].view(parameter.shape))
+        net.optimizer_.state[parameter] = {
+            name: value[member].view(parameter.shape).clone()
+            if value.shape == parameters.shape
+            else value.clone()
+            for name, value in batched.optimizer_.state[parameters].items()
+        }
+    net.gradient_seen_ = batched.gradient_seen_
+    net.module_.eval()
+    net.history = History(copy.deepcopy(batched.history[:]))
+    for epoch in net.history:
+        epoch["train_loss"] = epoch.pop("train_losses")[member]

@@ -1,0 +1,114 @@
+"""Fitting classifiers jointly: each becomes what its own fit would have made of it."""
+
+import os
+import signal
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.datasets import load_iris
+
+from robustlabels import RobustClassifier
+from robustlabels._joint import fit_jointly
+from robustlabels._network import BatchIterator
+from robustlabels.losses import AGCE, NCE, SGCE
+
+X, Y = load_iris(return_X_y=True)
+
+
+def candidates(**kwargs):
+    model = RobustClassifier(hidden_layer_sizes=(16, 8), max_epochs=5, random_state=3)
+    losses = ["sgce", "ce", "unhinged", SGCE(q=0.2), NCE() + 2 * AGCE()]
+    return [clone(model).set_params(loss=loss, **kwargs) for loss in losses]
+
+
+def scores(classifiers):
+    return [classifier.decision_function(X) for classifier in classifiers]
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("params", [{}, {"dropout": 0.0, "l1_penalty": 1e-3, "batch_size": -1}])
+def test_each_is_what_its_own_fit_makes_of_it(params, weighted):
+    labels = np.array(["a", "b", "c"])[Y]
+    weight = np.random.default_rng(0).random(len(X)) if weighted else None
+    together = candidates(**params)
+    assert fit_jointly(together, X, labels, weight) == together
+    alone = [c.fit(X, labels, weight) for c in candidates(**params)]
+    np.testing.assert_allclose(scores(together), scores(alone), rtol=1e-9, atol=1e-9)
+    for a, b in zip(together, alone, strict=True):
+        assert a.classes_.tolist() == b.classes_.tolist()
+        np.testing.assert_allclose(a.history_[:, "train_loss"], b.history_[:, "train_loss"])
+    # The optimizer, the moments and the random streams go on alike, too.
+    for classifier in (*together, *alone):
+        classifier.partial_fit(X[:50] + 1, labels[:50])
+    np.testing.assert_allclose(scores(together), scores(alone), rtol=1e-8, atol=1e-8)
+
+
+def test_one_is_fitted_by_its_own_fit():
+    one, twin = candidates()[:1], candidates()[0].fit(X, Y)
+    np.testing.assert_array_equal(fit_jointly(one, X, Y)[0].predict_proba(X), twin.predict_proba(X))
+
+
+@pytest.mark.parametrize(
+    ("odd", "message"),
+    [
+        ({"lr": 0.1}, "lr=0.1 beside lr=0.004"),
+        ({"random_state": 4}, "random_state=4 beside"),
+    ],
+)
+def test_other_differences_are_refused(odd, message):
+    classifiers = candidates()
+    classifiers[2].set_params(**odd)
+    with pytest.raises(ValueError, match=message):
+        fit_jointly(classifiers, X, Y)
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"random_state": None}, "an int as random_state"),
+        ({"n_members": 2}, "n_members=2"),
+        ({"warm_start": True}, "warm_start"),
+        ({"callbacks": [("a", None)]}, "callbacks"),
+    ],
+)
+def test_what_cannot_be_shared_is_refused(params, message):
+    with pytest.raises(ValueError, match=message):
+        fit_jointly(candidates(**params), X, Y)
+
+
+def test_after_an_error_all_are_what_they_were():
+    classifiers = candidates()
+    fit_jointly(classifiers, X, Y)
+    before = scores(classifiers)
+    with pytest.raises(ValueError, match="NaN"):
+        fit_jointly(classifiers, np.where(X > 7, np.nan, X), Y)
+    for classifier in classifiers:
+        classifier.set_params(lr=1e300)
+    with pytest.raises(ValueError, match="diverged"):
+        fit_jointly(classifiers, X, Y)
+    np.testing.assert_array_equal(scores(classifiers), before)
+
+
+class InterruptingIterator(BatchIterator):
+    """Sends the process a real SIGINT in the third pass."""
+
+    passes = 0
+
+    def __iter__(self):
+        type(self).passes += 1
+        if type(self).passes == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+        yield from super().__iter__()
+
+
+def test_an_interrupt_leaves_the_networks_so_far():
+    classifiers = candidates(net_params={"iterator_train": InterruptingIterator})
+    with pytest.raises(KeyboardInterrupt):
+        fit_jointly(classifiers, X, Y)
+    assert [classifier.n_iter_ for classifier in classifiers] == [2] * 5
+    InterruptingIterator.passes = 0
+    alone = candidates(net_params={"iterator_train": InterruptingIterator})[1]
+    with pytest.raises(KeyboardInterrupt):
+        alone.fit(X, Y)
+    np.testing.assert_allclose(scores(classifiers[1:2]), scores([alone]), rtol=1e-9)
