@@ -1,6 +1,7 @@
 """Fitting classifiers that differ in their losses alone at once, as one batched network."""
 
 import copy
+import math
 from contextlib import ExitStack
 from numbers import Integral
 
@@ -9,6 +10,12 @@ from sklearn.base import clone
 from skorch.history import History
 
 from ._unchanged import unchanged_on_error
+
+#: Optimizers that treat each weight by itself, so that members do not see each other.
+_OPTIMIZERS = (
+    *(torch.optim.AdamW, torch.optim.Adam, torch.optim.NAdam, torch.optim.RAdam),
+    *(torch.optim.SGD, torch.optim.RMSprop, torch.optim.Adagrad, torch.optim.Adadelta),
+)
 
 
 def fit_jointly(classifiers, X, y, sample_weight=None):
@@ -21,8 +28,9 @@ def fit_jointly(classifiers, X, y, sample_weight=None):
     Parameters
     ----------
     classifiers : list of RobustClassifier
-        Equal but for `loss`, `alpha` and `q`, with the built-in network and an int as
-        `random_state`, without `callbacks`, `n_members` and `warm_start`.
+        Equal but for `loss`, `alpha` and `q`, with the built-in network, an int as
+        `random_state` and an optimizer that treats each weight by itself; without `callbacks`,
+        `n_members`, `warm_start` and validation rows.
     X : array-like of shape (n_samples, n_features)
         Finite features.
     y : array-like of shape (n_samples,)
@@ -40,49 +48,57 @@ def fit_jointly(classifiers, X, y, sample_weight=None):
     ValueError
         If the classifiers differ in more, the data are unfit, or the training diverges.
     """
-    first = classifiers[0]
+    classifiers = list(classifiers)
     _check_alike(classifiers)
-    if len(classifiers) == 1:
-        return [first.fit(X, y, sample_weight)]
+    if len(classifiers) < 2:
+        return [classifier.fit(X, y, sample_weight) for classifier in classifiers]
     with ExitStack() as errors:
         for classifier in classifiers:
             errors.enter_context(unchanged_on_error(classifier))
             classifier._validate_params()
             data = classifier._prepare(X, y, sample_weight)
-        joint = clone(first).set_params(n_members=len(classifiers))
+        joint = clone(classifiers[0]).set_params(n_members=len(classifiers))
         joint._prepare(X, y, sample_weight)
         joint.net_.losses_ = [classifier.loss_ for classifier in classifiers]
         _gather(joint.net_, [classifier.net_ for classifier in classifiers])
         try:
-            joint._train(*data, n_epochs=first.max_epochs, one_cycle=True)
-        finally:  # after Ctrl-C as well
-            for member, classifier in enumerate(classifiers):
-                _hand_out(joint, member, classifier)
+            joint._train(*data, n_epochs=joint.max_epochs, one_cycle=True)
+        except KeyboardInterrupt:
+            _hand_out(joint, classifiers)
+            raise
+        _hand_out(joint, classifiers)
     return classifiers
 
 
 def _check_alike(classifiers):
     """Refuse classifiers that one batched network cannot stand for."""
-    own = {"loss", "alpha", "q"}
     for classifier in classifiers:
         params = classifier.get_params(deep=False)
         for name, value in classifiers[0].get_params(deep=False).items():
-            if name not in own and repr(params[name]) != repr(value):
+            if name not in ("loss", "alpha", "q") and params[name] != value:
                 raise ValueError(
                     f"Classifiers that are fitted jointly differ in loss, alpha and q alone. Got "
                     f"{name}={params[name]!r} beside {name}={value!r}."
                 )
-    for name in ("module", "callbacks", "warm_start"):
-        if params[name]:
+        for name in ("module", "callbacks", "warm_start"):
+            if params[name]:
+                raise ValueError(
+                    f"Classifiers with {name}={params[name]!r} cannot be fitted jointly."
+                )
+        if params["optimizer"] not in _OPTIMIZERS:
             raise ValueError(
-                f"Classifiers with {name}={params[name]!r} cannot be fitted jointly; call fit of "
-                f"each."
+                f"Classifiers that are fitted jointly need an optimizer that treats each weight by "
+                f"itself, one of {', '.join(o.__name__ for o in _OPTIMIZERS)}. Got "
+                f"{params['optimizer']!r}."
             )
-    if params["n_members"] != 1 or not isinstance(params["random_state"], Integral):
-        raise ValueError(
-            f"Classifiers that are fitted jointly have n_members=1 and an int as random_state. "
-            f"Got n_members={params['n_members']} and random_state={params['random_state']!r}."
-        )
+        for name in params["net_params"] or ():
+            if not name.startswith(("optimizer__", "iterator_train")):
+                raise ValueError(f"Classifiers with net_params[{name!r}] cannot be fitted jointly.")
+        if params["n_members"] != 1 or not isinstance(params["random_state"], Integral):
+            raise ValueError(
+                f"Classifiers that are fitted jointly have n_members=1 and an int as random_state. "
+                f"Got n_members={params['n_members']} and random_state={params['random_state']!r}."
+            )
 
 
 @torch.no_grad()
@@ -94,23 +110,30 @@ def _gather(joint, nets):
 
 
 @torch.no_grad()
-def _hand_out(joint, member, classifier):
-    """Make a classifier what the training made of its member."""
-    batched, net = joint.net_, classifier.net_
-    classifier._scaler = copy.deepcopy(joint._scaler)
-    classifier._random_state = copy.deepcopy(joint._random_state)
-    net.module_.standardize.load_state_dict(batched.module_.standardize.state_dict())
-    pairs = zip(batched.module_.parameters(), net.module_.parameters(), strict=True)
-    for parameters, parameter in pairs:
-        parameter.copy_(parameters[member].view(parameter.shape))
-        net.optimizer_.state[parameter] = {
-            name: value[member].view(parameter.shape).clone()
-            if value.shape == parameters.shape
-            else value.clone()
-            for name, value in batched.optimizer_.state[parameters].items()
-        }
-    net.gradient_seen_ = batched.gradient_seen_
-    net.module_.eval()
-    net.history = History(copy.deepcopy(batched.history[:]))
-    for epoch in net.history:
-        epoch["train_loss"] = epoch.pop("train_losses")[member]
+def _hand_out(joint, classifiers):
+    """Make each classifier what the training made of its member."""
+    batched = joint.net_
+    for member, classifier in enumerate(classifiers):
+        net = classifier.net_
+        classifier._scaler = copy.deepcopy(joint._scaler)
+        classifier._random_state = copy.deepcopy(joint._random_state)
+        net.module_.standardize.load_state_dict(batched.module_.standardize.state_dict())
+        pairs = zip(batched.module_.parameters(), net.module_.parameters(), strict=True)
+        for parameters, parameter in pairs:
+            parameter.copy_(parameters[member].view(parameter.shape))
+            net.optimizer_.state[parameter] = {
+                name: value[member].view(parameter.shape).clone()
+                if value.shape == parameters.shape
+                else value.clone()
+                for name, value in batched.optimizer_.state[parameters].items()
+            }
+        net.gradient_seen_ = batched.gradient_seen_
+        net.module_.eval()
+        net.history = History(copy.deepcopy(batched.history[:]))
+        best = math.inf
+        for epoch in net.history:
+            (record,) = epoch["batches"]
+            record["train_losses"] = [record["train_losses"][member]]
+            record["train_loss"] = epoch["train_loss"] = record["train_losses"][0]
+            epoch["train_loss_best"] = epoch["train_loss"] < best
+            best = min(best, epoch["train_loss"])

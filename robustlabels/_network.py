@@ -61,7 +61,7 @@ class MLP(nn.Module):
     `drop_by`'s generator, never from torch's global state.
 
     The logits have the shape (n, n_classes), those of several members
-    (n_members, n, n_classes).
+    (n, n_members, n_classes).
     """
 
     def __init__(
@@ -94,7 +94,8 @@ class MLP(nn.Module):
                 inputs, kept = kept, mask.nonzero().squeeze(1).to(x.device)
                 x = layer(x, inputs, kept, gain).relu_()
             gain = 1 / (1 - self.dropout)
-        return self.layers[-1](x, kept, None, gain)
+        logits = self.layers[-1](x, kept, None, gain)
+        return logits if self.n_members == 1 else logits.transpose(0, 1)
 
     def standardize_by(self, mean, scale):
         """Take the shift and the scale of the features, arrays of shape (n_features,)."""
@@ -178,28 +179,35 @@ def _take(X, rows):
 class Threads:
     """Context in which torch computes on so many threads, also when several enter at once.
 
-    torch holds this number twice, for the process and for each of its threads. So everyone
-    who leaves restores it, to what it was before the first entered.
+    torch holds this number twice, for the process and for each of its threads. So whoever
+    leaves restores it: to what its own thread had asked for around this context, or else to what
+    it was before the first thread entered.
     """
 
     def __init__(self):
         self._lock = threading.Lock()
         self._inside = 0
         self._before = None
+        self._asked = threading.local()
 
     @contextmanager
     def __call__(self, n_threads):
+        around = getattr(self._asked, "number", None)
         with self._lock:
+            # In a new thread this call makes torch forget what was set, so it comes first.
+            present = torch.get_num_threads()
             if self._inside == 0:
-                self._before = torch.get_num_threads()
+                self._before = present
             self._inside += 1
             torch.set_num_threads(n_threads)
+        self._asked.number = n_threads
         try:
             yield
         finally:
+            self._asked.number = around
             with self._lock:
                 self._inside -= 1
-                torch.set_num_threads(self._before)
+                torch.set_num_threads(self._before if around is None else around)
 
 
 threads = Threads()

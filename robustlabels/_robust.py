@@ -40,7 +40,8 @@ _ROUTES = ("module__", "optimizer__", "callbacks__", "iterator_train__", "iterat
 _SMALL_BATCH = 2**28
 
 #: Rows that are predicted at once.
-_PREDICT_ROWS = 4096
+_PREDICT_ROWS = 2**10
+_PREDICT_ROWS_ON_GPU = 2**16
 
 
 class RobustClassifier(ClassifierMixin, BaseEstimator):
@@ -73,8 +74,9 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         Against wrong labels it matters as much as the loss.
     n_members : int, default=1
         Networks that are trained at once, on the same batches from different initial weights, and
-        whose mean probabilities decide. Four small ones cost much less than four times as much
-        as one. Not for a `module` of one's own.
+        whose mean probabilities decide. Several small ones cost little more than one. Not for
+        a `module` of one's own. Callbacks and optimizers that combine all gradients, as clipping
+        by norm does, combine those of all members.
     weight_decay : float >= 0, default=0.01
         Weight decay of the optimizer, if it takes one.
     l1_penalty : float >= 0, default=0.0
@@ -131,7 +133,8 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
     net_ : skorch.NeuralNetClassifier
         The underlying net. It works with labels 0 to n_classes - 1.
     history_ : skorch.history.History
-        What skorch recorded: a row an epoch, with ``train_loss`` and ``dur``.
+        What skorch recorded: a row an epoch, with ``train_loss`` and ``dur``. Single batches
+        are recorded only if `callbacks` has one of your own, or one that looks at batches.
     n_iter_ : int
         Number of epochs trained.
 
@@ -593,6 +596,8 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         if "fused" in taken and device.type in ("cpu", "cuda"):
             params["optimizer__fused"] = True
 
+        if self.module is None and "module__n_members" in given:
+            raise ValueError("net_params has 'module__n_members'. Set n_members instead.")
         if self.module is not None and self.n_members > 1:
             raise ValueError(
                 f"n_members={self.n_members} is for the built-in network. With a module of your "
@@ -646,14 +651,14 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         device, dtype = net.device, getattr(torch, self._dtype)
         if (weight == 1).all():
             weight = None
-        if isinstance(net.module_, MLP):
+        if net.mlp_ is not None:
             self._standardize(X, weight)
         # Three streams, so that the masks do not depend on the number of rows.
         seeds = self._random_state.randint(2**31, size=3).tolist()
         order, masks = torch.Generator(), torch.Generator()
         net.iterator_train__generator = order.manual_seed(seeds[0])
-        if isinstance(net.module_, MLP):
-            net.module_.drop_by(masks.manual_seed(seeds[1]))
+        if net.mlp_ is not None:
+            net.mlp_.drop_by(masks.manual_seed(seeds[1]))
 
         data = {"X": _to_tensor(X).to(device, dtype)}
         if weight is not None:
@@ -681,7 +686,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
                 f"large to standardise. Rescale it, or take its logarithm."
             )
         self._scaler = scaler
-        self.net_.module_.standardize_by(scaler.mean_, scaler.scale_)
+        self.net_.mlp_.standardize_by(scaler.mean_, scaler.scale_)
 
     def _threads_for(self, n_rows):
         """Return the context that sets torch's threads for batches of so many rows."""
@@ -699,7 +704,8 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         X = validate_data(self, X, reset=False, dtype=(np.float64, np.float32), order="C")
         module, blocks = self.net_.module_.eval(), []
         with self._threads_for(min(len(X), _PREDICT_ROWS)):
-            for rows in _to_tensor(X).split(_PREDICT_ROWS):
+            n_rows = _PREDICT_ROWS if self.net_.device.type == "cpu" else _PREDICT_ROWS_ON_GPU
+            for rows in _to_tensor(X).split(n_rows):
                 logits = module(rows.to(self.net_.device, self.net_.dtype)).cpu()
                 if not logits.isfinite().all():
                     raise ValueError(

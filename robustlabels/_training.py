@@ -30,6 +30,8 @@ class Net(NeuralNetClassifier):
     #: Adam divides by the root of its second moment plus this number: less does not move it.
     NO_GRADIENT = 1e-8
 
+    n_epochs_, one_cycle_ = 1, False
+
     def __init__(
         self, *args, dtype=torch.float32, l1_penalty=0.0, predict_nonlinearity=None, **kwargs
     ):
@@ -45,11 +47,17 @@ class Net(NeuralNetClassifier):
         scores = self.criterion_.scores(logits)
         if scores.ndim == 2:
             return scores
-        return torch.log_softmax(scores, dim=-1).logsumexp(0) - math.log(len(scores))
+        return torch.log_softmax(scores, dim=-1).logsumexp(1) - math.log(scores.shape[1])
+
+    @property
+    def mlp_(self):
+        """The built-in network, compiled or not; None where the module is another."""
+        module = getattr(self.module_, "_orig_mod", self.module_)
+        return module if isinstance(module, MLP) else None
 
     @property
     def n_members_(self):
-        return self.module_.n_members if isinstance(self.module_, MLP) else 1
+        return self.mlp_.n_members if self.mlp_ is not None else 1
 
     def initialize_criterion(self):
         super().initialize_criterion()
@@ -73,7 +81,7 @@ class Net(NeuralNetClassifier):
                 self._diverged("largest weight", math.inf)
         except KeyboardInterrupt as stop:
             if not _raised_by_callback(stop):
-                if "train_batch_count" not in self.history[-1]:
+                if self.history and "train_batch_count" not in self.history[-1]:
                     self.history.pop()  # an epoch that did not end
                 raise
         except KeyError as error:
@@ -99,30 +107,30 @@ class Net(NeuralNetClassifier):
 
     def _member_losses(self, y_pred, y_true, X, training):
         """Return the mean loss of a batch for each member, shape (n_members,)."""
-        n_rows, n_classes = len(y_true), len(self.classes)
-        is_tensor = isinstance(y_pred, torch.Tensor)
-        if not is_tensor or y_pred.shape[-2:] != (n_rows, n_classes):
-            got = tuple(y_pred.shape) if is_tensor else type(y_pred)
+        n_rows, n_members, n_classes = len(y_true), self.n_members_, len(self.classes)
+        expected = (n_rows, n_classes) if n_members == 1 else (n_rows, n_members, n_classes)
+        if not isinstance(y_pred, torch.Tensor) or y_pred.shape != expected:
+            got = tuple(y_pred.shape) if isinstance(y_pred, torch.Tensor) else type(y_pred)
             raise ValueError(
                 f"The module must return a tensor of logits of shape (n, n_classes), here "
-                f"({n_rows}, {n_classes}), two columns for two classes. Got {got}."
+                f"{expected}, two columns for two classes. Got {got}."
             )
         target = y_true.to(y_pred.device, torch.int64)
-        # One loss takes all members at once.
-        parts = y_pred.reshape(len(self.losses_), -1, n_classes)
-        if parts.shape[1] > n_rows:
-            target = target.repeat(parts.shape[1] // n_rows)
-        losses = [
-            loss.sample_losses(loss.log_probabilities(logits), target)
-            for loss, logits in zip(self.losses_, parts, strict=True)
-        ]
-        losses = (losses[0] if len(losses) == 1 else torch.cat(losses)).view(-1, n_rows)
+        if len(self.losses_) > 1:
+            logits = zip(self.losses_, y_pred.unbind(1), strict=True)
+            losses = torch.stack([_row_losses(loss, part, target) for loss, part in logits], 1)
+        elif n_members > 1:
+            target = target.repeat_interleave(n_members)
+            losses = _row_losses(self.losses_[0], y_pred.flatten(0, 1), target)
+        else:
+            losses = _row_losses(self.losses_[0], y_pred, target)
+        losses = losses.view(n_rows, n_members)
         # Rows of weight 1, and validation rows that a user brings, have none.
         if isinstance(X, Mapping) and "sample_weight" in X:
-            losses = losses * X["sample_weight"]
-        losses = losses.mean(-1)
+            losses = losses * X["sample_weight"].unsqueeze(1)
+        losses = losses.mean(0)
         if training and self.l1_penalty:
-            sums = [p.abs().view(len(losses), -1).sum(-1) for p in self.module_.parameters()]
+            sums = [p.abs().reshape(n_members, -1).sum(-1) for p in self.module_.parameters()]
             losses = losses + self.l1_penalty * sum(sums)
         return losses
 
@@ -131,7 +139,7 @@ class Net(NeuralNetClassifier):
         if not training or any(not isinstance(callback, OneCycle) for callback in listeners):
             super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
             return
-        # Without a record of each batch, and without waiting for its loss.
+        # One record for all batches, and without waiting for the loss of each.
         self._set_training(True)
         total, n_rows, n_batches = 0.0, 0, 0
         for Xi, yi in iterator:
@@ -143,9 +151,10 @@ class Net(NeuralNetClassifier):
         self.history.record("train_batch_count", n_batches)
         if n_batches:
             losses = (total / n_rows).tolist()
-            self.history.record("train_loss", sum(losses) / len(losses))
-            if len(losses) > 1:
-                self.history.record("train_losses", losses)
+            self.history.new_batch()
+            self.history.record_batch("train_loss", sum(losses) / len(losses))
+            self.history.record_batch("train_losses", losses)
+            self.history.record_batch("train_batch_size", n_rows)
 
     def _step(self, Xi, yi, **fit_params):
         """Make one step of the optimizer; return the loss of each member before it."""
@@ -181,21 +190,20 @@ class Net(NeuralNetClassifier):
 
     def on_epoch_end(self, net, dataset_train=None, dataset_valid=None, **kwargs):
         super().on_epoch_end(net, dataset_train, dataset_valid, **kwargs)
-        epoch = self.history[-1]
-        if epoch["train_batch_count"] == 0:
+        if self.history[-1, "train_batch_count"] == 0:
             raise ValueError(
                 f"An epoch had no batch: {len(dataset_train)} rows do not fill one, and "
                 f"net_params drops the last."
             )
-        for record in [epoch, *epoch["batches"]]:
-            if not math.isfinite(record.get("train_loss", 0.0)):
-                self._diverged("loss", record["train_loss"])
+        for loss in self.history[-1, "batches", :, "train_loss"]:
+            if not math.isfinite(loss):
+                self._diverged("loss", loss)
 
     def _diverged(self, what, value):
         raise ValueError(
             f"The training diverged in epoch {len(self.history)}: the {what} is {value}. Lower "
             f"lr={self.lr}, scale the features if the module is your own, or choose another "
-            f"loss than {self.criterion_!r}."
+            f"loss than {' or '.join(map(repr, self.losses_))}."
         )
 
 
@@ -246,6 +254,10 @@ class Progress(Callback):
             self.bar_ = None
 
 
+def _row_losses(loss, logits, target):
+    return loss.sample_losses(loss.log_probabilities(logits), target)
+
+
 def is_schedule(entry):
     """Tell whether an entry of `callbacks` is one of skorch's learning-rate schedules."""
     callback = entry[1] if isinstance(entry, tuple) else entry
@@ -253,7 +265,9 @@ def is_schedule(entry):
 
 
 def _looks_at_batches(callback):
-    """Tell whether a callback does something at each training batch."""
+    """Tell whether a callback does something at each training batch, or reads the record of it."""
+    if not type(callback).__module__.startswith(("skorch.", __name__)):
+        return True  # a user's own may read it at the end of the epoch
     idle = {getattr(Callback, hook) for hook in _BATCH_HOOKS}
     if isinstance(callback, EpochScoring) and not callback.on_train:
         idle.add(EpochScoring.on_batch_end)  # it looks at validation batches only

@@ -7,9 +7,6 @@ import numpy as np
 from scipy.sparse import issparse
 from scipy.special import entr, softmax
 from scipy.stats import truncnorm
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
@@ -479,6 +476,11 @@ def find_confusable(labels):
 
 def _noise_of_rows(noise, noise_rate, X, codes, n_classes, rng):
     """Return how probable a wrong label is in each row, and the distribution of wrong labels."""
+    # They take as long to import as everything else here together.
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     n = len(codes)
     own = np.eye(n_classes, dtype=bool)[codes]
     scaler = StandardScaler(with_mean=not issparse(X))

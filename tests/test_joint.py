@@ -5,8 +5,11 @@ import signal
 
 import numpy as np
 import pytest
+import torch
 from sklearn.base import clone
 from sklearn.datasets import load_iris
+from skorch.dataset import ValidSplit
+from torch.utils.data import DataLoader
 
 from robustlabels import RobustClassifier
 from robustlabels._joint import fit_jointly
@@ -38,6 +41,7 @@ def test_each_is_what_its_own_fit_makes_of_it(params, weighted):
     for a, b in zip(together, alone, strict=True):
         assert a.classes_.tolist() == b.classes_.tolist()
         np.testing.assert_allclose(a.history_[:, "train_loss"], b.history_[:, "train_loss"])
+        assert a.history_[:, "train_loss_best"] == b.history_[:, "train_loss_best"]
     # The optimizer, the moments and the random streams go on alike, too.
     for classifier in (*together, *alone):
         classifier.partial_fit(X[:50] + 1, labels[:50])
@@ -45,6 +49,7 @@ def test_each_is_what_its_own_fit_makes_of_it(params, weighted):
 
 
 def test_one_is_fitted_by_its_own_fit():
+    assert fit_jointly([], X, Y) == []
     one, twin = candidates()[:1], candidates()[0].fit(X, Y)
     np.testing.assert_array_equal(fit_jointly(one, X, Y)[0].predict_proba(X), twin.predict_proba(X))
 
@@ -70,6 +75,10 @@ def test_other_differences_are_refused(odd, message):
         ({"n_members": 2}, "n_members=2"),
         ({"warm_start": True}, "warm_start"),
         ({"callbacks": [("a", None)]}, "callbacks"),
+        ({"module": torch.nn.Linear(4, 3)}, "module"),
+        ({"optimizer": torch.optim.LBFGS}, "treats each weight by itself"),
+        ({"net_params": {"train_split": ValidSplit(5)}}, "train_split"),
+        ({"dropout": 2.0}, "'dropout' parameter"),
     ],
 )
 def test_what_cannot_be_shared_is_refused(params, message):
@@ -88,6 +97,14 @@ def test_after_an_error_all_are_what_they_were():
     with pytest.raises(ValueError, match="diverged"):
         fit_jointly(classifiers, X, Y)
     np.testing.assert_array_equal(scores(classifiers), before)
+
+
+def test_the_error_is_that_of_the_training():
+    drop_last = {"iterator_train": DataLoader, "iterator_train__drop_last": True}
+    classifiers = candidates(batch_size=1000, net_params=drop_last)
+    with pytest.raises(ValueError, match="no batch"):
+        fit_jointly(classifiers, X, Y)
+    assert not hasattr(classifiers[0], "net_")
 
 
 class InterruptingIterator(BatchIterator):

@@ -63,7 +63,8 @@ def masked(network, X, seed):
         x = torch.relu(x @ layer.weight.mT + layer.bias)
         mask = torch.rand(x.shape[-1], generator=generator) >= network.dropout
         x = x * mask / (1 - network.dropout)
-    return x @ network.layers[-1].weight.mT + network.layers[-1].bias
+    logits = x @ network.layers[-1].weight.mT + network.layers[-1].bias
+    return logits.transpose(0, 1) if logits.ndim == 3 else logits
 
 
 @given(
@@ -103,11 +104,11 @@ def test_members_are_networks_of_their_own():
     together = MLP(4, 3, (8, 5), dropout=0.0, n_members=3)
     alone = MLP(4, 3, (8, 5), dropout=0.0)
     X = torch.randn(6, 4)
-    assert together(X).shape == (3, 6, 3)
+    assert together(X).shape == (6, 3, 3)
     for member in range(3):
         for weights, weight in zip(together.parameters(), alone.parameters(), strict=True):
             weight.data = weights.data[member].reshape(weight.shape)
-        torch.testing.assert_close(together(X)[member], alone(X))
+        torch.testing.assert_close(together(X)[:, member], alone(X))
 
 
 def test_mlp_standardizes():
@@ -150,5 +151,49 @@ def test_threads_restores_the_number_also_across_threads():
         thread.start()
         thread.join()
         assert late == [2]
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_threads_inside_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(4)
+    try:
+        with threads(2):
+            with threads(1):
+                assert torch.get_num_threads() == 1
+            assert torch.get_num_threads() == 2
+        assert torch.get_num_threads() == 4
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_a_thread_that_torch_has_not_seen_gets_its_own_number():
+    before = torch.get_num_threads()
+    torch.set_num_threads(4)
+    entered, leave, seen = threading.Event(), threading.Event(), []
+
+    def work():
+        with threads(3):
+            entered.set()
+            leave.wait(10)
+            torch.ones(2).add_(1)
+            seen.append(torch.get_num_threads())
+
+    def pass_by():
+        with threads(1):
+            pass
+
+    try:
+        with threads(3):
+            first, second = threading.Thread(target=work), threading.Thread(target=pass_by)
+            first.start()
+            entered.wait(10)
+            second.start()
+            second.join()
+            leave.set()
+            first.join()
+        assert seen == [3]
+        assert torch.get_num_threads() == 4
     finally:
         torch.set_num_threads(before)

@@ -14,10 +14,12 @@ def test_import_does_not_import_torch():
     assert out.stdout.split() == ["False", "False"]
 
 
-def test_noise_does_not_import_torch():
-    code = "import sys; from robustlabels import corrupt_labels; print('torch' in sys.modules)"
+@pytest.mark.parametrize("name", ["corrupt_labels", "UnhingedClassifier", "LabelNoiseInjector"])
+def test_what_needs_no_network_does_not_import_one(name):
+    slow = {"torch", "skorch", "sklearn.linear_model"}
+    code = f"import sys; from robustlabels import {name}; print({slow} & sys.modules.keys())"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert out.stdout.strip() == "False"
+    assert out.stdout.strip() == "set()"
 
 
 @pytest.mark.parametrize("name", robustlabels.__all__)

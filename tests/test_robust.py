@@ -24,11 +24,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from skorch.callbacks import (
     Callback,
+    Checkpoint,
     EarlyStopping,
     EpochScoring,
     Freezer,
     Initializer,
     LRScheduler,
+    TrainEndCheckpoint,
 )
 from skorch.dataset import Dataset, ValidSplit
 from skorch.helper import predefined_split
@@ -565,7 +567,7 @@ def test_batches_are_recorded_only_where_a_callback_looks(n_members):
     )
     assert len(dict(watched.net_.callbacks_)["watcher"].seen_) == 10
     assert [len(epoch["batches"]) for epoch in watched.history_] == [2] * 5
-    assert [len(epoch["batches"]) for epoch in quiet.history_] == [0] * 5
+    assert [len(epoch["batches"]) for epoch in quiet.history_] == [1] * 5
 
 
 def test_members_vote_by_their_mean_probabilities():
@@ -573,29 +575,106 @@ def test_members_vote_by_their_mean_probabilities():
     clf = small(n_members=3).fit(X, y)
     with torch.no_grad():
         logits = clf.net_.module_(torch.as_tensor(X))
-    assert logits.shape == (3, 150, 3)
-    mean = softmax(clf.loss_.scores(logits).numpy(), axis=-1).mean(0)
+    assert logits.shape == (150, 3, 3)
+    mean = softmax(clf.loss_.scores(logits).numpy(), axis=-1).mean(1)
     np.testing.assert_allclose(clf.predict_proba(X), mean)
     np.testing.assert_allclose(softmax(clf.decision_function(X), axis=1), mean)
     np.testing.assert_allclose(clf.net_.predict_proba(X), mean)
-    assert abs(logits[0] - logits[1]).max() > 0.01
+    assert abs(logits[:, 0] - logits[:, 1]).max() > 0.01
     copied = pickle.loads(pickle.dumps(clf))
     np.testing.assert_array_equal(copied.predict_proba(X), clf.predict_proba(X))
     twin = small(n_members=3).fit(X, y)
     np.testing.assert_array_equal(twin.predict_proba(X), clf.predict_proba(X))
 
 
+@pytest.mark.parametrize("loss", ["sgce", "nce+agce", "unhinged"])
+@pytest.mark.parametrize("watched", [False, True])
+def test_members_learn_as_if_each_were_alone(loss, watched):
+    X, y = IRIS
+    weight = np.linspace(0.5, 2, len(y))
+    params = {"dropout": 0.0, "batch_size": 64, "l1_penalty": 1e-3}
+    params["callbacks"] = [Watcher()] if watched else None
+    together = small(loss, n_members=3, **params)
+    together.partial_fit(X, y, sample_weight=weight)
+    first = small(loss, n_members=3, **params, max_epochs=1)
+    first._prepare(X, y, weight)
+    for member in range(3):
+        alone = small(loss, **params)
+        alone._prepare(X, y, weight)
+        pairs = [net.net_.module_.parameters() for net in (first, alone)]
+        for weights, own in zip(*pairs, strict=True):
+            own.data = weights.data[member].reshape(own.shape)
+        alone.partial_fit(X, y, sample_weight=weight)
+        pairs = [net.net_.module_.parameters() for net in (together, alone)]
+        for weights, own in zip(*pairs, strict=True):
+            torch.testing.assert_close(own, weights[member].reshape(own.shape))
+
+
+def test_validation_loss_of_members_is_their_mean():
+    X, y = IRIS
+    clf = small(n_members=3, net_params={"train_split": predefined_split(Dataset(X, y))})
+    clf.fit(X, y)
+    with torch.no_grad():
+        logits = clf.net_.module_(torch.as_tensor(X))
+        losses = [clf.loss_(part, torch.as_tensor(y)) for part in logits.unbind(1)]
+    np.testing.assert_allclose(clf.history_[-1, "valid_loss"], np.mean(losses))
+
+
 def test_members_are_for_the_built_in_network():
     with pytest.raises(ValueError, match="n_members=2 is for the built-in network"):
         small(module=nn.Linear(4, 3), n_members=2).fit(*IRIS)
+    with pytest.raises(ValueError, match="Set n_members"):
+        small(net_params={"module__n_members": 2}).fit(*IRIS)
+
+
+class Several(nn.Module):
+    """Returns one axis too many."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(4, 3)
+
+    def forward(self, X):
+        return self.layer(X).unsqueeze(1).expand(-1, 2, -1)
+
+
+def test_outputs_of_the_wrong_shape_are_refused():
+    with pytest.raises(ValueError, match=r"here \(128, 3\).* Got \(128, 2, 3\)"):
+        small(module=Several).fit(*IRIS)
+
+
+class RecordReader(Callback):
+    """Reads the record of the batches at the end of an epoch."""
+
+    def on_epoch_end(self, net, **kwargs):
+        self.losses_ = net.history[-1, "batches", :, "train_loss"]
+
+
+def test_callbacks_find_the_records_they_read(tmp_path):
+    X, y = IRIS
+    clf = small(callbacks=[("reader", RecordReader())]).fit(X, y)
+    assert len(dict(clf.net_.callbacks_)["reader"].losses_) == 2
+    checkpoint = Checkpoint(monitor="train_loss_best", dirname=tmp_path)
+    small(callbacks=[checkpoint, TrainEndCheckpoint(dirname=tmp_path, fn_prefix="end_")]).fit(X, y)
+    assert {"params.pt", "end_params.pt"} <= {path.name for path in tmp_path.iterdir()}
+
+
+def test_penalty_of_parameters_in_any_order():
+    module = nn.Sequential(nn.Linear(4, 3))
+    module[0].weight.data = module[0].weight.data.t().contiguous().t()
+    small(module=module, l1_penalty=1e-3).fit(*IRIS)
 
 
 @pytest.mark.parametrize(("n_threads", "expected"), [("auto", 1), (2, 2)])
 def test_threads_are_those_asked_for_and_restored(n_threads, expected):
     before = torch.get_num_threads()
-    clf = small(n_threads=n_threads, callbacks=[("watcher", Watcher())]).fit(*IRIS)
-    assert {n for _, _, n in dict(clf.net_.callbacks_)["watcher"].seen_} == {expected}
-    assert torch.get_num_threads() == before
+    torch.set_num_threads(3)
+    try:
+        clf = small(n_threads=n_threads, callbacks=[("watcher", Watcher())]).fit(*IRIS)
+        assert {n for _, _, n in dict(clf.net_.callbacks_)["watcher"].seen_} == {expected}
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("first", [2, 37])

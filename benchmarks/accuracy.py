@@ -1,0 +1,194 @@
+"""Accuracy on clean labels under label noise, of many classifiers on many real tables.
+
+    OMP_NUM_THREADS=1 python benchmarks/accuracy.py results.csv --seeds 3
+
+Appends a row for each table, noise, seed and classifier to the file and goes on where it stopped.
+Tables come from OpenML by name, or from a folder of .npz files of the same content (--data). A
+seed decides which rows are for training (at most 2000), which for testing (at most 4000) and which
+labels are wrong; test labels are clean. All classifiers get the same preprocessing: categories as
+0/1 columns, missing numbers as the median, standardised. Half of the tables is there to choose
+defaults by, the other to report on. Needs the extra "benchmark".
+"""
+
+import argparse
+import csv
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from cleanlab.classification import CleanLearning
+from joblib import Parallel, delayed
+from lightgbm import LGBMClassifier
+from sklearn import datasets
+from sklearn.compose import make_column_selector, make_column_transformer
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import balanced_accuracy_score
+from sklearn.model_selection import train_test_split
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import LabelEncoder, OneHotEncoder, StandardScaler
+from tqdm import tqdm
+
+from robustlabels import RobustClassifier, corrupt_labels
+
+#: Table: its name and version on OpenML, or None where it comes with scikit-learn.
+CHOOSE = {
+    "breast_cancer": None,
+    "digits": None,
+    "fann_mushroom": ("mushroom", 1),
+    "german_credit": ("credit-g", 1),
+    "glass": ("glass", 1),
+    "ionosphere": ("ionosphere", 1),
+    "segment": ("segment", 1),
+    "vehicle": ("vehicle", 1),
+    "vowel": ("vowel", 2),
+}
+REPORT = {
+    "dna": ("dna", 1),
+    "iris": None,
+    "letter": ("letter", 1),
+    "pima2": ("diabetes", 1),
+    "satellite": ("satimage", 1),
+    "sonar": ("sonar", 1),
+    "soybean": ("soybean", 1),
+    "spambase": ("spambase", 1),
+    "wine": None,
+}
+NOISES = [
+    ("none", 0.0),
+    *(("symmetric", rate) for rate in (0.2, 0.4, 0.6)),
+    *((noise, rate) for noise in ("pair", "instance") for rate in (0.2, 0.4)),
+]
+COLUMNS = ["half", "table", "noise", "rate", "seed", "method", "accuracy", "balanced", "seconds"]
+
+
+def robust(**params):
+    return lambda seed: RobustClassifier(random_state=seed, **params)
+
+
+def clean_learning(make):
+    return lambda seed: CleanLearning(make(seed), seed=seed)
+
+
+PEERS = {
+    "LogisticRegression": lambda seed: LogisticRegression(max_iter=1000),
+    "RandomForest": lambda seed: RandomForestClassifier(random_state=seed),
+    "RandomForest, leaf 10": lambda seed: RandomForestClassifier(
+        min_samples_leaf=10, random_state=seed
+    ),
+    "HistGradientBoosting": lambda seed: HistGradientBoostingClassifier(
+        early_stopping=False, random_state=seed
+    ),
+    "HistGradientBoosting, early stopping": lambda seed: HistGradientBoostingClassifier(
+        early_stopping=True, random_state=seed
+    ),
+    "LightGBM": lambda seed: LGBMClassifier(random_state=seed, n_jobs=1, verbose=-1),
+    "20 nearest neighbours": lambda seed: KNeighborsClassifier(20),
+    "MLPClassifier, early stopping": lambda seed: MLPClassifier(
+        (256, 256), early_stopping=True, random_state=seed
+    ),
+    "the same network, cross-entropy": robust(loss="ce"),
+}
+PEERS |= {
+    f"CleanLearning({name})": clean_learning(PEERS[inner])
+    for name, inner in {
+        "LogisticRegression": "LogisticRegression",
+        "RandomForest": "RandomForest",
+        "HistGradientBoosting": "HistGradientBoosting, early stopping",
+        "the same network": "the same network, cross-entropy",
+    }.items()
+}
+METHODS = {"RobustClassifier": robust(), **PEERS}
+
+
+def load(name, folder):
+    """Return a table's rows as a data frame, and its labels as integers from 0."""
+    if hasattr(datasets, f"load_{name}"):
+        return getattr(datasets, f"load_{name}")(return_X_y=True, as_frame=True)
+    if folder is None:
+        openml, version = {**CHOOSE, **REPORT}[name]
+        X, y = datasets.fetch_openml(openml, version=version, return_X_y=True, as_frame=True)
+        return X, LabelEncoder().fit_transform(y)
+    data = np.load(folder / f"{name}.npz")
+    numbers = pd.DataFrame(data["X"] if "X" in data else data["X_num"])
+    if "X_cat" not in data:
+        return numbers, data["y"]
+    categories = pd.DataFrame(data["X_cat"]).astype("category").add_prefix("category ")
+    return pd.concat([numbers.add_prefix("number "), categories], axis=1), data["y"]
+
+
+def preprocess(X_train, X_test):
+    """Return both as arrays of float32, categories as 0/1, standardised."""
+    X_train, X_test = (X.rename(columns=str) for X in (X_train, X_test))
+    numbers = make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
+    transformer = make_column_transformer(
+        (numbers, make_column_selector(dtype_include="number")),
+        (
+            OneHotEncoder(handle_unknown="ignore", sparse_output=False),
+            make_column_selector(dtype_exclude="number"),
+        ),
+    ).fit(X_train)
+    return (transformer.transform(X).astype(np.float32) for X in (X_train, X_test))
+
+
+def run(cell, methods, folder):
+    """Return a row of results for each of the methods on a table with a noise and a seed."""
+    _, table, noise, rate, seed = cell
+    warnings.simplefilter("ignore")
+    X, y = load(table, folder)
+    y = np.asarray(y)
+    n_train = min(2000, int(0.7 * len(y)))
+    X_train, X_test, y_train, y_test = train_test_split(
+        X, y, train_size=n_train, test_size=min(4000, len(y) - n_train), stratify=y,
+        random_state=seed,
+    )  # fmt: skip
+    X_train, X_test = preprocess(X_train, X_test)
+    if noise != "none":
+        y_train = corrupt_labels(y_train, noise, rate, X=X_train, random_state=seed)
+    rows = []
+    for name in methods:
+        start = time.perf_counter()
+        predicted = METHODS[name](seed).fit(X_train, y_train).predict(X_test)
+        seconds = time.perf_counter() - start
+        accuracy = np.mean(predicted == y_test)
+        balanced = balanced_accuracy_score(y_test, predicted)
+        rows.append([*cell, name, f"{accuracy:.4f}", f"{balanced:.4f}", f"{seconds:.2f}"])
+    return rows
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("results", type=Path, help="CSV file to append to")
+    parser.add_argument("--data", type=Path, help="folder of .npz files")
+    parser.add_argument("--half", choices=("choose", "report"), nargs="+")
+    parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--jobs", type=int, default=2)
+    arguments = parser.parse_args()
+    done = set()
+    if arguments.results.exists():
+        done = set(map(tuple, pd.read_csv(arguments.results, dtype=str)[COLUMNS[:6]].to_numpy()))
+    else:
+        arguments.results.write_text(",".join(COLUMNS) + "\n")
+    work = []
+    for seed in range(arguments.seeds):
+        for half in arguments.half or ("choose", "report"):
+            for table in {"choose": CHOOSE, "report": REPORT}[half]:
+                for noise, rate in NOISES:
+                    cell = (half, table, noise, rate, seed)
+                    left = [m for m in arguments.methods if (*map(str, cell), m) not in done]
+                    if left:
+                        work.append(delayed(run)(cell, left, arguments.data))
+    parallel = Parallel(arguments.jobs, return_as="generator_unordered", batch_size=1)
+    for rows in tqdm(parallel(work), total=len(work)):
+        with arguments.results.open("a", newline="") as file:
+            csv.writer(file, lineterminator="\n").writerows(rows)
+
+
+if __name__ == "__main__":
+    main()
