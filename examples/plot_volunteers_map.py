@@ -21,7 +21,6 @@ import zipfile
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 from sklearn.datasets import load_digits
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import recall_score
@@ -35,12 +34,14 @@ URL = "https://archive.ics.uci.edu/static/public/400/crowdsourced+mapping.zip"
 def fetch_map():
     with urllib.request.urlopen(URL, timeout=20) as answer:
         archive = zipfile.ZipFile(io.BytesIO(answer.read()))
-    volunteers, experts = (
-        pd.read_csv(archive.open(next(n for n in archive.namelist() if n.endswith(end))))
-        for end in ("training.csv", "testing.csv")
-    )
-    X, X_test = volunteers.drop(columns="class"), experts.drop(columns="class")
-    return X, X_test[X.columns], volunteers["class"], experts["class"]
+    tables = []
+    for end in ("training.csv", "testing.csv"):
+        name = next(n for n in archive.namelist() if n.endswith(end))
+        rows = np.loadtxt(archive.open(name), delimiter=",", dtype=str)
+        tables.append(dict(zip(rows[0], rows[1:].T, strict=True)))
+    y, y_test = (table.pop("class") for table in tables)
+    X, X_test = (np.array([table[c] for c in tables[0]], dtype=float).T for table in tables)
+    return X, X_test, y, y_test
 
 
 def thin_digits():

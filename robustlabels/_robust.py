@@ -37,7 +37,7 @@ _ROUTES = ("module__", "optimizer__", "callbacks__", "iterator_train__", "iterat
 
 #: Multiply-adds of a batch, forward, up to which a second thread is not worth its risk: beside
 #: another busy process two threads of torch wait for each other, at many times the cost.
-_SMALL_BATCH = 2**28
+_SMALL_BATCH = 2**30
 
 #: Rows that are predicted at once.
 _PREDICT_ROWS = 2**10
