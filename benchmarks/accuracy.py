@@ -6,9 +6,9 @@ Appends a row for each table, noise, seed and classifier to the file and goes on
 Tables come from OpenML by name, or from a folder of .npz files of the same content (--data). A
 seed decides which rows are for training (at most 2000), which for testing (at most 4000) and which
 labels are wrong; test labels are clean. Symmetric noise of 60 % is left out where there are two
-classes: right labels would be the rarer ones. All classifiers get the same preprocessing: categories as
-0/1 columns, missing numbers as the median, standardised. Half of the tables is there to choose
-defaults by, the other to report on. Needs the extra "benchmark".
+classes: right labels would be the rarer ones. All classifiers get the same preprocessing:
+categories as 0/1 columns, missing numbers as the median, standardised. Half of the tables is there
+to choose defaults by, the other to report on. Needs the extra "benchmark".
 """
 
 import argparse

@@ -40,7 +40,7 @@ def main():
         )
         y_noisy = corrupt_labels(y_train, "symmetric", arguments.noise_rates[j], random_state=seed)
         clf = RobustClassifier(
-            losses[i], hidden_layer_sizes=(256, 256), dropout=0.5, random_state=seed
+            losses[i], hidden_layer_sizes=(256, 256), dropout=0.5, n_members=1, random_state=seed
         )
         accuracy[cell] = clf.fit(X_train, y_noisy).score(X_test, y_test)
 

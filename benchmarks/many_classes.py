@@ -32,10 +32,12 @@ def make_data(seed, n_classes=100, n_features=30, spread=0.9):
 def fit(name, X, y, seed):
     if name.startswith("shifted "):
         loss = MarginShift(get_loss(name.removeprefix("shifted ")))
-        return RobustClassifier(loss, random_state=seed).fit(X, y)
+        return RobustClassifier(loss, n_members=1, random_state=seed).fit(X, y)
     if not name.startswith("ce, then "):
-        return RobustClassifier(name, random_state=seed).fit(X, y)
-    clf = RobustClassifier("ce", max_epochs=10, warm_start=True, random_state=seed).fit(X, y)
+        return RobustClassifier(name, n_members=1, random_state=seed).fit(X, y)
+    clf = RobustClassifier(
+        "ce", n_members=1, max_epochs=10, warm_start=True, random_state=seed
+    ).fit(X, y)
     return clf.set_params(loss=name.removeprefix("ce, then "), max_epochs=30).fit(X, y)
 
 

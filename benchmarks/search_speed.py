@@ -51,6 +51,7 @@ def main():
     y = corrupt_labels(y, "symmetric", 0.4, random_state=0)
     model = RobustClassifier(
         hidden_layer_sizes=(arguments.width, arguments.width),
+        n_members=1,
         max_epochs=arguments.epochs,
         random_state=0,
     )

@@ -36,7 +36,7 @@ def main():
         for _ in range(arguments.rounds):
             for kind, n_threads in kinds.items():
                 model = RobustClassifier(
-                    max_epochs=2, batch_size=arguments.batch_size, n_threads=n_threads
+                    n_members=1, max_epochs=2, batch_size=arguments.batch_size, n_threads=n_threads
                 )
                 start = time.perf_counter()
                 model.fit(X, y)

@@ -102,7 +102,7 @@ def train_mlp(X, y, loss, widths, batch_size, n_epochs):
 
 def train_robust(X, y, loss, widths, batch_size, n_epochs):
     RobustClassifier(
-        loss, hidden_layer_sizes=widths, batch_size=batch_size, max_epochs=n_epochs
+        loss, hidden_layer_sizes=widths, batch_size=batch_size, max_epochs=n_epochs, n_members=1
     ).fit(X, y)
 
 
@@ -114,7 +114,7 @@ def train_ensemble(X, y, loss, widths, batch_size, n_epochs):
 
 TRAINERS = {
     "plain loop": train_plainly,
-    "RobustClassifier": train_robust,
+    "RobustClassifier, 1 member": train_robust,
     "RobustClassifier, 4 members": train_ensemble,
     "bare cross-entropy loop": train_barely,
     "skorch": train_by_skorch,

@@ -4,8 +4,8 @@ Accuracy on clean labels, trained on wrong
 ==========================================
 
 Handwritten digits, of whose training labels 0, 20, 40 and 60 % are wrong. The test labels are
-clean. The same network is trained with cross-entropy and with three robust losses; beside it
-stands scikit-learn's own network. The table and the plot show the mean of three splits.
+clean. The same four networks are trained with cross-entropy and with three robust losses; beside
+them stands scikit-learn's own network. The table and the plot show the mean of three splits.
 """
 
 # %%

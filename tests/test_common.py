@@ -23,10 +23,9 @@ from robustlabels.losses import GCE, available_losses
 
 ESTIMATORS = [
     RobustClassifier(),
-    *(RobustClassifier(loss) for loss in available_losses()[:9] if loss != "sgce"),
-    RobustClassifier("nce+agce"),
-    RobustClassifier(n_members=2),
-    RobustClassifier(GCE(q=0.3), net_params={"optimizer__betas": (0.9, 0.99)}),
+    *(RobustClassifier(loss, n_members=1) for loss in available_losses()[:9]),
+    RobustClassifier("nce+agce", n_members=1),
+    RobustClassifier(GCE(q=0.3), n_members=1, net_params={"optimizer__betas": (0.9, 0.99)}),
     UnhingedClassifier(),
     UnhingedClassifier(intercept="penalized"),
     UnhingedClassifier(metric="euclidean", intercept="penalized"),

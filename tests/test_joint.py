@@ -20,7 +20,7 @@ X, Y = load_iris(return_X_y=True)
 
 
 def candidates(**kwargs):
-    model = RobustClassifier(hidden_layer_sizes=(16, 8), max_epochs=5, random_state=3)
+    model = RobustClassifier(hidden_layer_sizes=(16, 8), n_members=1, max_epochs=5, random_state=3)
     losses = ["sgce", "ce", "unhinged", SGCE(q=0.2), NCE() + 2 * AGCE()]
     return [clone(model).set_params(loss=loss, **kwargs) for loss in losses]
 
