@@ -105,7 +105,7 @@ def test_raw_features_on_any_scale(scale):
 
 @pytest.mark.slow
 def test_named_combinations_reach_sgce_under_noise():
-    pinned = {"hidden_layer_sizes": (256, 256), "dropout": 0.5}
+    pinned = {"hidden_layer_sizes": (256, 256), "dropout": 0.5, "n_members": 1}
     combinations = [name for name in available_losses() if "+" in name]
     combinations += ["anl-ce", "jal-ce", "jal-fl"]
     assert len(combinations) == 10
@@ -368,7 +368,13 @@ def test_mistyped_net_parameter():
 def test_other_optimizers(optimizer):
     X, y = IRIS
     clf = RobustClassifier(
-        "ce", optimizer=optimizer, lr=0.05, batch_size=-1, dropout=0.0, random_state=0
+        "ce",
+        n_members=1,
+        optimizer=optimizer,
+        lr=0.05,
+        batch_size=-1,
+        dropout=0.0,
+        random_state=0,
     )
     assert clf.fit(X, y).score(X, y) > 0.8
     assert type(clf.net_.optimizer_) is optimizer
