@@ -74,8 +74,8 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         Against wrong labels it matters as much as the loss.
     n_members : int, default=4
         Networks that are trained at once, on the same batches from different initial weights, and
-        whose mean probabilities decide: four take two to three times as long as one, and less
-        where they are small. Callbacks and optimizers that combine all gradients, as clipping by
+        whose mean probabilities decide. They are computed together, which takes less time than
+        one after the other. Callbacks and optimizers that combine all gradients, as clipping by
         norm does, combine those of all members.
     weight_decay : float >= 0, default=0.01
         Weight decay of the optimizer, if it takes one.
@@ -108,7 +108,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         Threads of torch on the CPU, set while the network computes and restored after. "auto" is
         one, unless the batches or the network are large, then what torch is set to. Alone on a
         machine more threads make large batches faster; beside other busy processes they wait for
-        each other, and one is many times as fast.
+        each other, and one is faster.
     verbose : int, default=0
         1 shows a progress bar over the epochs, 2 and more skorch's table, a line an epoch.
     net_params : dict or None, default=None

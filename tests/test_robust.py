@@ -633,6 +633,14 @@ def test_members_are_for_the_built_in_network():
         small(net_params={"module__n_members": 2}).fit(*IRIS)
 
 
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")  # from inside the compiler
+def test_a_compiled_network_is_the_same_network():
+    X, y = IRIS
+    compiled = small(net_params={"compile": True, "compile__backend": "eager"}).fit(X, y)
+    assert compiled.net_.module_ is not compiled.net_.mlp_
+    np.testing.assert_allclose(compiled.predict_proba(X), small().fit(X, y).predict_proba(X))
+
+
 class Several(nn.Module):
     """Returns one axis too many."""
 
