@@ -40,8 +40,9 @@ def main():
         )
         y_noisy = corrupt_labels(y_train, "symmetric", arguments.noise_rates[j], random_state=seed)
         clf = RobustClassifier(
-            losses[i], hidden_layer_sizes=(256, 256), dropout=0.5, n_members=1, random_state=seed
-        )
+            losses[i], random_state=seed, hidden_layer_sizes=(256, 256), dropout=0.5, n_members=1,
+            max_epochs=40, lr=0.004, transition_matrix=None,
+        )  # fmt: skip
         accuracy[cell] = clf.fit(X_train, y_noisy).score(X_test, y_test)
 
     print(

@@ -18,6 +18,9 @@ import robustlabels
 from robustlabels import RobustClassifier, corrupt_labels
 from robustlabels.losses import MarginShift, available_losses, get_loss
 
+#: One network, on the labels as given: only the losses differ.
+PINNED = {"n_members": 1, "max_epochs": 40, "lr": 0.004, "transition_matrix": None}
+
 
 def make_data(seed, n_classes=100, n_features=30, spread=0.9):
     rng = np.random.RandomState(seed)
@@ -32,12 +35,11 @@ def make_data(seed, n_classes=100, n_features=30, spread=0.9):
 def fit(name, X, y, seed):
     if name.startswith("shifted "):
         loss = MarginShift(get_loss(name.removeprefix("shifted ")))
-        return RobustClassifier(loss, n_members=1, random_state=seed).fit(X, y)
+        return RobustClassifier(loss, **PINNED, random_state=seed).fit(X, y)
     if not name.startswith("ce, then "):
-        return RobustClassifier(name, n_members=1, random_state=seed).fit(X, y)
-    clf = RobustClassifier(
-        "ce", n_members=1, max_epochs=10, warm_start=True, random_state=seed
-    ).fit(X, y)
+        return RobustClassifier(name, **PINNED, random_state=seed).fit(X, y)
+    clf = RobustClassifier("ce", **PINNED, warm_start=True, random_state=seed)
+    clf.set_params(max_epochs=10).fit(X, y)
     return clf.set_params(loss=name.removeprefix("ce, then "), max_epochs=30).fit(X, y)
 
 

@@ -52,6 +52,7 @@ def main():
     model = RobustClassifier(
         hidden_layer_sizes=(arguments.width, arguments.width),
         n_members=1,
+        transition_matrix=None,
         max_epochs=arguments.epochs,
         random_state=0,
     )

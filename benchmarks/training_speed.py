@@ -102,14 +102,16 @@ def train_mlp(X, y, loss, widths, batch_size, n_epochs):
 
 def train_robust(X, y, loss, widths, batch_size, n_epochs):
     RobustClassifier(
-        loss, hidden_layer_sizes=widths, batch_size=batch_size, max_epochs=n_epochs, n_members=1
-    ).fit(X, y)
+        loss, hidden_layer_sizes=widths, batch_size=batch_size, max_epochs=n_epochs, n_members=1,
+        transition_matrix=None,
+    ).fit(X, y)  # fmt: skip
 
 
 def train_ensemble(X, y, loss, widths, batch_size, n_epochs):
     RobustClassifier(
-        loss, hidden_layer_sizes=widths, batch_size=batch_size, max_epochs=n_epochs, n_members=4
-    ).fit(X, y)
+        loss, hidden_layer_sizes=widths, batch_size=batch_size, max_epochs=n_epochs, n_members=4,
+        transition_matrix=None,
+    ).fit(X, y)  # fmt: skip
 
 
 TRAINERS = {

@@ -54,7 +54,7 @@ MEASURED = {
     "mae": 0.720,
     "gce": 0.979,
     "unhinged": 0.976,
-    "sgce": 0.980,
+    "sgce": 0.979,
     "alpha-mae": 0.437,
     "agce": 0.804,
     "aul": 0.792,

@@ -75,7 +75,7 @@ class LabelNoiseInjector(OneToOneFeatureMixin, BaseEstimator):
         Empty: no row is added or dropped. imbalanced-learn asks for it.
     n_features_in_ : int
         Number of features, where there were any.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, where `X` has names that are all strings.
 
     See Also
@@ -315,7 +315,7 @@ class NoisyLabelClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         Class labels, sorted.
     n_features_in_ : int
         Number of features, where the classifier knows it.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, where the classifier knows them.
 
     See Also

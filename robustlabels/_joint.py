@@ -5,6 +5,7 @@ import math
 from contextlib import ExitStack
 from numbers import Integral
 
+import numpy as np
 import torch
 from sklearn.base import clone
 from skorch.history import History
@@ -56,13 +57,13 @@ def fit_jointly(classifiers, X, y, sample_weight=None):
         for classifier in classifiers:
             errors.enter_context(unchanged_on_error(classifier))
             classifier._validate_params()
-            data = classifier._prepare(X, y, sample_weight)
+            classifier._prepare(X, y, sample_weight, refine=False)
         joint = clone(classifiers[0]).set_params(n_members=len(classifiers))
-        joint._prepare(X, y, sample_weight)
+        data = joint._prepare(X, y, sample_weight)
         joint.net_.losses_ = [classifier.loss_ for classifier in classifiers]
         _gather(joint.net_, [classifier.net_ for classifier in classifiers])
         try:
-            joint._train(*data, n_epochs=joint.max_epochs, one_cycle=True)
+            joint._train(*data)
         except KeyboardInterrupt:
             _hand_out(joint, classifiers)
             raise
@@ -75,11 +76,13 @@ def _check_alike(classifiers):
     for classifier in classifiers:
         params = classifier.get_params(deep=False)
         for name, value in classifiers[0].get_params(deep=False).items():
-            if name not in ("loss", "alpha", "q") and params[name] != value:
+            if name not in ("loss", "alpha", "q") and not np.array_equal(params[name], value):
                 raise ValueError(
                     f"Classifiers that are fitted jointly differ in loss, alpha and q alone. Got "
                     f"{name}={params[name]!r} beside {name}={value!r}."
                 )
+        if params["loss"] == "auto":
+            raise ValueError("Classifiers that are fitted jointly have a loss of their own each.")
         for name in ("module", "callbacks", "warm_start"):
             if params[name]:
                 raise ValueError(
@@ -117,6 +120,8 @@ def _hand_out(joint, classifiers):
         net = classifier.net_
         classifier._scaler = copy.deepcopy(joint._scaler)
         classifier._random_state = copy.deepcopy(joint._random_state)
+        classifier.transition_matrix_ = joint.transition_matrix_
+        classifier.noise_rate_ = joint.noise_rate_
         net.module_.standardize.load_state_dict(batched.module_.standardize.state_dict())
         pairs = zip(batched.module_.parameters(), net.module_.parameters(), strict=True)
         for parameters, parameter in pairs:

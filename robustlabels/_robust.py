@@ -2,6 +2,7 @@
 
 import copy
 import inspect
+import math
 import warnings
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -20,9 +21,16 @@ from skorch.history import History
 from ._labels import check_same_classes, encode, refuse_balanced, weigh_classes
 from ._network import MLP, BatchIterator, threads
 from ._random_state import draw_from
+from ._refinement import (
+    enough_rows,
+    estimate_noise,
+    label_probabilities,
+    true_label_probabilities,
+)
 from ._training import Net, OneCycle, Progress, is_schedule, seeded_globally
 from ._unchanged import unchanged_on_error
 from .losses import Loss, get_loss
+from .noise import check_transition
 
 __all__ = ["RobustClassifier"]
 
@@ -39,6 +47,13 @@ _ROUTES = ("module__", "optimizer__", "callbacks__", "iterator_train__", "iterat
 #: another busy process two threads of torch wait for each other, at many times the cost.
 _SMALL_BATCH = 2**30
 
+#: Passes over the data, and steps that they make at least.
+_EPOCHS = 40
+_STEPS = 600
+
+#: Noise rate below which "auto" takes the cross-entropy.
+_HARDLY_NOISY = 0.05
+
 #: Rows that are predicted at once.
 _PREDICT_ROWS = 2**10
 _PREDICT_ROWS_ON_GPU = 2**16
@@ -48,19 +63,29 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
     r"""Neural network classifier that keeps its accuracy when training labels are wrong.
 
     A multi-layer perceptron, or a torch module of one's own, trained with a noise-robust
-    loss. Features are standardised inside the network, so raw tables work.
+    loss on the probabilities that the labels are right. Features are standardised inside the
+    network, so raw tables work.
 
     Parameters
     ----------
-    loss : str or Loss, default="sgce"
+    loss : str or Loss, default="auto"
         Name of a loss, see :func:`robustlabels.losses.available_losses`, or a loss object,
-        whose hyperparameters a search then reaches as ``loss__q``.
+        whose hyperparameters a search then reaches as ``loss__q``. "auto" is "sgce", or "ce"
+        where the noise rate is estimated or known to be less than 5 %: the cross-entropy learns
+        more from labels that are right.
     alpha : float or None, default=None
         Hyperparameter `alpha` of a loss given by name; None takes the loss's default. A
         named loss without such a hyperparameter ignores it, so that one grid can run over
         losses and hyperparameters. Not allowed beside a loss object.
     q : float or None, default=None
         Hyperparameter `q` of a loss given by name, as `alpha`.
+    transition_matrix : array-like, "estimate" or None, default="estimate"
+        The noise, of shape (n_classes, n_classes): ``T[i, j]`` is the probability of the label j
+        where the true class is i, the classes in sorted order. With it each training label is
+        replaced by the probabilities of the true one, see the notes. "estimate" estimates it from
+        the data; tables of fewer than 50 rows, or 10 a class, are too small for that, and their
+        labels are taken as given. None takes the labels as given always, and leaves everything
+        to the loss. `partial_fit` takes them as given, too.
     module : torch.nn.Module, class or None, default=None
         Network to train instead of the built-in one. It maps a batch of X to logits of
         shape (n, n_classes). A class is called with ``net_params["module__..."]``, and with
@@ -83,11 +108,12 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         Factor of the sum of the absolute values of all weights, added to the loss. The papers
         of "anl-ce", "jal-ce" and "jal-fl" use it in place of weight decay: between 5e-7 and
         5e-5.
-    max_epochs : int, default=40
-        Passes over the data of one call of `fit`.
+    max_epochs : int or "auto", default="auto"
+        Passes over the data of one call of `fit`. "auto" is 40, and on small tables as many as
+        make 600 steps.
     batch_size : int, default=128
         Rows per step. -1 takes all rows.
-    lr : float > 0, default=0.004
+    lr : float > 0, default=0.008
         Highest learning rate. In `fit` it is reached after 30 % of the steps and falls to
         almost 0 until the last (one cycle, unless `callbacks` brings an ``LRScheduler``);
         `partial_fit` keeps it constant.
@@ -97,8 +123,9 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         Callbacks of skorch, or (name, callback) pairs. They are cloned for each fit.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, multiplied with `sample_weight`. "balanced" makes the
-        weighted classes equally heavy; it counts the labels as given. Unequal weights take
-        the symmetry from a symmetric loss.
+        weighted classes equally heavy. They weigh, and it counts, the probabilities of the true
+        labels, or the labels where these are taken as given. Unequal weights take the symmetry
+        from a symmetric loss.
     warm_start : bool, default=False
         Whether `fit` goes on from the weights of the previous fit instead of starting anew. The
         classes and the layers must be the same; all other parameters may have changed.
@@ -126,10 +153,15 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         Class labels.
     n_features_in_ : int
         Number of features seen in `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, if X had any that are all strings.
     loss_ : Loss
         The loss that was minimised.
+    transition_matrix_ : ndarray of shape (n_classes, n_classes) or None
+        The noise that the last `fit` reckoned with, as given or estimated; None if it took the
+        labels as given.
+    noise_rate_ : float or None
+        Share of wrong labels under that noise.
     net_ : skorch.NeuralNetClassifier
         The underlying net. It works with labels 0 to n_classes - 1.
     history_ : skorch.history.History
@@ -147,8 +179,20 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
     -----
     A step minimises :math:`\frac{1}{|B|} \sum_{i \in B} w_i L(f(x_i), y_i)` with weights of
     mean 1 over the training rows. A weight of 2 equals a row given twice as long as all rows
-    fit into one batch, and in expectation otherwise. Rows of sample weight 0 are left out, and
-    a class that has no others.
+    fit into one batch and labels are taken as given, and in expectation otherwise. Rows of
+    sample weight 0 are left out, and a class that has no others.
+
+    With a `transition_matrix` the label of a row gives way to the probabilities of its true one,
+    :math:`P(k \mid x, \tilde{y}) \propto p_k(x) T_{k\tilde{y}}`, and a row's loss is the sum of
+    the losses of all classes, weighted by them. The class probabilities p come from a random
+    forest's trees that have not seen the row, the noise taken out of them. "estimate" gets T
+    from the same trees by :func:`~robustlabels.metrics.estimate_transition_matrix`, and takes the
+    noise to be symmetric unless the true class explains at least half of the entropy of the wrong
+    labels, or, with two classes, their noise rates differ by more than 1/4: classes that are
+    hard to tell apart look like noise that depends on the class. Whatever trees cannot learn looks
+    like noise: where there are fewer rows than a forest needs and a linear rule would do, compare
+    with ``transition_matrix=None``. The trees also see the rows that a ``train_split`` sets aside.
+    `noise_rate_` counts rows, whatever they weigh.
 
     The network computes in the dtype of X: float64 in, float64 training on the CPU. A fit whose
     batches are small runs on one thread of torch, so that its result does not depend on the
@@ -173,7 +217,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
     >>> from robustlabels import RobustClassifier, corrupt_labels
     >>> from sklearn.datasets import load_iris
     >>> X, y = load_iris(return_X_y=True)
-    >>> y_noisy = corrupt_labels(y, "symmetric", 0.4, random_state=0)
+    >>> y_noisy = corrupt_labels(y, "symmetric", 0.3, random_state=0)
     >>> clf = RobustClassifier(random_state=0).fit(X, y_noisy)
     >>> clf.score(X, y) > 0.9
     True
@@ -183,13 +227,14 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         "loss": [str, Loss],
         "alpha": [Interval(Real, 0, None, closed="left"), None],
         "q": [Interval(Real, 0, None, closed="left"), None],
+        "transition_matrix": ["array-like", StrOptions({"estimate"}), None],
         "module": [callable, None],
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "n_members": [Interval(Integral, 1, None, closed="left")],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "l1_penalty": [Interval(Real, 0, None, closed="left")],
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "max_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "batch_size": [Interval(Integral, 1, None, closed="left"), Options(Integral, {-1})],
         "lr": [Interval(Real, 0, None, closed="neither")],
         "optimizer": [callable],
@@ -205,19 +250,20 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
 
     def __init__(
         self,
-        loss="sgce",
+        loss="auto",
         *,
         alpha=None,
         q=None,
+        transition_matrix="estimate",
         module=None,
         hidden_layer_sizes=(256, 256),
         dropout=0.5,
         n_members=4,
         weight_decay=0.01,
         l1_penalty=0.0,
-        max_epochs=40,
+        max_epochs="auto",
         batch_size=128,
-        lr=0.004,
+        lr=0.008,
         optimizer=torch.optim.AdamW,
         callbacks=None,
         class_weight=None,
@@ -231,6 +277,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         self.loss = loss
         self.alpha = alpha
         self.q = q
+        self.transition_matrix = transition_matrix
         self.module = module
         self.hidden_layer_sizes = hidden_layer_sizes
         self.dropout = dropout
@@ -294,7 +341,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         if nested and isinstance(loss, str):
             raise ValueError(
                 f"{nested[0]!r} reaches into a loss object, but loss={loss!r} is a name. Set "
-                f"'alpha' or 'q' instead, or pass an object: loss=get_loss({loss!r})."
+                f"'alpha' or 'q' instead, or pass an object: loss=get_loss({_name(loss)!r})."
             )
         super().set_params(**params)
         if routed:
@@ -326,8 +373,10 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         """
         go_on = self.warm_start and hasattr(self, "net_")
         with unchanged_on_error(self):
-            X, codes, weight = self._prepare(X, y, sample_weight, go_on)
-            self._train(X, codes, weight, n_epochs=self.max_epochs, one_cycle=True)
+            # Ctrl-C before the first step is an error like others: nothing is learned yet.
+            with unchanged_on_error(self, BaseException):
+                data = self._prepare(X, y, sample_weight, go_on)
+            self._train(*data)
         if not go_on and not self.net_.gradient_seen_:
             warnings.warn(
                 f"The loss {self.loss_!r} gave the network no gradient above {Net.NO_GRADIENT} "
@@ -370,6 +419,11 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         """
         go_on = hasattr(self, "net_")
         refuse_balanced(self.class_weight)
+        if self.transition_matrix is not None and not isinstance(self.transition_matrix, str):
+            raise ValueError(
+                "partial_fit takes labels as given, without a transition matrix. Call fit, or "
+                "set transition_matrix=None and loss=ForwardCorrected(your_matrix)."
+            )
         with unchanged_on_error(self):
             X, y, weight = self._validate(X, y, sample_weight, reset=not go_on)
             if classes is None:
@@ -381,10 +435,11 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
             codes = _encode(y, classes)
             weight = self._weigh_classes(weight, codes, classes)
             if not go_on:
+                self._forget()
                 self._start(X, classes)
             elif repr(self._made_with) != repr(self._recipe()):
                 self._renew()
-            self._train(X, codes, weight, n_epochs=1, one_cycle=False)
+            self._train(X, codes, weight, one_pass=True)
         return self
 
     def decision_function(self, X):
@@ -410,7 +465,8 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         """Compute the softmax of the scores.
 
         They sum to 1 and order the classes. Only for ``loss="ce"`` do they estimate class
-        probabilities, and then those of the labels as they were given, wrong ones included.
+        probabilities: of the true labels with a `transition_matrix`, of the labels as they were
+        given, wrong ones included, without.
         The robust losses drive them towards 0 and 1; wrap the classifier in
         ``CalibratedClassifierCV`` where probabilities matter.
 
@@ -452,8 +508,8 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         """Number of epochs trained."""
         return len(self.net_.history)
 
-    def _prepare(self, X, y, sample_weight, go_on=False):
-        """Check the data and make the net for them, or the present one anew."""
+    def _prepare(self, X, y, sample_weight, go_on=False, refine=True):
+        """Check the data, find the noise, and make the net, or the present one anew."""
         X, y, weight = self._validate(X, y, sample_weight, reset=not go_on)
         classes = self.classes_ if go_on else np.unique(y)
         codes = _encode(y, classes)
@@ -462,14 +518,21 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
                 f"warm_start needs the classes of the previous fit, {classes.tolist()}, but "
                 f"y has only {np.unique(y).tolist()}."
             )
-        weight = self._weigh_classes(weight, codes, classes)
+        rng = self._forget()
+        posterior = self._refine_labels(X, codes, len(classes), weight, rng) if refine else None
+        weight = self._weigh_classes(weight, codes, classes, posterior)
         if go_on:
-            self._random_state = draw_from(self.random_state)
             self._scaler = StandardScaler()
             self._renew()
         else:
             self._start(X, classes)
-        return X, codes, weight
+        return X, codes, weight, posterior
+
+    def _forget(self):
+        """Start the random state anew, without noise found; return that of the trees alone."""
+        self.transition_matrix_ = self.noise_rate_ = None
+        self._random_state = draw_from(self.random_state)
+        return np.random.RandomState(self._random_state.randint(2**31))
 
     def _validate(self, X, y, sample_weight, reset):
         """Check the data and drop the rows without weight."""
@@ -482,15 +545,21 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
             X, y, weight = X[weight > 0], y[weight > 0], weight[weight > 0]
         return X, y, weight
 
-    def _weigh_classes(self, weight, codes, classes):
-        """Multiply the class weights in and scale all weights to mean 1."""
+    def _weigh_classes(self, weight, codes, classes, posterior=None):
+        """Return the weights of the rows, scaled to mean 1, with the class weights multiplied in.
+
+        Where there are probabilities of the true labels, the class weights go into these, in place.
+        """
         # Of weights near the largest float the sum would overflow.
         weight = weight / weight.max()
-        if self.class_weight is not None:
+        if self.class_weight is not None and posterior is None:
             totals = np.bincount(codes, weight, minlength=len(classes))
             weight = weight * weigh_classes(self.class_weight, classes, totals)[codes]
-            if not weight.any():
-                raise ValueError(f"class_weight={self.class_weight!r} leaves no row with a weight.")
+        elif self.class_weight is not None:
+            posterior *= weigh_classes(self.class_weight, classes, weight @ posterior)
+            posterior /= max(weight @ posterior.sum(axis=1) / weight.sum(), np.finfo(float).tiny)
+        if not weight.any() or (posterior is not None and not posterior.any()):
+            raise ValueError(f"class_weight={self.class_weight!r} leaves no row with a weight.")
         return weight / weight.mean()
 
     def _recipe(self):
@@ -503,7 +572,6 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         loss = self._make_loss()
         device = _find_device(self.device)
         self._made_with = self._recipe()
-        self._random_state = draw_from(self.random_state)
         self._scaler = StandardScaler()
         self._dtype = X.dtype.name if device.type == "cpu" else "float32"
         self.classes_ = classes
@@ -562,8 +630,10 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
             loss = clone(self.loss)
             loss._validate_params()
             return loss
-        known = get_loss(self.loss).get_params()
-        return get_loss(self.loss, **{name: given[name] for name in given if name in known})
+        hardly_noisy = self.noise_rate_ is not None and self.noise_rate_ < _HARDLY_NOISY
+        name = "ce" if self.loss == "auto" and hardly_noisy else _name(self.loss)
+        known = get_loss(name).get_params()
+        return get_loss(name, **{key: given[key] for key in given if key in known})
 
     def _make_net(self, loss, device, seed):
         """Make the skorch net."""
@@ -578,7 +648,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
             "criterion": loss,
             "optimizer": self.optimizer,
             "lr": self.lr,
-            "max_epochs": self.max_epochs,
+            "max_epochs": _EPOCHS if self.max_epochs == "auto" else self.max_epochs,
             "batch_size": self.batch_size,
             "train_split": None,
             "iterator_train": BatchIterator,
@@ -640,12 +710,10 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
                 )
         return net
 
-    def _train(self, X, codes, weight, n_epochs, one_cycle):
-        """Train the net for some epochs."""
+    def _train(self, X, codes, weight, posterior=None, one_pass=False):
+        """Train the net, for one pass or for all epochs."""
         net = self.net_
         device, dtype = net.device, getattr(torch, self._dtype)
-        if (weight == 1).all():
-            weight = None
         if net.mlp_ is not None:
             self._standardize(X, weight)
         # Three streams, so that the masks do not depend on the number of rows.
@@ -656,17 +724,37 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
             net.mlp_.drop_by(masks.manual_seed(seeds[1]))
 
         data = {"X": _to_tensor(X).to(device, dtype)}
-        if weight is not None:
+        if (weight != 1).any():
             data["sample_weight"] = _to_tensor(weight).to(device, dtype)
+        if posterior is not None:
+            data["posterior"] = _to_tensor(posterior).to(device, dtype)
         target = torch.from_numpy(codes).to(device)
         n_rows = len(X) if self.batch_size == -1 else min(self.batch_size, len(X))
+        n_epochs = 1 if one_pass else self.max_epochs
+        if n_epochs == "auto":
+            n_epochs = max(_EPOCHS, math.ceil(_STEPS / math.ceil(len(X) / n_rows)))
         foreign = self.module is not None or self.callbacks or self.net_params
         with (
             self._threads_for(n_rows),
             seeded_globally(seeds[2], device) if foreign else nullcontext(),
         ):
-            net.train_on(data, target, n_epochs, one_cycle)
+            net.train_on(data, target, n_epochs, one_cycle=not one_pass)
         net.module_.eval()
+
+    def _refine_labels(self, X, codes, n_classes, weight, rng):
+        """Find the noise; return the probabilities of the true labels, None for those given."""
+        estimate = isinstance(self.transition_matrix, str)
+        if self.transition_matrix is None or (estimate and not enough_rows(len(X), n_classes)):
+            return None
+        if not estimate:
+            transition = check_transition(self.transition_matrix, n_classes)
+        proba = label_probabilities(X, codes, n_classes, weight, rng)
+        if estimate:
+            transition = estimate_noise(codes, proba)
+        posterior = true_label_probabilities(codes, proba, transition)
+        self.transition_matrix_ = transition
+        self.noise_rate_ = float(posterior.mean(axis=0) @ (1 - transition.diagonal()))
+        return posterior
 
     def _standardize(self, X, weight):
         """Bring the moments of these rows into the network's standardisation."""
@@ -737,6 +825,11 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
             warnings.warn(f"{error} The loaded classifier computes on the CPU.", stacklevel=2)
         maker._load_net(stored, self.loss_, device, same_groups=True)
         self.net_ = maker.net_
+
+
+def _name(loss):
+    """Return the name in the catalogue that a name given as `loss` starts from."""
+    return "sgce" if loss == "auto" else loss
 
 
 def _check_widths(hidden_layer_sizes):

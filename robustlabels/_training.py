@@ -23,8 +23,9 @@ _GLOBAL_GENERATOR = threading.RLock()
 class Net(NeuralNetClassifier):
     """skorch's net, with weighted rows, a dtype, and a loss that is watched.
 
-    X is a dict of the features and the weights of the rows, ``{"X": ..., "sample_weight": ...}``,
-    or the features alone when predicting.
+    X is a dict of the features ``"X"`` and, where they are needed, the weights of the rows,
+    ``"sample_weight"``, and the class probabilities to train on, ``"posterior"``; or the features
+    alone when predicting.
     """
 
     #: Adam divides by the root of its second moment plus this number: less does not move it.
@@ -116,11 +117,13 @@ class Net(NeuralNetClassifier):
                 f"{expected}, two columns for two classes. Got {got}."
             )
         target = y_true.to(y_pred.device, torch.int64)
+        if training and isinstance(X, Mapping) and "posterior" in X:
+            target = X["posterior"]
         if len(self.losses_) > 1:
             logits = zip(self.losses_, y_pred.unbind(1), strict=True)
             losses = torch.stack([_row_losses(loss, part, target) for loss, part in logits], 1)
         elif n_members > 1:
-            target = target.repeat_interleave(n_members)
+            target = target.repeat_interleave(n_members, dim=0)
             losses = _row_losses(self.losses_[0], y_pred.flatten(0, 1), target)
         else:
             losses = _row_losses(self.losses_[0], y_pred, target)
@@ -255,7 +258,10 @@ class Progress(Callback):
 
 
 def _row_losses(loss, logits, target):
-    return loss.sample_losses(loss.log_probabilities(logits), target)
+    log_p = loss.log_probabilities(logits)
+    if target.ndim == 1:
+        return loss.sample_losses(log_p, target)
+    return (target * loss.class_losses(log_p)).sum(-1)
 
 
 def is_schedule(entry):

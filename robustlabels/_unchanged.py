@@ -4,12 +4,12 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def unchanged_on_error(estimator):
+def unchanged_on_error(estimator, error=Exception):
     """Restore all attributes of `estimator` if fitting fails: nothing fitted before is lost."""
     before = dict(vars(estimator))
     try:
         yield
-    except Exception:
+    except error:
         vars(estimator).clear()
         vars(estimator).update(before)
         raise

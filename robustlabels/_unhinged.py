@@ -87,7 +87,7 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         What the scores are divided by for :meth:`predict_proba`; nan where it is not known.
     n_features_in_ : int
         Number of features.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, where `X` has names that are all strings.
 
     See Also

@@ -469,7 +469,8 @@ def estimate_transition_matrix(
     pred_proba : array-like of shape (n_samples, n_classes)
         Out-of-sample probabilities of the labels, the classes in the order of `labels`: from
         ``cross_val_predict(..., method="predict_proba")`` or the leave-one-out scores of
-        :class:`UnhingedClassifier`. Those of rows that were learned from would find no noise.
+        :class:`~robustlabels.UnhingedClassifier`. Those of rows that were learned from would
+        find no noise.
     labels : array-like of shape (n_classes,), default=None
         The classes. None takes the sorted ones of `y_noisy`.
     refine : bool, default=True
@@ -494,7 +495,8 @@ def estimate_transition_matrix(
     See Also
     --------
     estimate_noise_rate : The share of wrong labels.
-    UnhingedClassifier : Takes the matrix, as do BackwardCorrected and ForwardCorrected.
+    robustlabels.UnhingedClassifier : Takes the matrix, as do BackwardCorrected and
+        ForwardCorrected.
 
     Notes
     -----
@@ -607,7 +609,8 @@ def label_quality(estimator, X, y, *, cv=5, n_jobs=None, random_state=None):
     Parameters
     ----------
     estimator : classifier
-        Whatever is robust enough to learn from these labels, such as :class:`RobustClassifier`.
+        Whatever is robust enough to learn from these labels, such as
+        :class:`~robustlabels.RobustClassifier`.
     X : array-like of shape (n_samples, n_features)
         Rows.
     y : array-like of shape (n_samples,)

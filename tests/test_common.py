@@ -21,11 +21,13 @@ from robustlabels import (
 )
 from robustlabels.losses import GCE, available_losses
 
+SHORT = {"n_members": 1, "max_epochs": 40, "lr": 0.004}
+
 ESTIMATORS = [
-    RobustClassifier(),
-    *(RobustClassifier(loss, n_members=1) for loss in available_losses()[:9]),
-    RobustClassifier("nce+agce", n_members=1),
-    RobustClassifier(GCE(q=0.3), n_members=1, net_params={"optimizer__betas": (0.9, 0.99)}),
+    RobustClassifier(max_epochs=40),
+    *(RobustClassifier(loss, **SHORT) for loss in [*available_losses()[:9], "nce+agce"]),
+    RobustClassifier(GCE(q=0.3), net_params={"optimizer__betas": (0.9, 0.99)}, **SHORT),
+    RobustClassifier(transition_matrix=None, **SHORT),
     UnhingedClassifier(),
     UnhingedClassifier(intercept="penalized"),
     UnhingedClassifier(metric="euclidean", intercept="penalized"),
@@ -33,7 +35,7 @@ ESTIMATORS = [
     LabelNoiseInjector("margin", 0.3, exact=True),
     NoisyLabelClassifier(LogisticRegression(), LabelNoiseInjector()),
     NoisyLabelClassifier(UnhingedClassifier(), LabelNoiseInjector("instance")),
-    NoisyLabelClassifier(RobustClassifier(), LabelNoiseInjector()),
+    NoisyLabelClassifier(RobustClassifier(**SHORT), LabelNoiseInjector()),
 ]
 
 

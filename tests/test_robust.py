@@ -36,17 +36,23 @@ from skorch.dataset import Dataset, ValidSplit
 from skorch.helper import predefined_split
 from torch import nn
 
-from robustlabels import RobustClassifier, corrupt_labels
+from robustlabels import (
+    RobustClassifier,
+    corrupt_labels,
+    pair_transition,
+    symmetric_transition,
+)
 from robustlabels._network import BatchIterator
-from robustlabels.losses import AGCE, GCE, SGCE, Loss, Unhinged, available_losses
+from robustlabels.losses import AGCE, CE, GCE, SGCE, Loss, Unhinged, available_losses
 
 IRIS = load_iris(return_X_y=True)
 
 
 def small(*args, **kwargs):
-    """A classifier that fits in a few hundredths of a second."""
+    """A classifier that fits in a few hundredths of a second, on the labels as given."""
     defaults = {"hidden_layer_sizes": (16,), "n_members": 1, "max_epochs": 5, "lr": 0.01}
-    return RobustClassifier(*args, **{**defaults, "random_state": 0, **kwargs})
+    defaults |= {"transition_matrix": None, "random_state": 0}
+    return RobustClassifier(*args, **{**defaults, **kwargs})
 
 
 def digits(noise_rate, seed):
@@ -79,7 +85,7 @@ def test_defaults_survive_40_percent_noise():
 
 @pytest.mark.slow
 def test_every_core_loss_reaches_cross_entropy_under_noise():
-    pinned = {"hidden_layer_sizes": (256, 256), "dropout": 0.5}
+    pinned = {"hidden_layer_sizes": (256, 256), "dropout": 0.5, "transition_matrix": None}
     core = ["ce", "mae", "gce", "unhinged", "sgce", "alpha-mae", "agce", "aul", "ael"]
     score = {loss: clean_accuracy(RobustClassifier(loss, **pinned), 0.4) for loss in core}
     assert score["sgce"] >= score["ce"] + 0.015
@@ -89,7 +95,7 @@ def test_every_core_loss_reaches_cross_entropy_under_noise():
 @pytest.mark.parametrize("loss", [SGCE(q=0.01), Unhinged()], ids=repr)
 def test_losses_without_a_lower_bound_do_not_run_away(loss):
     X_train, y_train, X_test, y_test = digits(0.4, 0)
-    clf = RobustClassifier(loss, n_members=1, random_state=0).fit(X_train, y_train)
+    clf = small(loss, hidden_layer_sizes=256, max_epochs=40).fit(X_train, y_train)
     assert clf.score(X_test, y_test) > 0.9
     assert np.abs(clf.decision_function(X_test)).max() <= 10
     free = clone(clf).set_params(loss__radius=None).fit(X_train, y_train)
@@ -106,6 +112,7 @@ def test_raw_features_on_any_scale(scale):
 @pytest.mark.slow
 def test_named_combinations_reach_sgce_under_noise():
     pinned = {"hidden_layer_sizes": (256, 256), "dropout": 0.5, "n_members": 1}
+    pinned |= {"max_epochs": 40, "lr": 0.004, "transition_matrix": None}
     combinations = [name for name in available_losses() if "+" in name]
     combinations += ["anl-ce", "jal-ce", "jal-fl"]
     assert len(combinations) == 10
@@ -116,6 +123,152 @@ def test_named_combinations_reach_sgce_under_noise():
     for loss in combinations:
         assert score[loss] >= score["sgce"] - 0.01, score
         assert score[loss] > score["ce"], score
+
+
+# What it makes of the noise
+
+
+def test_noise_that_depends_on_the_class_is_found_and_taken_out():
+    X_train, y_train, X_test, y_test = digits(0, 0)
+    names = np.array(
+        ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+    )
+    # In the sorted order of the names, not in that of the digits.
+    T = pair_transition(10, 0.4)
+    y_noisy = corrupt_labels(names[y_train], T, random_state=0)
+    kwargs = {"n_members": 1, "max_epochs": 40, "random_state": 0}
+    score = {}
+    for given in (None, "estimate", T):
+        clf = RobustClassifier(transition_matrix=given, **kwargs).fit(X_train, y_noisy)
+        score[str(given)] = clf.score(X_test, names[y_test])
+        if given is None:
+            assert clf.transition_matrix_ is clf.noise_rate_ is None
+        elif isinstance(given, str):
+            assert np.abs(clf.transition_matrix_ - T).sum(axis=1).mean() / 2 < 0.1
+            assert clf.noise_rate_ == pytest.approx(0.4, abs=0.1)
+        else:
+            np.testing.assert_array_equal(clf.transition_matrix_, T)
+            assert clf.noise_rate_ == pytest.approx(0.4)
+    assert score["estimate"] > score["None"] + 0.1
+    assert score[str(T)] > 0.95
+
+
+def test_the_cross_entropy_where_there_is_hardly_any_noise():
+    X, y = load_breast_cancer(return_X_y=True)
+    y_noisy = corrupt_labels(y, "symmetric", 0.3, random_state=0)
+    clf = small(transition_matrix="estimate").fit(X, y_noisy)
+    assert isinstance(clf.loss_, SGCE)
+    assert isinstance(clf.fit(X, y).loss_, CE)
+    assert isinstance(pickle.loads(pickle.dumps(clf)).loss_, CE)
+    assert isinstance(clf.set_params(loss="sgce").fit(X, y).loss_, SGCE)
+    for known, loss in ((0.04, CE), (0.3, SGCE)):
+        clf = small(transition_matrix=symmetric_transition(2, known)).fit(X, y_noisy)
+        assert isinstance(clf.loss_, loss)
+        assert clf.net_.criterion_ is clf.loss_
+    assert isinstance(small(q=0.2).fit(X, y).loss_, SGCE)
+
+
+def test_class_weights_bring_a_rare_class_back_under_noise():
+    rng = np.random.RandomState(1)  # not the seed of the noise: these draws are the labels
+    y, y_test = (rng.uniform(size=2000) < share for share in (0.08, 0.5))
+    X, X_test = (
+        rng.normal(size=(2000, 8)) + 2 * np.outer(t, np.arange(8) < 2) for t in (y, y_test)
+    )
+    y_noisy = corrupt_labels(y, "symmetric", 0.2, random_state=0)
+    clf = small(transition_matrix="estimate", max_epochs=20, class_weight="balanced", dropout=0.2)
+    balanced = clf.fit(X, y_noisy).score(X_test, y_test)
+    plain = clf.set_params(class_weight=None).fit(X, y_noisy).score(X_test, y_test)
+    assert balanced > max(0.8, plain + 0.05)
+
+
+@pytest.mark.parametrize("warm_start", [False, True])
+def test_an_interrupt_before_the_first_step_loses_nothing(warm_start, monkeypatch):
+    def interrupted(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    X, y = IRIS
+    clf = small(transition_matrix="estimate", warm_start=warm_start).fit(X, y)
+    before = dict(vars(clf)), clf.predict_proba(X)
+    monkeypatch.setattr("sklearn.tree.DecisionTreeClassifier.fit", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        clf.fit(X[::2], y[::2])
+    assert vars(clf) == before[0]
+    np.testing.assert_array_equal(clf.predict_proba(X), before[1])
+
+
+def test_small_tables_get_enough_steps():
+    X, y = IRIS
+    assert small(max_epochs="auto", batch_size=50).fit(X, y).n_iter_ == 200
+    assert small(max_epochs="auto", batch_size=5).fit(X, y).n_iter_ == 40
+
+
+def test_partial_fit_keeps_the_loss_that_the_noise_asked_for():
+    X, y = load_breast_cancer(return_X_y=True)
+    clf = small(transition_matrix="estimate").fit(X, y)
+    assert isinstance(clf.set_params(lr=0.001).partial_fit(X, y).loss_, CE)
+
+
+def test_labels_of_small_tables_are_taken_as_given():
+    X, y = IRIS
+    few = np.r_[0:15, 50:65, 100:119]
+    clf = small(transition_matrix="estimate").fit(X[few], y[few])
+    assert clf.transition_matrix_ is None
+    as_given = small().fit(X[few], y[few])
+    np.testing.assert_array_equal(clf.predict_proba(X), as_given.predict_proba(X))
+    assert small(transition_matrix="estimate").fit(X, y).transition_matrix_ is not None
+
+
+def test_a_failed_or_new_fit_leaves_no_old_noise():
+    X, y = IRIS
+    clf = small(transition_matrix="estimate").fit(X, y)
+    transition = clf.transition_matrix_
+    with pytest.raises(ValueError, match="transition"):
+        clf.set_params(transition_matrix=np.eye(2)).fit(X, y)
+    assert clf.transition_matrix_ is transition
+    assert clf.set_params(transition_matrix=None).fit(X, y).transition_matrix_ is None
+
+
+def test_partial_fit_refuses_a_transition_matrix():
+    X, y = IRIS
+    with pytest.raises(ValueError, match="ForwardCorrected"):
+        small(transition_matrix=np.eye(3)).partial_fit(X, y)
+    assert small(transition_matrix="estimate").partial_fit(X, y).noise_rate_ is None
+
+
+def test_estimated_noise_is_the_same_for_the_same_seed_and_survives_pickle():
+    X, y = IRIS
+    y = corrupt_labels(y, "pair", 0.3, random_state=0)
+    state = np.random.get_state()[1].copy(), torch.get_rng_state()
+    first, second = (small(transition_matrix="estimate").fit(X, y) for _ in range(2))
+    np.testing.assert_array_equal(np.random.get_state()[1], state[0])
+    assert torch.equal(torch.get_rng_state(), state[1])
+    np.testing.assert_array_equal(first.predict_proba(X), second.predict_proba(X))
+    loaded = pickle.loads(pickle.dumps(first))
+    np.testing.assert_array_equal(loaded.transition_matrix_, second.transition_matrix_)
+    np.testing.assert_array_equal(loaded.predict_proba(X), second.predict_proba(X))
+
+
+def test_noise_is_estimated_for_a_custom_module_and_validation_rows_keep_their_labels():
+    X, y = IRIS
+    y = corrupt_labels(y, "symmetric", 0.3, random_state=0)
+    clf = small(
+        transition_matrix="estimate",
+        module=nn.Linear(4, 3),
+        net_params={"train_split": ValidSplit(5, stratified=True)},
+        max_epochs=100,
+        lr=0.1,
+    ).fit(X, y)
+    assert clf.transition_matrix_.shape == (3, 3)
+    rows = ValidSplit(5, stratified=True)(Dataset(X, y), y)[1].indices
+    assert clf.history_[-1, "valid_acc"] == pytest.approx((clf.predict(X[rows]) == y[rows]).mean())
+    assert clf.score(X, IRIS[1]) > 0.8
+    loss = clf.loss_(torch.from_numpy(clf.decision_function(X[rows])), torch.from_numpy(y[rows]))
+    assert clf.history_[-1, "valid_loss"] == pytest.approx(loss.item())
+
+
+def test_class_weights_that_leave_nothing_of_refined_labels():
+    with pytest.raises(ValueError, match="leaves no row with a weight"):
+        small(transition_matrix="estimate", class_weight={0: 0, 1: 0, 2: 0}).fit(*IRIS)
 
 
 # What it takes
@@ -263,7 +416,7 @@ def test_l1_penalty_shrinks_the_weights():
 
 def test_works_in_calibration():
     X, y = IRIS
-    calibrated = CalibratedClassifierCV(RobustClassifier(max_epochs=100, random_state=0), cv=3).fit(
+    calibrated = CalibratedClassifierCV(RobustClassifier(max_epochs=40, random_state=0), cv=3).fit(
         X, y
     )
     assert calibrated.score(X, y) > 0.9
@@ -274,7 +427,7 @@ def test_works_in_calibration():
 
 def test_shortcuts_reach_the_loss_and_are_ignored_where_there_is_none():
     X, y = IRIS
-    assert repr(small("sgce", q=0.3).fit(X, y).loss_) == "SGCE(q=0.3)"
+    assert repr(small("sgce", q=0.4).fit(X, y).loss_) == "SGCE(q=0.4)"
     assert repr(small("agce", q=0.3).fit(X, y).loss_) == "AGCE(q=0.3)"
     assert repr(small("alpha-mae", alpha=0.1, q=0.3).fit(X, y).loss_) == "AlphaMAE(alpha=0.1)"
     assert repr(small("mae", alpha=0.1, q=0.3).fit(X, y).loss_) == "MAE()"
@@ -370,6 +523,7 @@ def test_other_optimizers(optimizer):
     clf = RobustClassifier(
         "ce",
         n_members=1,
+        max_epochs=40,
         optimizer=optimizer,
         lr=0.05,
         batch_size=-1,

@@ -130,8 +130,8 @@ def get_loss(name, **params):
     Examples
     --------
     >>> from robustlabels.losses import get_loss
-    >>> get_loss("sgce", q=0.3)
-    SGCE(q=0.3)
+    >>> get_loss("sgce", q=0.4)
+    SGCE(q=0.4)
     """
     if name not in _LOSSES:
         close = difflib.get_close_matches(str(name).lower().replace("_", "-"), _LOSSES, n=1)

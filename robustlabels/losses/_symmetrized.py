@@ -176,7 +176,7 @@ class SGCE(Symmetrized):
 
     Parameters
     ----------
-    q : float in [0, 1], default=0.6
+    q : float in [0, 1], default=0.3
         0 is the unhinged loss, 1 is MAE less a constant. Towards 0 clean rows pull harder,
         towards 1 wrong rows are ignored more.
     radius : float > 0, "auto" or None, default="auto"
@@ -216,7 +216,7 @@ class SGCE(Symmetrized):
         "radius": [*RADIUS, StrOptions({"auto"})],
     }
 
-    def __init__(self, q=0.6, *, radius="auto", reduction="mean"):
+    def __init__(self, q=0.3, *, radius="auto", reduction="mean"):
         Loss.__init__(self, reduction=reduction)
         self.q = q
         self.radius = radius

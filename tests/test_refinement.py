@@ -1,0 +1,166 @@
+"""What the labels of a table say of its noise, and of the true labels."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from robustlabels import (
+    corrupt_labels,
+    pair_transition,
+    random_transition,
+    symmetric_transition,
+)
+from robustlabels._refinement import (
+    estimate_noise,
+    label_probabilities,
+    true_label_probabilities,
+)
+
+
+def blobs(n_classes, seed, n=1500, spread=0.3):
+    """Rows around the corners of a simplex, with their classes."""
+    rng = np.random.RandomState(seed)
+    y = np.arange(n) % n_classes
+    return np.eye(n_classes)[y] + spread * rng.normal(size=(n, n_classes)), y
+
+
+def of_rows(y, noise, rate, X, seed=0):
+    y_noisy = corrupt_labels(y, noise, rate, random_state=seed)
+    rng = np.random.RandomState(seed)
+    return y_noisy, label_probabilities(X, y_noisy, y.max() + 1, np.ones(len(y)), rng)
+
+
+def test_probabilities_come_from_trees_that_have_not_seen_the_row():
+    # Features say nothing about the labels, so that nothing but the row itself could.
+    rng = np.random.RandomState(0)
+    X, y = rng.normal(size=(600, 5)), rng.randint(3, size=600)
+    proba = label_probabilities(X, y, 3, np.ones(600), rng)
+    np.testing.assert_allclose(proba.sum(axis=1), 1)
+    assert (proba > 0).all()
+    assert (proba.argmax(axis=1) == y).mean() < 0.4
+
+
+def test_copies_of_a_row_do_not_tell_its_label():
+    X, y = blobs(3, 0, 300)
+    y_noisy = corrupt_labels(y, "symmetric", 0.4, random_state=0)
+    copies = np.repeat(np.arange(300), 3)
+    one, three = (
+        label_probabilities(X[rows], y_noisy[rows], 3, weight, np.random.RandomState(0))
+        for rows, weight in ((np.arange(300), np.full(300, 3.0)), (copies, np.ones(900)))
+    )
+    np.testing.assert_allclose(three, one[copies])
+
+
+def test_a_matrix_has_no_more_entries_than_there_are_rows():
+    X, y = blobs(20, 0, 380)
+    transition = estimate_noise(*of_rows(y, "pair", 0.3, X))
+    np.testing.assert_allclose(transition, symmetric_transition(20, 1 - transition[0, 0]))
+
+
+def test_weights_count_rows():
+    X, y = blobs(2, 0, 400, spread=2.0)
+    weight = np.where(y == 0, 9.0, 1.0)
+    proba = label_probabilities(X, y, 2, weight, np.random.RandomState(0))
+    even = label_probabilities(X, y, 2, np.ones(400), np.random.RandomState(0))
+    assert proba[:, 0].mean() > even[:, 0].mean() + 0.15
+
+
+@pytest.mark.parametrize("n_classes", [2, 3, 8])
+@pytest.mark.parametrize("rate", [0.2, 0.4])
+def test_symmetric_noise_is_found_symmetric(n_classes, rate):
+    X, y = blobs(n_classes, 0)
+    y_noisy, proba = of_rows(y, "symmetric", rate, X)
+    transition = estimate_noise(y_noisy, proba)
+    found = 1 - transition[0, 0]
+    np.testing.assert_allclose(transition, symmetric_transition(n_classes, found))
+    assert found == pytest.approx(rate, abs=0.12)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3, 8])
+def test_no_noise_is_found_where_none_is(n_classes):
+    X, y = blobs(n_classes, 0)
+    transition = estimate_noise(*of_rows(y, "symmetric", 0.0, X))
+    np.testing.assert_allclose(transition, np.eye(n_classes), atol=0.05)
+
+
+@pytest.mark.parametrize("n_classes", [3, 8])
+@pytest.mark.parametrize("rate", [0.2, 0.4])
+def test_pair_noise_is_found(n_classes, rate):
+    X, y = blobs(n_classes, 0)
+    transition = estimate_noise(*of_rows(y, "pair", rate, X))
+    distance = np.abs(transition - pair_transition(n_classes, rate)).sum(axis=1).mean() / 2
+    assert distance < 0.1
+
+
+def test_rates_of_two_classes_that_differ_are_found():
+    X, y = blobs(2, 0)
+    T = np.array([[0.6, 0.4], [0.05, 0.95]])
+    y_noisy = corrupt_labels(y, T, random_state=0)
+    proba = label_probabilities(X, y_noisy, 2, np.ones(len(y)), np.random.RandomState(0))
+    np.testing.assert_allclose(estimate_noise(y_noisy, proba), T, atol=0.1)
+
+
+def test_rates_of_two_classes_that_hardly_differ_are_taken_to_be_equal():
+    X, y = blobs(2, 0, 4000)
+    y_noisy = corrupt_labels(y, np.array([[0.8, 0.2], [0.1, 0.9]]), random_state=0)
+    proba = label_probabilities(X, y_noisy, 2, np.ones(len(y)), np.random.RandomState(0))
+    transition = estimate_noise(y_noisy, proba)
+    np.testing.assert_allclose(transition, symmetric_transition(2, transition[0, 1]))
+
+
+@given(
+    logits=hnp.arrays(float, (6, 4), elements=st.floats(-20, 20)),
+    codes=hnp.arrays(int, 6, elements=st.integers(0, 3)),
+    rate=st.floats(0.05, 0.7),
+    seed=st.integers(0, 1000),
+)
+@settings(deadline=None)
+def test_posterior_is_a_distribution_that_obeys_bayes(logits, codes, rate, seed):
+    proba = np.exp(logits - logits.max(axis=1, keepdims=True))
+    proba = np.maximum(proba, 1e-6)
+    proba /= proba.sum(axis=1, keepdims=True)
+    transition = random_transition(4, rate, random_state=seed)
+    posterior = true_label_probabilities(codes, proba, transition)
+    assert (posterior > 0).all()
+    np.testing.assert_allclose(posterior.sum(axis=1), 1)
+    # The odds of two classes for one label and another differ by the odds of the noise alone.
+    other = true_label_probabilities((codes + 1) % 4, proba, transition)
+    odds = posterior / other
+    noise = transition[:, codes].T / transition[:, (codes + 1) % 4].T
+    sure = (posterior > 1e-3).all(axis=1) & (other > 1e-3).all(axis=1)
+    ratio = odds[sure] / noise[sure]
+    np.testing.assert_allclose(ratio, ratio[:, :1].repeat(4, axis=1), rtol=1e-6)
+
+
+def test_without_noise_labels_stay():
+    proba = np.full((5, 3), 1 / 3)
+    codes = np.array([0, 1, 2, 0, 1])
+    posterior = true_label_probabilities(codes, proba, np.eye(3))
+    np.testing.assert_allclose(posterior, np.eye(3)[codes], atol=1e-5)
+    # Even where the trees are sure of another class, and there are many.
+    proba = np.full((1, 1000), 1e-6)
+    proba[0, 0] = 1 - 999e-6
+    assert true_label_probabilities(np.array([1]), proba, np.eye(1000))[0, 1] > 0.999
+
+
+def test_labels_that_cannot_occur_say_nothing():
+    T = np.array([[1.0, 0, 0], [1.0, 0, 0], [0, 0, 1.0]])
+    posterior = true_label_probabilities(np.array([1]), np.full((1, 3), 1 / 3), T)
+    np.testing.assert_allclose(posterior, 1 / 3)
+
+
+def test_certain_rows_overrule_their_labels():
+    T = pair_transition(3, 0.4)
+    posterior = true_label_probabilities(np.array([1]), T[:1], T)
+    assert posterior[0].argmax() == 0
+    assert posterior[0, 0] > 0.9
+
+
+@pytest.mark.parametrize(("noise", "rate"), [("symmetric", 0.4), ("pair", 0.4)])
+def test_more_labels_are_right_after_than_before(noise, rate):
+    X, y = blobs(5, 1)
+    y_noisy, proba = of_rows(y, noise, rate, X)
+    posterior = true_label_probabilities(y_noisy, proba, estimate_noise(y_noisy, proba))
+    assert (posterior.argmax(axis=1) == y).mean() > 0.9
