@@ -39,6 +39,7 @@ rules = {
     "Hebb: euclidean": {"metric": "euclidean"},
     "Pseudo-inverse: covariance": {"metric": "covariance", "alpha": 1e-6},
 }
+plt.style.use("seaborn-v0_8-colorblind")
 _, ax = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
 for marker, (name, params) in zip("os", rules.items(), strict=True):
     shares = np.array([[recall(n, seed, **params) for seed in SEEDS] for n in numbers])

@@ -21,7 +21,7 @@ from robustlabels.metrics import estimate_noise_rate, label_quality
 X, y = load_digits(return_X_y=True)
 y_noisy, wrong = corrupt_labels(y, "pair", 0.1, random_state=0, return_mask=True)
 
-classifier = RobustClassifier(random_state=0)
+classifier = RobustClassifier(n_members=1, random_state=0)
 quality, suggested = label_quality(classifier, X, y_noisy, random_state=0)
 area = roc_auc_score(wrong, -quality)
 doubtful = quality < 0

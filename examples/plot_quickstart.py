@@ -4,8 +4,9 @@ Accuracy on clean labels, trained on wrong
 ==========================================
 
 Handwritten digits, of whose training labels 0, 20, 40 and 60 % are wrong. The test labels are
-clean. The same four networks are trained with cross-entropy and with three robust losses; beside
-them stands scikit-learn's own network. The table and the plot show the mean of three splits.
+clean. One network is trained as by default: on the probabilities of the true labels, with SGCE;
+and as usual: on the labels as given, with cross-entropy. Beside it stands scikit-learn's own
+network. The table and the plot show the mean of two splits.
 """
 
 # %%
@@ -32,10 +33,8 @@ X = X.astype(np.float32)
 # Classifiers: RobustClassifier standardises its input itself, MLPClassifier needs a scaler.
 
 classifiers = {
-    "SGCE": RobustClassifier("sgce"),
-    "MAE": RobustClassifier("mae"),
-    "AGCE": RobustClassifier("agce"),
-    "cross-entropy": RobustClassifier("ce"),
+    "RobustClassifier": RobustClassifier(n_members=1),
+    "cross-entropy": RobustClassifier("ce", transition_matrix=None, n_members=1),
     "MLPClassifier": make_pipeline(StandardScaler(), MLPClassifier((256, 256), max_iter=40)),
 }
 
@@ -45,10 +44,10 @@ classifiers = {
 
 warnings.simplefilter("ignore", ConvergenceWarning)
 
-noise_rates, n_seeds = (0.0, 0.2, 0.4, 0.6), 3
+noise_rates, n_seeds = (0.0, 0.2, 0.4, 0.6), 2
 accuracy = {name: np.empty((len(noise_rates), n_seeds)) for name in classifiers}
 
-print(f"{'noise rate':13}", *(f"{name:>13}" for name in classifiers))
+print(f"{'noise rate':13}", *(f"{name:>16}" for name in classifiers))
 for i, noise_rate in enumerate(noise_rates):
     for seed in range(n_seeds):
         X_train, X_test, y_train, y_test = train_test_split(
@@ -59,17 +58,15 @@ for i, noise_rate in enumerate(noise_rates):
             last = classifier[-1] if name == "MLPClassifier" else classifier
             last.set_params(random_state=seed)
             accuracy[name][i, seed] = classifier.fit(X_train, y_noisy).score(X_test, y_test)
-    means = (f"{accuracy[name][i].mean():13.3f}" for name in classifiers)
+    means = (f"{accuracy[name][i].mean():16.3f}" for name in classifiers)
     print(f"{noise_rate:<13.0%}", *means, flush=True)
 
 # %%
-# The curves, with the lowest and the highest of the three splits as a band.
+# The curves, with a band from the lower to the higher of the two splits.
 
 styles = {
-    "SGCE": ("#0072b2", "o", "-"),
-    "MAE": ("#009e73", "s", "--"),
-    "AGCE": ("#cc79a7", "^", "--"),
-    "cross-entropy": ("#d55e00", "D", "-"),
+    "RobustClassifier": ("#0072b2", "o", "-"),
+    "cross-entropy": ("#d55e00", "D", "--"),
     "MLPClassifier": ("#555555", "v", ":"),
 }
 figure, axes = plt.subplots(figsize=(7, 4.2), layout="constrained")

@@ -61,6 +61,7 @@ for name, values in accuracy.items():
     row = " ".join(f"{mean:.3f}" for mean in values.mean(axis=1))
     print(f"{name:20} {row}   {np.median(seconds[name]):.3f} s a fit")
 
+plt.style.use("seaborn-v0_8-colorblind")
 _, ax = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
 for marker, (name, values) in zip("osD", accuracy.items(), strict=True):
     label = f"{name}, {np.median(seconds[name]) * 1000:.0f} ms a fit"

@@ -1,0 +1,111 @@
+"""Settings of the site; README.md has the command that builds it."""
+
+import re
+
+from docutils import nodes
+from docutils.utils.math.latex2mathml import tex2mathml
+from sphinx_gallery.sorting import ExplicitOrder
+
+import robustlabels
+
+project = "robustlabels"
+author = "The robustlabels developers"
+project_copyright = author
+release = version = robustlabels.__version__
+
+extensions = [
+    "myst_parser",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx_copybutton",
+    "sphinx_gallery.gen_gallery",
+]
+exclude_patterns = ["_build", "_templates", "_static"]
+templates_path = ["_templates"]
+
+# Every reference to a name of this package leads somewhere. Those to other packages are not looked
+# up, so that the build needs no network.
+nitpicky = True
+nitpick_ignore_regex = [("py:.*", r"(sklearn|skorch|torch)\..*")]
+
+myst_heading_anchors = 3
+
+# A page of a class shows what the class itself defines and documents. What it inherits from
+# scikit-learn or torch is documented there.
+autodoc_inherit_docstrings = False
+autodoc_member_order = "bysource"
+numpydoc_show_class_members = False
+
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "auto_examples",
+    "within_subsection_order": ExplicitOrder(
+        [
+            "plot_quickstart.py",
+            "plot_losses.py",
+            "plot_noise_curves.py",
+            "plot_search_with_noisy_labels.py",
+            "plot_find_wrong_labels.py",
+            "plot_custom_module.py",
+            "plot_unhinged.py",
+            "plot_imbalanced_pipeline.py",
+            "plot_calibration.py",
+            "plot_volunteers_map.py",
+            "plot_associative_memory.py",
+            "*",
+        ]
+    ),
+    "doc_module": ("robustlabels",),
+    "reference_url": {"robustlabels": None},
+    "backreferences_dir": "api/examples",
+    "write_computation_times": False,
+    "show_memory": False,
+    "show_signature": False,
+}
+
+# Only what is shown without its prompt is copied with it.
+copybutton_prompt_text = ">>> |\\.\\.\\. "
+copybutton_prompt_is_regexp = True
+
+html_theme = "pydata_sphinx_theme"
+# Pages with nothing to list beside them.
+html_sidebars = {
+    page: []
+    for page in (
+        *("index", "guide", "losses", "noise_and_scores"),
+        *("add_a_loss", "references", "contributing", "changelog"),
+    )
+}
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_favicon = "images/favicon.svg"
+html_context = {"default_mode": "auto"}
+html_title = f"{project} {release}"
+html_show_sourcelink = False
+html_theme_options = {
+    "header_links_before_dropdown": 6,
+    "navbar_end": ["theme-switcher"],
+    "navigation_with_keys": False,
+    "show_prev_next": False,
+    "footer_start": ["copyright"],
+    "footer_end": [],
+}
+html_math_renderer = "mathml"
+
+
+def write_formula(translator, node):
+    """Write a formula as MathML, which browsers show without a script from elsewhere."""
+    block = isinstance(node, nodes.math_block)
+    translator.body.append(str(tex2mathml(node.astext(), as_block=block)))
+    raise nodes.SkipNode
+
+
+def lead_to_gallery(app, docname, source):
+    """Let links to an example's file, which readers of the repository follow, lead to its page."""
+    source[0] = re.sub(r"\]\(\.\./examples/(\w+)\.py\)", r"](auto_examples/\1.rst)", source[0])
+
+
+def setup(app):
+    app.add_html_math_renderer("mathml", (write_formula, None), (write_formula, None))
+    app.connect("source-read", lead_to_gallery)
