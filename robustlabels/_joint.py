@@ -59,7 +59,7 @@ def fit_jointly(classifiers, X, y, sample_weight=None):
             classifier._validate_params()
             classifier._prepare(X, y, sample_weight, refine=False)
         joint = clone(classifiers[0]).set_params(n_members=len(classifiers))
-        data = joint._prepare(X, y, sample_weight)
+        data, calibration = joint._prepare(X, y, sample_weight)
         joint.net_.losses_ = [classifier.loss_ for classifier in classifiers]
         _gather(joint.net_, [classifier.net_ for classifier in classifiers])
         try:
@@ -68,6 +68,8 @@ def fit_jointly(classifiers, X, y, sample_weight=None):
             _hand_out(joint, classifiers)
             raise
         _hand_out(joint, classifiers)
+        for classifier in classifiers:
+            classifier._calibrate(data[0], calibration)
     return classifiers
 
 
@@ -120,8 +122,8 @@ def _hand_out(joint, classifiers):
         net = classifier.net_
         classifier._scaler = copy.deepcopy(joint._scaler)
         classifier._random_state = copy.deepcopy(joint._random_state)
-        classifier.transition_matrix_ = joint.transition_matrix_
-        classifier.noise_rate_ = joint.noise_rate_
+        for name in ("transition_matrix_", "noise_rate_", "noise_evidence_", "class_prior_"):
+            setattr(classifier, name, getattr(joint, name))
         net.module_.standardize.load_state_dict(batched.module_.standardize.state_dict())
         pairs = zip(batched.module_.parameters(), net.module_.parameters(), strict=True)
         for parameters, parameter in pairs:

@@ -1,7 +1,8 @@
 """What the true labels probably are: by trees that have not seen a row, and Bayes' rule."""
 
 import numpy as np
-from scipy.special import entr
+from scipy.optimize import brentq, minimize_scalar
+from scipy.special import entr, softmax
 from sklearn.preprocessing import StandardScaler
 
 from .metrics import estimate_transition_matrix
@@ -24,6 +25,9 @@ _DIFFERENCE = 0.25
 #: Steps of expectation maximisation, and times that labels are counted anew.
 _ITERATIONS = 30
 _COUNTS = 3
+
+#: Largest logarithm of a power of probabilities, or of a temperature.
+_MAX_LOG_POWER = 5.0
 
 
 def enough_rows(n_rows, n_classes):
@@ -91,6 +95,12 @@ def estimate_noise(codes, proba):
     -------
     transition : ndarray of shape (n_classes, n_classes)
         Probability of the label j where the true class is i.
+    evidence : dict
+        What the choice rests on: "form", "symmetric" or "class-dependent"; "explained", the share
+        of the entropy of wrong labels that their true class explains, or with two classes
+        "rate_difference", that of their noise rates; "threshold", what this has to exceed for a
+        matrix that depends on the class; and "tenable", whether one can be had at all: there are
+        as many rows as entries, or with two classes each label mostly means its class.
     """
     n_classes = proba.shape[1]
     transition = estimate_transition_matrix(codes, proba, labels=np.arange(n_classes))
@@ -98,13 +108,22 @@ def estimate_noise(codes, proba):
     rates = 1 - transition.diagonal()
     symmetric = symmetric_transition(n_classes, min(share @ rates, 0.95 * (1 - 1 / n_classes)))
     if n_classes == 2:
-        evident = abs(rates[0] - rates[1]) > _DIFFERENCE and _mostly_right(transition, share)
-    elif len(codes) < n_classes**2:
-        evident = False  # fewer rows than entries of the matrix
+        figure, threshold = "rate_difference", _DIFFERENCE
+        value, tenable = abs(rates[0] - rates[1]), _mostly_right(transition, share)
     else:
-        transition = _sharpened(transition, codes, proba)
-        evident = _explained(transition, share) > _EXPLAINED
-    return transition if evident else symmetric
+        figure, threshold = "explained", _EXPLAINED
+        tenable = len(codes) >= n_classes**2
+        if tenable:
+            transition = _sharpened(transition, codes, proba)
+        value = _explained(transition, share)
+    evident = tenable and value > threshold
+    evidence = {
+        "form": "class-dependent" if evident else "symmetric",
+        figure: float(value),
+        "threshold": threshold,
+        "tenable": bool(tenable),
+    }
+    return (transition if evident else symmetric), evidence
 
 
 def _mostly_right(transition, share):
@@ -155,6 +174,69 @@ def true_label_probabilities(codes, proba, transition):
     posterior : ndarray of shape (n_samples, n_classes)
         Probabilities of the true labels.
     """
+    return _by_bayes(_without_noise(proba, transition), codes, transition)
+
+
+def calibration_targets(codes, proba, transition):
+    r"""Compute the probabilities of the true labels that predicted ones should be like.
+
+    Those to train on are cautious: trees are less sure than they could be. Here the class
+    probabilities are brought to the power under which the labels, which the trees have not seen,
+    are most probable, :math:`\sum_k p_k^\beta T_{k\tilde{y}} / \sum_k p_k^\beta`.
+
+    Parameters
+    ----------
+    codes, proba, transition : ndarrays
+        As in :func:`true_label_probabilities`.
+
+    Returns
+    -------
+    posterior : ndarray of shape (n_samples, n_classes)
+        Probabilities of the true labels.
+    """
+    log_p = np.log(_without_noise(proba, transition) + 1e-9)
+    seen = transition.T[codes]
+
+    def misfit(log_power):
+        p = softmax(np.exp(log_power) * log_p, axis=1)
+        return -np.log(np.maximum((p * seen).sum(axis=1), 1e-15)).mean()
+
+    power = minimize_scalar(misfit, bounds=(-_MAX_LOG_POWER, _MAX_LOG_POWER), method="bounded").x
+    return _by_bayes(softmax(np.exp(power) * log_p, axis=1), codes, transition)
+
+
+def find_temperature(scores, targets):
+    r"""Find what scores are divided by for their softmax to be most like other probabilities.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n_samples, n_classes)
+        Scores of the classes.
+    targets : ndarray of shape (n_samples, n_classes)
+        Probabilities, times the weights of the rows.
+
+    Returns
+    -------
+    temperature : float
+        What maximises :math:`\sum_{ik} t_{ik} \log \mathrm{softmax}(s_i / \tau)_k`.
+    """
+    weight = targets.sum(axis=1)
+
+    def slope(log_inverse):
+        expected = softmax(np.exp(log_inverse) * scores, axis=1)
+        return ((targets - weight[:, None] * expected) * scores).sum()
+
+    # The slope falls with the inverse temperature.
+    low, high = -_MAX_LOG_POWER, _MAX_LOG_POWER
+    if slope(low) <= 0:
+        return float(np.exp(-low))
+    if slope(high) >= 0:
+        return float(np.exp(-high))
+    return float(np.exp(-brentq(slope, low, high)))
+
+
+def _without_noise(proba, transition):
+    """Return class probabilities under which the noise makes labels as probable as these."""
     change, keep = transition[0, -1], transition[0, 0] - transition[0, -1]
     if np.allclose(transition, keep * np.eye(len(transition)) + change, rtol=0, atol=1e-12):
 
@@ -166,6 +248,10 @@ def true_label_probabilities(codes, proba, transition):
     p = np.full_like(proba, 1 / proba.shape[1])
     for _ in range(_ITERATIONS):
         p *= product(proba / np.maximum(product(p, transition), 1e-12), transition.T)
+    return p
+
+
+def _by_bayes(p, codes, transition):
     # The last term is for labels that cannot occur: they say nothing.
     posterior = np.maximum(p, 1e-4) * transition.T[codes] + 1e-12
     return posterior / posterior.sum(axis=1, keepdims=True)

@@ -22,8 +22,10 @@ from ._labels import check_same_classes, encode, refuse_balanced, weigh_classes
 from ._network import MLP, BatchIterator, threads
 from ._random_state import draw_from
 from ._refinement import (
+    calibration_targets,
     enough_rows,
     estimate_noise,
+    find_temperature,
     label_probabilities,
     true_label_probabilities,
 )
@@ -54,6 +56,9 @@ _STEPS = 600
 #: Noise rate below which "auto" takes the cross-entropy.
 _HARDLY_NOISY = 0.05
 
+#: Rows that the temperature of the probabilities is found by, at most.
+_CALIBRATION_ROWS = 4096
+
 #: Rows that are predicted at once.
 _PREDICT_ROWS = 2**10
 _PREDICT_ROWS_ON_GPU = 2**16
@@ -62,17 +67,17 @@ _PREDICT_ROWS_ON_GPU = 2**16
 class RobustClassifier(ClassifierMixin, BaseEstimator):
     r"""Neural network classifier that keeps its accuracy when training labels are wrong.
 
-    A multi-layer perceptron, or a torch module of one's own, trained with a noise-robust
-    loss on the probabilities that the labels are right. Features are standardised inside the
-    network, so raw tables work.
+    A multi-layer perceptron, or a torch module of one's own. It is trained on the probabilities of
+    the true labels, which follow from an estimate of the noise, with a noise-robust loss. Features
+    are standardised inside the network, so raw tables work.
 
     Parameters
     ----------
     loss : str or Loss, default="auto"
         Name of a loss, see :func:`robustlabels.losses.available_losses`, or a loss object,
         whose hyperparameters a search then reaches as ``loss__q``. "auto" is "sgce", or "ce"
-        where the noise rate is estimated or known to be less than 5 %: the cross-entropy learns
-        more from labels that are right.
+        where the noise rate is estimated or known to be less than 5 % and `q` is not given: the
+        cross-entropy learns more from labels that are right.
     alpha : float or None, default=None
         Hyperparameter `alpha` of a loss given by name; None takes the loss's default. A
         named loss without such a hyperparameter ignores it, so that one grid can run over
@@ -126,6 +131,10 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         weighted classes equally heavy. They weigh, and it counts, the probabilities of the true
         labels, or the labels where these are taken as given. Unequal weights take the symmetry
         from a symmetric loss.
+    priors : array-like of shape (n_classes,), "balanced" or None, default=None
+        Class frequencies where the classifier will be used, positive, of sum 1, the classes in
+        sorted order; "balanced" is the same for all. After training the scores are shifted by the
+        logarithms of their ratios to `class_prior_`, those of training. None leaves the scores.
     warm_start : bool, default=False
         Whether `fit` goes on from the weights of the previous fit instead of starting anew. The
         classes and the layers must be the same; all other parameters may have changed.
@@ -158,10 +167,22 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
     loss_ : Loss
         The loss that was minimised.
     transition_matrix_ : ndarray of shape (n_classes, n_classes) or None
-        The noise that the last `fit` reckoned with, as given or estimated; None if it took the
+        The noise that the last training reckoned with, as given or estimated; None if it took the
         labels as given.
     noise_rate_ : float or None
         Share of wrong labels under that noise.
+    noise_evidence_ : dict or None
+        Why the estimated noise is as it is: "form", "symmetric" or "class-dependent"; "explained",
+        the share of the entropy of wrong labels that their true class explains, or with two
+        classes "rate_difference", that of their noise rates; "threshold", what this has to exceed
+        for a matrix that depends on the class; "tenable", whether the data allow for one at all.
+        None if the noise was not estimated.
+    class_prior_ : ndarray of shape (n_classes,)
+        Class frequencies in training, with all weights: of the true classes with a
+        `transition_matrix`, of the labels otherwise; in `partial_fit` those of the last block.
+    temperature_ : float
+        What the scores are divided by for :meth:`predict_proba`; 1 where labels were taken as
+        given.
     net_ : skorch.NeuralNetClassifier
         The underlying net. It works with labels 0 to n_classes - 1.
     history_ : skorch.history.History
@@ -172,7 +193,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
 
     See Also
     --------
-    sklearn.neural_network.MLPClassifier : Cross-entropy network without robust losses.
+    sklearn.neural_network.MLPClassifier : Network that believes its labels.
     robustlabels.losses : The losses.
 
     Notes
@@ -240,6 +261,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         "optimizer": [callable],
         "callbacks": [list, None],
         "class_weight": [dict, StrOptions({"balanced"}), None],
+        "priors": ["array-like", StrOptions({"balanced"}), None],
         "warm_start": ["boolean"],
         "device": [str, torch.device],
         "n_threads": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
@@ -267,6 +289,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         optimizer=torch.optim.AdamW,
         callbacks=None,
         class_weight=None,
+        priors=None,
         warm_start=False,
         device="auto",
         n_threads="auto",
@@ -290,6 +313,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         self.optimizer = optimizer
         self.callbacks = callbacks
         self.class_weight = class_weight
+        self.priors = priors
         self.warm_start = warm_start
         self.device = device
         self.n_threads = n_threads
@@ -375,8 +399,9 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         with unchanged_on_error(self):
             # Ctrl-C before the first step is an error like others: nothing is learned yet.
             with unchanged_on_error(self, BaseException):
-                data = self._prepare(X, y, sample_weight, go_on)
+                data, calibration = self._prepare(X, y, sample_weight, go_on)
             self._train(*data)
+            self._calibrate(data[0], calibration)
         if not go_on and not self.net_.gradient_seen_:
             warnings.warn(
                 f"The loss {self.loss_!r} gave the network no gradient above {Net.NO_GRADIENT} "
@@ -424,6 +449,8 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
                 "partial_fit takes labels as given, without a transition matrix. Call fit, or "
                 "set transition_matrix=None and loss=ForwardCorrected(your_matrix)."
             )
+        if self.priors is not None:
+            raise ValueError("priors need all labels at once. Call fit, or set priors=None.")
         with unchanged_on_error(self):
             X, y, weight = self._validate(X, y, sample_weight, reset=not go_on)
             if classes is None:
@@ -433,12 +460,15 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
             if go_on:
                 check_same_classes(classes, self.classes_)
             codes = _encode(y, classes)
-            weight = self._weigh_classes(weight, codes, classes)
+            weight, _ = self._weigh_classes(weight, codes, classes)
             if not go_on:
                 self._forget()
                 self._start(X, classes)
-            elif repr(self._made_with) != repr(self._recipe()):
-                self._renew()
+            else:
+                reckoned_with_noise = self.transition_matrix_ is not None
+                self._forget_noise()
+                if reckoned_with_noise or repr(self._made_with) != repr(self._recipe()):
+                    self._renew()
             self._train(X, codes, weight, one_pass=True)
         return self
 
@@ -455,20 +485,25 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         scores : ndarray of shape (n_samples, n_classes), or (n_samples,) for two classes
             The scores the loss looks at: the logits of the network, confined to a ball where
             the loss has a `radius`. For two classes, that of ``classes_[1]`` less the other.
-            With several members, the logarithm of their mean probabilities.
+            With several members, the logarithm of their mean probabilities. With `priors`, their
+            shift is added.
         """
         return self._predict(
             X, lambda scores: scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
         )
 
     def predict_proba(self, X):
-        """Compute the softmax of the scores.
+        """Estimate the probabilities of the true classes.
 
-        They sum to 1 and order the classes. Only for ``loss="ce"`` do they estimate class
-        probabilities: of the true labels with a `transition_matrix`, of the labels as they were
-        given, wrong ones included, without.
-        The robust losses drive them towards 0 and 1; wrap the classifier in
-        ``CalibratedClassifierCV`` where probabilities matter.
+        They are the softmax of the scores divided by `temperature_`, which `fit` finds with a
+        `transition_matrix`, known or estimated: they are then most like the probabilities of the
+        true labels of at most 4096 training rows, by trees that have not seen these. They are
+        meant for clean labels, but no better than the noise is known: rows that are hard to tell
+        apart pass for noise in the estimate, and are then called too sure.
+
+        Where labels were taken as given there is nothing to divide by. Only for ``loss="ce"`` the
+        softmax then estimates probabilities, those of the labels as given, wrong ones included;
+        robust losses drive it towards 0 and 1.
 
         Parameters
         ----------
@@ -480,7 +515,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         proba : ndarray of shape (n_samples, n_classes)
             Columns in the order of ``classes_``.
         """
-        return self._predict(X, lambda scores: torch.softmax(scores, dim=-1))
+        return self._predict(X, lambda scores: torch.softmax(scores / self.temperature_, dim=-1))
 
     def predict(self, X):
         """Predict the class of each row.
@@ -519,20 +554,31 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
                 f"y has only {np.unique(y).tolist()}."
             )
         rng = self._forget()
-        posterior = self._refine_labels(X, codes, len(classes), weight, rng) if refine else None
-        weight = self._weigh_classes(weight, codes, classes, posterior)
+        posterior = calibration = None
+        if refine:
+            posterior, calibration = self._refine_labels(X, codes, len(classes), weight, rng)
+        weight, factors = self._weigh_classes(weight, codes, classes, posterior)
+        if calibration is not None:
+            rows, targets = calibration
+            targets *= factors * weight[rows, None]
+        self._check_priors(classes)
         if go_on:
             self._scaler = StandardScaler()
             self._renew()
         else:
             self._start(X, classes)
-        return X, codes, weight, posterior
+        return (X, codes, weight, posterior), calibration
 
     def _forget(self):
         """Start the random state anew, without noise found; return that of the trees alone."""
-        self.transition_matrix_ = self.noise_rate_ = None
+        self._forget_noise()
         self._random_state = draw_from(self.random_state)
         return np.random.RandomState(self._random_state.randint(2**31))
+
+    def _forget_noise(self):
+        """Take the labels as given, and the scores as they are."""
+        self.transition_matrix_ = self.noise_rate_ = self.noise_evidence_ = None
+        self.temperature_, self._offset = 1.0, None
 
     def _validate(self, X, y, sample_weight, reset):
         """Check the data and drop the rows without weight."""
@@ -546,21 +592,51 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         return X, y, weight
 
     def _weigh_classes(self, weight, codes, classes, posterior=None):
-        """Return the weights of the rows, scaled to mean 1, with the class weights multiplied in.
+        """Return the weights of the rows, scaled to mean 1, and the factors of the classes.
 
-        Where there are probabilities of the true labels, the class weights go into these, in place.
+        The class weights are multiplied into the rows' weights or, where there are probabilities
+        of the true labels, into these, in place.
         """
         # Of weights near the largest float the sum would overflow.
-        weight = weight / weight.max()
-        if self.class_weight is not None and posterior is None:
+        weight, factors = weight / weight.max(), np.ones(len(classes))
+        if posterior is None:
             totals = np.bincount(codes, weight, minlength=len(classes))
-            weight = weight * weigh_classes(self.class_weight, classes, totals)[codes]
-        elif self.class_weight is not None:
-            posterior *= weigh_classes(self.class_weight, classes, weight @ posterior)
-            posterior /= max(weight @ posterior.sum(axis=1) / weight.sum(), np.finfo(float).tiny)
-        if not weight.any() or (posterior is not None and not posterior.any()):
-            raise ValueError(f"class_weight={self.class_weight!r} leaves no row with a weight.")
-        return weight / weight.mean()
+        else:
+            totals = weight @ posterior
+        if self.class_weight is not None:
+            factors = weigh_classes(self.class_weight, classes, totals)
+            total = factors @ totals
+            if total == 0:
+                raise ValueError(f"class_weight={self.class_weight!r} leaves no row with a weight.")
+            if posterior is None:
+                weight = weight * factors[codes]
+            else:
+                factors = factors * (totals.sum() / total)
+                posterior *= factors
+        self.class_prior_ = factors * totals / (factors @ totals)
+        return weight / weight.mean(), factors
+
+    def _check_priors(self, classes):
+        """Say if the priors to predict with do not fit the classes."""
+        if self.priors is None or isinstance(self.priors, str):
+            return
+        priors = np.asarray(self.priors, dtype=float)
+        if priors.shape != classes.shape or not (priors > 0).all() or abs(priors.sum() - 1) > 1e-6:
+            raise ValueError(
+                f"priors must be positive, of sum 1, one for each of the {len(classes)} classes "
+                f"{classes.tolist()}. Got {self.priors!r}."
+            )
+
+    def _calibrate(self, X, calibration):
+        """Set the temperature of the probabilities, and the shift of the scores by `priors`."""
+        if calibration is not None:
+            rows, targets = calibration
+            self.temperature_ = find_temperature(self._compute(X[rows], lambda s: s), targets)
+        if self.priors is not None:
+            balanced = isinstance(self.priors, str)
+            priors = 1 / len(self.classes_) if balanced else np.asarray(self.priors, dtype=float)
+            there = np.maximum(self.class_prior_, np.finfo(float).tiny)
+            self._offset = self.temperature_ * np.log(priors / there)
 
     def _recipe(self):
         """Return the parameters, with a loss object as it is at present."""
@@ -631,7 +707,9 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
             loss._validate_params()
             return loss
         hardly_noisy = self.noise_rate_ is not None and self.noise_rate_ < _HARDLY_NOISY
-        name = "ce" if self.loss == "auto" and hardly_noisy else _name(self.loss)
+        name = _name(self.loss)
+        if self.loss == "auto" and hardly_noisy and self.q is None:
+            name = "ce"
         known = get_loss(name).get_params()
         return get_loss(name, **{key: given[key] for key in given if key in known})
 
@@ -742,19 +820,23 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         net.module_.eval()
 
     def _refine_labels(self, X, codes, n_classes, weight, rng):
-        """Find the noise; return the probabilities of the true labels, None for those given."""
+        """Find the noise; return what the true labels probably are, None for those given.
+
+        That is their probabilities to train on, and to calibrate by: of some rows, these first.
+        """
         estimate = isinstance(self.transition_matrix, str)
         if self.transition_matrix is None or (estimate and not enough_rows(len(X), n_classes)):
-            return None
+            return None, None
         if not estimate:
             transition = check_transition(self.transition_matrix, n_classes)
         proba = label_probabilities(X, codes, n_classes, weight, rng)
         if estimate:
-            transition = estimate_noise(codes, proba)
+            transition, self.noise_evidence_ = estimate_noise(codes, proba)
         posterior = true_label_probabilities(codes, proba, transition)
         self.transition_matrix_ = transition
         self.noise_rate_ = float(posterior.mean(axis=0) @ (1 - transition.diagonal()))
-        return posterior
+        rows = np.sort(rng.permutation(len(X))[:_CALIBRATION_ROWS])
+        return posterior, (rows, calibration_targets(codes[rows], proba[rows], transition))
 
     def _standardize(self, X, weight):
         """Bring the moments of these rows into the network's standardisation."""
@@ -780,11 +862,18 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         n_weights = sum(p.numel() for p in self.net_.module_.parameters())
         return threads(1) if n_rows * n_weights < _SMALL_BATCH else nullcontext()
 
-    @torch.no_grad()
     def _predict(self, X, finish):
-        """Compute the scores of all classes in blocks of rows, and what `finish` makes of them."""
+        """Check the data; compute what `finish` makes of the scores, shifted by the priors."""
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, dtype=(np.float64, np.float32), order="C")
+        if self._offset is None:
+            return self._compute(X, finish)
+        offset = torch.as_tensor(self._offset, dtype=self.net_.dtype)
+        return self._compute(X, lambda scores: finish(scores + offset))
+
+    @torch.no_grad()
+    def _compute(self, X, finish):
+        """Compute the scores of all classes in blocks of rows, and what `finish` makes of them."""
         module, blocks = self.net_.module_.eval(), []
         with self._threads_for(min(len(X), _PREDICT_ROWS)):
             n_rows = _PREDICT_ROWS if self.net_.device.type == "cpu" else _PREDICT_ROWS_ON_GPU

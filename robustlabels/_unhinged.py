@@ -59,13 +59,15 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         most accurate one on a mixed lot of tables, with and without noise, "midpoint" on
         balanced ones (``benchmarks/unhinged_intercepts.py``); "penalized" is exactly robust to
         symmetric noise, "none" also to any replacement noise, see the notes.
-    transition_matrix : array-like of shape (n_classes, n_classes) or None, default=None
+    transition_matrix : array-like of shape (n_classes, n_classes), "estimate" or None, default=None
         ``transition_matrix[i, j]`` is the probability of the label j where the true class is
         i, the classes in sorted order. The statistics are corrected with its inverse. That
         helps where classes are confused unequally, as under pair-flip noise. Leave it out
         under symmetric noise, where the correction is only a rescaling for the intercepts
         "penalized" and "none" and adds variance for the others, which divide by corrected
-        class frequencies (at least 0.01 of an equal share).
+        class frequencies (at least 0.01 of an equal share). "estimate" estimates it in `fit` as
+        :class:`RobustClassifier` does, by 200 trees, from dense rows in memory, at least 50 and 10
+        a class; where the noise is found symmetric the probabilities alone are corrected.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, multiplied into the weights of the rows. "balanced" makes all
         classes weigh the same. Not together with `transition_matrix`: the classes would be
@@ -83,6 +85,10 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
     statistics_ : ClassStatistics
         All that was kept of the rows. Statistics can be added, subtracted and given to
         :meth:`fit_statistics`.
+    transition_matrix_ : ndarray of shape (n_classes, n_classes) or None
+        The noise reckoned with, as given or estimated.
+    noise_evidence_ : dict or None
+        Why an estimated noise is as it is, see :class:`RobustClassifier`.
     temperature_ : float
         What the scores are divided by for :meth:`predict_proba`; nan where it is not known.
     n_features_in_ : int
@@ -149,7 +155,7 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         "alpha": [Interval(Real, 0, None, closed="neither")],
         "metric": [StrOptions({"covariance", "euclidean"})],
         "intercept": [StrOptions({"prior", "midpoint", "penalized", "none"})],
-        "transition_matrix": ["array-like", None],
+        "transition_matrix": ["array-like", StrOptions({"estimate"}), None],
         "class_weight": [dict, StrOptions({"balanced"}), None],
     }
 
@@ -204,7 +210,9 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         with unchanged_on_error(self):
             X, y, weight = self._validate(X, y, sample_weight, reset=True)
             classes = find_classes(y)
-            self._solve(self._statistics_of(X, y, weight, classes, self._scatter))
+            statistics = self._statistics_of(X, y, weight, classes, self._scatter)
+            self._find_noise(classes, (X, y, weight))
+            self._solve(statistics)
             self._calibrate(X, y, weight)
         return self
 
@@ -254,6 +262,7 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
             if go_on and self.metric == "euclidean":
                 scatter = self.statistics_.scatter is not None
             before = go_on and self._solved_with == self._recipe()
+            self._find_noise(classes)
             statistics = self._statistics_of(X, y, weight, classes, scatter)
             self._solve(self.statistics_ + statistics if go_on else statistics)
             self._calibrate(X, y, weight, before=before)
@@ -304,6 +313,7 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
                     f"{len(statistics.mean)}."
                 )
             self._class_factors = None
+            self._find_noise(statistics.classes)
             self._solve(statistics)
             self.temperature_ = np.nan
             if rows is not None:
@@ -428,7 +438,8 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
     def _recipe(self):
         """Return what the coefficients depend on beside the statistics, to be compared."""
         transition = self.transition_matrix
-        transition = None if transition is None else np.asarray(transition, dtype=float).tolist()
+        if transition is not None and not isinstance(transition, str):
+            transition = np.asarray(transition, dtype=float).tolist()
         return self.alpha, self.metric, self.intercept, transition
 
     @property
@@ -486,17 +497,49 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
             vars(self).pop("feature_names_in_", None)
             if len(names) and all(isinstance(name, str) for name in names):
                 self.feature_names_in_ = names
+            self._find_noise(classes)
             self._solve(statistics)
             self._calibrate(*rows)
         return self
+
+    def _find_noise(self, classes, rows=None):
+        """Set the noise to reckon with: none, the given one, or one estimated from rows."""
+        self.transition_matrix_ = self.noise_evidence_ = None
+        if self.transition_matrix is None:
+            return
+        if not isinstance(self.transition_matrix, str):
+            self.transition_matrix_ = check_invertible(self.transition_matrix, len(classes))
+            return
+        if rows is None or issparse(rows[0]):
+            raise ValueError(
+                "transition_matrix='estimate' needs dense rows in memory and fit. Elsewhere "
+                "estimate the matrix from out-of-fold probabilities of some rows, with "
+                "robustlabels.metrics.estimate_transition_matrix, and pass it."
+            )
+        # Not for those who only import the class: it imports scikit-learn's metrics.
+        from ._refinement import enough_rows, estimate_noise, label_probabilities
+
+        X, y, weight = rows
+        if enough_rows(len(y), len(classes)):
+            codes = encode(y, classes)
+            weight = np.ones(len(y)) if weight is None else weight
+            rng = np.random.RandomState(0)
+            proba = label_probabilities(X, codes, len(classes), weight, rng)
+            self.transition_matrix_, self.noise_evidence_ = estimate_noise(codes, proba)
+
+    @property
+    def _corrects(self):
+        """Whether the statistics are corrected, not the probabilities alone."""
+        symmetric = self.noise_evidence_ and self.noise_evidence_["form"] == "symmetric"
+        return self.transition_matrix_ is not None and not symmetric
 
     def _corrected(self, statistics):
         """Return the shares of the classes, their mean sums, and what a label adds to each."""
         total, n_classes = statistics.class_weight.sum(), len(statistics.classes)
         shares, sums = statistics.class_weight / total, statistics.class_sums / total
-        if self.transition_matrix is None:
+        if not self._corrects:
             return shares, sums, np.eye(n_classes)
-        inverse = np.linalg.inv(check_invertible(self.transition_matrix, n_classes))
+        inverse = np.linalg.inv(self.transition_matrix_)
         return inverse.T @ shares, inverse.T @ sums, inverse
 
     def _solve(self, statistics):
@@ -539,7 +582,7 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         """
         n_classes = shares.shape[-1]
         divides = self.intercept in ("prior", "midpoint")
-        if self.transition_matrix is None:
+        if not self._corrects:
             present = shares > 1e-12
         else:
             # Corrected shares of rare classes can come out at zero or below.
@@ -647,17 +690,17 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
             centre, precision = -np.log(self.temperature_), self._temperature_precision
         else:
             centre, precision = -np.log(spread or 1.0), 1.0
-        if self.transition_matrix is None:
+        if self.transition_matrix_ is None:
             at_given = finite[np.arange(len(codes)), codes]
         else:
             # How probable the label of each row is in each true class.
             with np.errstate(divide="ignore"):
-                log_seen = np.log(np.asarray(self.transition_matrix, dtype=float))[:, codes].T
+                log_seen = np.log(self.transition_matrix_)[:, codes].T
 
         def slope(log_inverse):
             inverse = np.exp(log_inverse)
             expected = _weighted_mean(finite, inverse * scores)
-            if self.transition_matrix is None:
+            if self.transition_matrix_ is None:
                 at_label = at_given
             else:
                 at_label = _weighted_mean(finite, inverse * scores + log_seen)

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from scipy.special import softmax
 
 from robustlabels import (
     corrupt_labels,
@@ -13,7 +14,9 @@ from robustlabels import (
     symmetric_transition,
 )
 from robustlabels._refinement import (
+    calibration_targets,
     estimate_noise,
+    find_temperature,
     label_probabilities,
     true_label_probabilities,
 )
@@ -55,7 +58,7 @@ def test_copies_of_a_row_do_not_tell_its_label():
 
 def test_a_matrix_has_no_more_entries_than_there_are_rows():
     X, y = blobs(20, 0, 380)
-    transition = estimate_noise(*of_rows(y, "pair", 0.3, X))
+    transition, _ = estimate_noise(*of_rows(y, "pair", 0.3, X))
     np.testing.assert_allclose(transition, symmetric_transition(20, 1 - transition[0, 0]))
 
 
@@ -72,7 +75,7 @@ def test_weights_count_rows():
 def test_symmetric_noise_is_found_symmetric(n_classes, rate):
     X, y = blobs(n_classes, 0)
     y_noisy, proba = of_rows(y, "symmetric", rate, X)
-    transition = estimate_noise(y_noisy, proba)
+    transition, _ = estimate_noise(y_noisy, proba)
     found = 1 - transition[0, 0]
     np.testing.assert_allclose(transition, symmetric_transition(n_classes, found))
     assert found == pytest.approx(rate, abs=0.12)
@@ -81,7 +84,7 @@ def test_symmetric_noise_is_found_symmetric(n_classes, rate):
 @pytest.mark.parametrize("n_classes", [2, 3, 8])
 def test_no_noise_is_found_where_none_is(n_classes):
     X, y = blobs(n_classes, 0)
-    transition = estimate_noise(*of_rows(y, "symmetric", 0.0, X))
+    transition, _ = estimate_noise(*of_rows(y, "symmetric", 0.0, X))
     np.testing.assert_allclose(transition, np.eye(n_classes), atol=0.05)
 
 
@@ -89,7 +92,7 @@ def test_no_noise_is_found_where_none_is(n_classes):
 @pytest.mark.parametrize("rate", [0.2, 0.4])
 def test_pair_noise_is_found(n_classes, rate):
     X, y = blobs(n_classes, 0)
-    transition = estimate_noise(*of_rows(y, "pair", rate, X))
+    transition, _ = estimate_noise(*of_rows(y, "pair", rate, X))
     distance = np.abs(transition - pair_transition(n_classes, rate)).sum(axis=1).mean() / 2
     assert distance < 0.1
 
@@ -99,14 +102,14 @@ def test_rates_of_two_classes_that_differ_are_found():
     T = np.array([[0.6, 0.4], [0.05, 0.95]])
     y_noisy = corrupt_labels(y, T, random_state=0)
     proba = label_probabilities(X, y_noisy, 2, np.ones(len(y)), np.random.RandomState(0))
-    np.testing.assert_allclose(estimate_noise(y_noisy, proba), T, atol=0.1)
+    np.testing.assert_allclose(estimate_noise(y_noisy, proba)[0], T, atol=0.1)
 
 
 def test_rates_of_two_classes_that_hardly_differ_are_taken_to_be_equal():
     X, y = blobs(2, 0, 4000)
     y_noisy = corrupt_labels(y, np.array([[0.8, 0.2], [0.1, 0.9]]), random_state=0)
     proba = label_probabilities(X, y_noisy, 2, np.ones(len(y)), np.random.RandomState(0))
-    transition = estimate_noise(y_noisy, proba)
+    transition, _ = estimate_noise(y_noisy, proba)
     np.testing.assert_allclose(transition, symmetric_transition(2, transition[0, 1]))
 
 
@@ -162,5 +165,63 @@ def test_certain_rows_overrule_their_labels():
 def test_more_labels_are_right_after_than_before(noise, rate):
     X, y = blobs(5, 1)
     y_noisy, proba = of_rows(y, noise, rate, X)
-    posterior = true_label_probabilities(y_noisy, proba, estimate_noise(y_noisy, proba))
+    posterior = true_label_probabilities(y_noisy, proba, estimate_noise(y_noisy, proba)[0])
     assert (posterior.argmax(axis=1) == y).mean() > 0.9
+
+
+@pytest.mark.parametrize(
+    ("noise", "rate", "n_classes", "form", "figure"),
+    [
+        ("symmetric", 0.4, 5, "symmetric", "explained"),
+        ("pair", 0.4, 5, "class-dependent", "explained"),
+        ("symmetric", 0.4, 2, "symmetric", "rate_difference"),
+        (np.array([[0.6, 0.4], [0.05, 0.95]]), None, 2, "class-dependent", "rate_difference"),
+    ],
+)
+def test_evidence_says_what_was_chosen_and_why(noise, rate, n_classes, form, figure):
+    X, y = blobs(n_classes, 0)
+    transition, evidence = estimate_noise(*of_rows(y, noise, rate, X))
+    assert evidence["form"] == form
+    dependent = evidence["tenable"] and evidence[figure] > evidence["threshold"]
+    assert dependent == (form == "class-dependent")
+    symmetric = symmetric_transition(n_classes, 1 - transition[0, 0])
+    assert np.allclose(transition, symmetric) == (form == "symmetric")
+
+
+def test_evidence_says_where_rows_are_too_few():
+    X, y = blobs(20, 0, 380)
+    assert not estimate_noise(*of_rows(y, "pair", 0.3, X))[1]["tenable"]
+
+
+@pytest.mark.parametrize(("noise", "rate"), [("symmetric", 0.4), ("pair", 0.4)])
+def test_calibration_targets_are_as_sure_as_they_are_right(noise, rate):
+    X, y = blobs(5, 1, 3000)
+    y_noisy, proba = of_rows(y, noise, rate, X)
+    transition = estimate_noise(y_noisy, proba)[0]
+    targets = calibration_targets(y_noisy, proba, transition)
+    cautious = true_label_probabilities(y_noisy, proba, transition)
+    np.testing.assert_allclose(targets.sum(axis=1), 1)
+
+    def gap(p):
+        return abs(p.max(axis=1).mean() - (p.argmax(axis=1) == y).mean())
+
+    assert gap(targets) < 0.05
+    assert gap(targets) < gap(cautious)
+
+
+@given(
+    scores=hnp.arrays(float, (8, 3), elements=st.floats(-5, 5)),
+    temperature=st.floats(0.05, 20),
+    weight=hnp.arrays(float, (8, 1), elements=st.floats(0.1, 3)),
+)
+@settings(deadline=None)
+def test_a_temperature_is_found_again(scores, temperature, weight):
+    scores[0] = [1.0, 0.0, -1.0]  # where all scores are equal no temperature is better
+    targets = weight * softmax(scores / temperature, axis=1)
+    assert find_temperature(scores, targets) == pytest.approx(temperature, rel=1e-4)
+
+
+def test_temperature_stays_finite_where_none_is_best():
+    scores = np.array([[1.0, 0.0], [1.0, 0.0]])
+    assert 0 < find_temperature(scores, np.array([[1.0, 0.0], [1.0, 0.0]])) < 0.01
+    assert 100 < find_temperature(scores, np.array([[0.0, 1.0], [0.0, 1.0]])) < np.inf

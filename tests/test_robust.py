@@ -19,6 +19,7 @@ from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -161,11 +162,12 @@ def test_the_cross_entropy_where_there_is_hardly_any_noise():
     assert isinstance(clf.fit(X, y).loss_, CE)
     assert isinstance(pickle.loads(pickle.dumps(clf)).loss_, CE)
     assert isinstance(clf.set_params(loss="sgce").fit(X, y).loss_, SGCE)
+    assert repr(clf.set_params(loss="auto", q=0.4).fit(X, y).loss_) == "SGCE(q=0.4)"
     for known, loss in ((0.04, CE), (0.3, SGCE)):
         clf = small(transition_matrix=symmetric_transition(2, known)).fit(X, y_noisy)
         assert isinstance(clf.loss_, loss)
         assert clf.net_.criterion_ is clf.loss_
-    assert isinstance(small(q=0.2).fit(X, y).loss_, SGCE)
+    assert isinstance(small().fit(X, y).loss_, SGCE)
 
 
 def test_class_weights_bring_a_rare_class_back_under_noise():
@@ -202,10 +204,15 @@ def test_small_tables_get_enough_steps():
     assert small(max_epochs="auto", batch_size=5).fit(X, y).n_iter_ == 40
 
 
-def test_partial_fit_keeps_the_loss_that_the_noise_asked_for():
+def test_partial_fit_goes_on_with_labels_as_given_and_a_robust_loss():
     X, y = load_breast_cancer(return_X_y=True)
     clf = small(transition_matrix="estimate").fit(X, y)
-    assert isinstance(clf.set_params(lr=0.001).partial_fit(X, y).loss_, CE)
+    before = clf.decision_function(X)
+    clf.set_params(lr=1e-6).partial_fit(X, y)
+    assert isinstance(clf.loss_, SGCE)
+    assert clf.transition_matrix_ is clf.noise_rate_ is clf.noise_evidence_ is None
+    assert clf.temperature_ == 1
+    np.testing.assert_allclose(clf.decision_function(X), before, atol=0.01)
 
 
 def test_labels_of_small_tables_are_taken_as_given():
@@ -269,6 +276,102 @@ def test_noise_is_estimated_for_a_custom_module_and_validation_rows_keep_their_l
 def test_class_weights_that_leave_nothing_of_refined_labels():
     with pytest.raises(ValueError, match="leaves no row with a weight"):
         small(transition_matrix="estimate", class_weight={0: 0, 1: 0, 2: 0}).fit(*IRIS)
+
+
+# Probabilities
+
+
+def calibration_error(proba, y, n_bins=15):
+    """Expected calibration error: how far shares of right predictions are from what is said."""
+    sure, right = proba.max(axis=1), proba.argmax(axis=1) == y
+    bins = np.minimum((sure * n_bins).astype(int), n_bins - 1)
+    return sum(abs((sure - right)[bins == b].sum()) for b in range(n_bins)) / len(y)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("loss", ["auto", "ce"])
+def test_probabilities_are_those_of_clean_labels(loss):
+    X_train, y_train, X_test, y_test = digits(0.4, 0)
+    clf = RobustClassifier(loss, n_members=1, random_state=0).fit(X_train, y_train)
+    proba = clf.predict_proba(X_test)
+    as_given = clone(clf).set_params(loss="ce", transition_matrix=None).fit(X_train, y_train)
+    uncorrected = as_given.predict_proba(X_test)
+    assert calibration_error(proba, y_test) < calibration_error(uncorrected, y_test) / 2
+    assert log_loss(y_test, proba) < log_loss(y_test, uncorrected) / 2
+
+
+def test_temperature_scales_the_scores_and_is_1_for_labels_as_given():
+    X, y = IRIS
+    y = corrupt_labels(y, "symmetric", 0.3, random_state=0)
+    clf = small(transition_matrix="estimate", max_epochs=50).fit(X, y)
+    assert clf.temperature_ not in (1, pytest.approx(1, abs=1e-3))
+    scores = clf.decision_function(X) / clf.temperature_
+    np.testing.assert_allclose(clf.predict_proba(X), softmax(scores, axis=1))
+    clf.set_params(transition_matrix=None).fit(X, y)
+    assert clf.temperature_ == 1
+    np.testing.assert_allclose(clf.predict_proba(X), softmax(clf.decision_function(X), axis=1))
+
+
+@pytest.mark.parametrize("transition_matrix", [None, "estimate"])
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_priors_shift_the_probabilities_by_their_ratio(n_classes, transition_matrix):
+    X, y = (part[: 50 * n_classes] for part in IRIS)
+    y = corrupt_labels(y, "symmetric", 0.3, random_state=0)
+    weight = np.where(y == 0, 3.0, 1.0)
+    priors = np.arange(1, n_classes + 1) / np.arange(1, n_classes + 1).sum()
+    plain = small(transition_matrix=transition_matrix).fit(X, y, weight)
+    np.testing.assert_allclose(plain.class_prior_.sum(), 1)
+    if transition_matrix is None:
+        np.testing.assert_allclose(plain.class_prior_, np.bincount(y, weight) / weight.sum())
+    for given, meant in ((priors, priors), ("balanced", np.full(n_classes, 1 / n_classes))):
+        clf = clone(plain).set_params(priors=given).fit(X, y, weight)
+        expected = plain.predict_proba(X) * meant / plain.class_prior_
+        expected /= expected.sum(axis=1, keepdims=True)
+        np.testing.assert_allclose(clf.predict_proba(X), expected)
+        np.testing.assert_array_equal(clf.predict(X), expected.argmax(axis=1))
+        scores = clf.decision_function(X)
+        best = scores > 0 if n_classes == 2 else scores.argmax(axis=1)
+        np.testing.assert_array_equal(clf.predict(X), best)
+        loaded = pickle.loads(pickle.dumps(clf))
+        np.testing.assert_array_equal(loaded.predict_proba(X), clf.predict_proba(X))
+
+
+def test_frequencies_of_the_true_classes_are_found():
+    rng = np.random.RandomState(0)
+    y = (rng.uniform(size=3000) < 0.1).astype(int)
+    X = rng.normal(size=(3000, 4)) + 4 * y[:, None]
+    y_noisy = corrupt_labels(y, "symmetric", 0.3, random_state=1)
+    clf = small(transition_matrix="estimate").fit(X, y_noisy)
+    assert np.mean(y_noisy) == pytest.approx(0.34, abs=0.03)
+    assert 0.08 < clf.class_prior_[1] < 0.2  # much nearer to 0.1, but cautious
+    balanced = clf.set_params(class_weight="balanced").fit(X, y_noisy)
+    np.testing.assert_allclose(balanced.class_prior_, 0.5)
+
+
+@pytest.mark.parametrize("priors", [[0.5, 0.5], [0.2, 0.2, 0.2], [1.0, 0.5, -0.5], [0.5, 0.5, 0]])
+def test_bad_priors_are_refused_before_training(priors):
+    clf = small().fit(*IRIS)
+    before = clf.predict_proba(IRIS[0])
+    with pytest.raises(ValueError, match="priors must be positive, of sum 1"):
+        clf.set_params(priors=priors).fit(*IRIS)
+    np.testing.assert_array_equal(clf.predict_proba(IRIS[0]), before)
+
+
+def test_partial_fit_refuses_priors_and_forgets_those_of_a_fit():
+    X, y = IRIS
+    clf = small(priors=[0.01, 0.01, 0.98]).fit(X, y)
+    with pytest.raises(ValueError, match="priors need all labels at once"):
+        clf.partial_fit(X, y)
+    clf.set_params(priors=None).partial_fit(X, y)
+    np.testing.assert_allclose(clf.predict_proba(X), softmax(clf.decision_function(X), axis=1))
+    assert len(np.unique(clf.predict(X))) > 1
+
+
+def test_evidence_is_kept_where_the_noise_was_estimated():
+    X, y = IRIS
+    clf = small(transition_matrix="estimate").fit(X, y)
+    assert clf.noise_evidence_["form"] == "symmetric"
+    assert clf.set_params(transition_matrix=np.eye(3)).fit(X, y).noise_evidence_ is None
 
 
 # What it takes

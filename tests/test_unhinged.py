@@ -139,6 +139,54 @@ def test_known_noise_is_undone_in_expectation(metric, intercept):
     np.testing.assert_allclose(clf.intercept_, offset, atol=1e-8)
 
 
+def test_estimated_pair_noise_on_digits_gains_five_points():
+    X, y = load_digits(return_X_y=True)
+    X_train, X_test, y_train, y_test = train_test_split(X / 16, y, random_state=0)
+    y_noisy = corrupt_labels(y_train, "pair", 0.4, random_state=0)
+    clf = UnhingedClassifier()
+    plain = clf.fit(X_train, y_noisy).score(X_test, y_test)
+    assert clf.transition_matrix_ is clf.noise_evidence_ is None
+    clf.set_params(transition_matrix="estimate").fit(X_train, y_noisy)
+    assert clf.noise_evidence_["form"] == "class-dependent"
+    error = np.abs(clf.transition_matrix_ - pair_transition(10, 0.4)).sum(axis=1).mean() / 2
+    assert error < 0.1
+    assert clf.score(X_test, y_test) > plain + 0.05
+
+
+def test_estimated_symmetric_noise_corrects_the_probabilities_alone():
+    X, y = load_digits(return_X_y=True)
+    X_train, X_test, y_train, y_test = train_test_split(X / 16, y, random_state=0)
+    y_noisy = corrupt_labels(y_train, "symmetric", 0.4, random_state=0)
+    plain = UnhingedClassifier().fit(X_train, y_noisy)
+    clf = UnhingedClassifier(transition_matrix="estimate").fit(X_train, y_noisy)
+    assert clf.noise_evidence_["form"] == "symmetric"
+    np.testing.assert_array_equal(clf.coef_, plain.coef_)
+    np.testing.assert_array_equal(clf.intercept_, plain.intercept_)
+    assert log_loss(y_test, clf.predict_proba(X_test)) < log_loss(
+        y_test, plain.predict_proba(X_test)
+    )
+
+
+def test_small_tables_do_not_tell_their_noise():
+    X, y = load_iris(return_X_y=True)
+    clf = UnhingedClassifier(transition_matrix="estimate").fit(X[::4], y[::4])
+    assert clf.transition_matrix_ is None
+    plain = UnhingedClassifier().fit(X[::4], y[::4])
+    np.testing.assert_array_equal(clf.predict_proba(X), plain.predict_proba(X))
+
+
+def test_noise_cannot_be_estimated_without_all_rows():
+    X, y, _ = make_rows()
+    clf = UnhingedClassifier(transition_matrix="estimate").fit(X, y)
+    with pytest.raises(ValueError, match="needs dense rows in memory"):
+        clf.partial_fit(X, y, classes=np.arange(3))
+    with pytest.raises(ValueError, match="needs dense rows in memory"):
+        clf.fit(sparse.csr_array(X), y)
+    with pytest.raises(ValueError, match="needs dense rows in memory"):
+        clf.fit_statistics(clf.statistics_)
+    assert clf.transition_matrix_ is not None
+
+
 def test_known_pair_noise_on_digits_gains_ten_points():
     X, y = load_digits(return_X_y=True)
     gains = []
