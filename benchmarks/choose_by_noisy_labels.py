@@ -57,7 +57,7 @@ def measure(cell, folder):
         clean.append(candidate.fit(X, y).score(X_test, y_test))
     as_given = {"loss": "ce", "dropout": 0.1, "transition_matrix": None, "max_epochs": 100}
     return {
-        "default": clean[GRID.index(DEFAULT)],
+        "default q and dropout": clean[GRID.index(DEFAULT)],
         "chosen by noisy labels": clean[np.argmax(by_noisy)],
         "chosen by corrected accuracy": clean[np.argmax(by_corrected)],
         "best": max(clean),

@@ -15,10 +15,12 @@ import scikit_posthocs
 from scipy.stats import friedmanchisquare, wilcoxon
 
 OURS = "RobustClassifier"
-SETTINGS = [
-    *("none", "symmetric .2", "symmetric .4", "symmetric .6"),
-    *("pair .2", "pair .4", "instance .2", "instance .4"),
-]
+FOREST = "CleanLearning(RandomForest)"
+KINDS = {
+    "symmetric": ["symmetric .2", "symmetric .4", "symmetric .6"],
+    "pair": ["pair .2", "pair .4"],
+    "instance": ["instance .2", "instance .4"],
+}
 FOLDER = Path(__file__).parent
 RESULTS = FOLDER.parent / "benchmarks" / "accuracy.csv"
 PAGE = FOLDER / "accuracy.md"
@@ -30,7 +32,10 @@ def markdown(table, digits):
     lines = [f"| {table.index.name} | {' | '.join(table.columns)} |"]
     lines.append("|---|" + "---|" * len(table.columns))
     for name, row in table.iterrows():
-        cells = (f"{value:.{digits.get(column, 3)}f}" for column, value in row.items())
+        cells = (
+            "-" if pd.isna(value) else f"{value:.{digits.get(column, 3)}f}"
+            for column, value in row.items()
+        )
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -41,17 +46,63 @@ def under_noise(rows):
     return noisy.pivot_table(index="table", columns="method", values="accuracy")
 
 
-def means(rows):
-    """Return each method's mean accuracy by noise, its mean rank over tables, and its time."""
+def by_setting(rows, score):
+    """Return the mean score of each method, a row, in each setting, a column."""
+    return rows.pivot_table(index="method", columns="setting", values=score)
+
+
+def overview(rows):
+    """Return each method's mean accuracy without and with noise, and its mean rank over tables."""
     noisy = rows[rows["noise"] != "none"]
-    table = rows.pivot_table(index="method", columns="setting", values="accuracy")[SETTINGS]
-    table["all noisy"] = table.drop(columns="none").mean(axis=1)
+    accuracy = by_setting(rows, "accuracy")
     of_seeds = noisy.pivot_table(index="method", columns=["seed", "setting"], values="accuracy")
     of_seeds = of_seeds.T.groupby("seed").mean().T
-    table["lowest seed"], table["highest seed"] = of_seeds.min(axis=1), of_seeds.max(axis=1)
-    table["mean rank"] = under_noise(rows).rank(axis=1, ascending=False).mean()
-    table["seconds"] = rows.groupby("method")["seconds"].mean()
+    table = pd.DataFrame(
+        {
+            "no noise": accuracy["none"],
+            "all noisy": accuracy.drop(columns="none").mean(axis=1),
+            "lowest seed": of_seeds.min(axis=1),
+            "highest seed": of_seeds.max(axis=1),
+            "mean rank": under_noise(rows).rank(axis=1, ascending=False).mean(),
+        }
+    )
     return table.sort_values("all noisy", ascending=False)
+
+
+def times(rows):
+    """Return the seconds of a fit and a prediction, and as multiples of those of CleanLearning."""
+    cells = rows.pivot_table(index=["table", "setting", "seed"], columns="method", values="seconds")
+    shares = cells.div(cells[FOREST], axis=0).groupby("table").median()
+    table = pd.DataFrame(
+        {
+            "mean seconds": cells.mean(),
+            "ratio": cells.mean() / cells[FOREST].mean(),
+            "highest ratio of a table": shares.max(),
+        }
+    )
+    return table.sort_values("mean seconds", ascending=False)
+
+
+def kind(name):
+    """Return what makes the table of the mean accuracies under one kind of noise."""
+
+    def make(rows):
+        table = by_setting(rows, "accuracy")[KINDS[name]]
+        table["mean"] = table.mean(axis=1)
+        return table.sort_values("mean", ascending=False)
+
+    return make
+
+
+def probabilities(rows):
+    """Return how good each method's probabilities are: the less the better."""
+    table = {}
+    for score, name in (("calibration_error", "calibration error"), ("log_loss", "log loss")):
+        of_settings = by_setting(rows, score)
+        table[f"{name}, none"] = of_settings["none"]
+        table[f"{name}, symmetric .4"] = of_settings["symmetric .4"]
+        table[f"{name}, all noisy"] = of_settings.drop(columns="none").mean(axis=1)
+    return pd.DataFrame(table).sort_values("log loss, all noisy")
 
 
 def comparisons(rows):
@@ -90,9 +141,9 @@ def write(sections):
     """Put each section between its markers in the page."""
     page = PAGE.read_text()
     for name, text in sections.items():
-        begin, end = f"<!-- {name} -->\n", f"\n<!-- end of {name} -->"
+        begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
         pattern = re.escape(begin) + ".*?" + re.escape(end)
-        page, n = re.subn(pattern, lambda _, t=begin + text + end: t, page, flags=re.S)
+        page, n = re.subn(pattern, lambda _, t=begin + text + "\n" + end: t, page, flags=re.S)
         if n != 1:
             raise ValueError(f"{PAGE} must have the markers {begin!r} and {end!r} once.")
     PAGE.write_text(page)
@@ -114,12 +165,21 @@ def main():
     results = pd.read_csv(arguments.results)
     rate = results["rate"].map(lambda rate: f" {rate:.1f}".replace("0.", "."))
     results["setting"] = results["noise"].where(results["rate"] == 0, results["noise"] + rate)
-    digits = {"mean rank": 1, "seconds": 1, "tables won": 0}
+    digits = {
+        **dict.fromkeys(["mean rank", "ratio", "highest ratio of a table"], 1),
+        "tables won": 0,
+    }
+    seeds = results.groupby(["half", "method"])["seed"].transform("nunique")
+    fewer = seeds < seeds.max()
+    results.loc[fewer, "method"] += " (" + seeds[fewer].astype(str) + " seed)"
     halves = dict(list(results.groupby("half")))
     makers = {
-        "reporting half": ("report", means),
+        "overview": ("report", overview),
         "comparisons": ("report", comparisons),
-        "choosing half": ("choose", means),
+        **{f"{name} noise": ("report", kind(name)) for name in KINDS},
+        "probabilities": ("report", probabilities),
+        "times": ("report", times),
+        "choosing half": ("choose", overview),
         "real noise": ("real", real_noise),
     }
     sections = {

@@ -6,8 +6,8 @@ Calibration, when labels are wrong
 ``CalibratedClassifierCV`` makes probabilities honest about the labels it sees. Where these are
 noisy, it calibrates to the noise: a prediction that is almost certainly right, but of whose labels
 a third is wrong, is called two thirds sure at most, give or take. With noisy labels alone it is
-better left out; ``RobustClassifier`` is a little too sure of itself without it. A few clean rows,
-where there are any, make its probabilities better.
+better left out: ``RobustClassifier`` has a temperature of its own, which takes the noise into account,
+and is only a little too modest. A few clean rows, where there are any, make its probabilities better.
 """
 
 import matplotlib.pyplot as plt
@@ -21,7 +21,6 @@ from sklearn.model_selection import train_test_split
 from robustlabels import RobustClassifier, corrupt_labels
 
 X, y = load_digits(return_X_y=True)
-X = X.astype(np.float32)
 X_rest, X_test, y_rest, y_test = train_test_split(X, y, test_size=0.5, stratify=y, random_state=0)
 X_train, X_clean, y_train, y_clean = train_test_split(
     X_rest, y_rest, test_size=100, stratify=y_rest, random_state=0
@@ -29,14 +28,14 @@ X_train, X_clean, y_train, y_clean = train_test_split(
 y_noisy = corrupt_labels(y_train, "symmetric", 0.33, random_state=0)
 
 # %%
-# One classifier without calibration, one calibrated with its own noisy labels by cross-validation,
+# One classifier as it is, one calibrated with its own noisy labels by cross-validation,
 # and the first one again, calibrated with 100 rows whose labels are right.
 
-classifier = RobustClassifier(random_state=0).fit(X_train, y_noisy)
+classifier = RobustClassifier(n_members=1, random_state=0).fit(X_train, y_noisy)
 models = {
-    "not calibrated": classifier,
+    "as it is": classifier,
     "with the noisy labels": CalibratedClassifierCV(
-        RobustClassifier(random_state=0), method="temperature", cv=3
+        RobustClassifier(n_members=1, random_state=0), method="temperature", cv=3
     ).fit(X_train, y_noisy),
     "with 100 clean rows": CalibratedClassifierCV(
         FrozenEstimator(classifier), method="temperature"

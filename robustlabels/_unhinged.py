@@ -489,6 +489,7 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
 
         with unchanged_on_error(self):
             classes, totals, n_rows = classes_of_collection(X, y, sample_weight)
+            self._find_noise(classes)
             factors = self._set_class_factors(classes, totals)
             statistics, rows = statistics_of_collection(
                 X, y, sample_weight, classes, factors, self._scatter, _CALIBRATION_ROWS / n_rows
@@ -497,7 +498,6 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
             vars(self).pop("feature_names_in_", None)
             if len(names) and all(isinstance(name, str) for name in names):
                 self.feature_names_in_ = names
-            self._find_noise(classes)
             self._solve(statistics)
             self._calibrate(*rows)
         return self
