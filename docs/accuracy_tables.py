@@ -124,9 +124,10 @@ def draw_ranks(rows):
     of_tables = under_noise(rows)
     ranks = of_tables.rank(axis=1, ascending=False).mean()
     alike = scikit_posthocs.posthoc_nemenyi_friedman(of_tables)
-    figure, axes = plt.subplots(figsize=(10, 3.6), layout="constrained")
+    figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
+    colors = {name: "#0072b2" if name == OURS else "0.3" for name in ranks.index}
     scikit_posthocs.critical_difference_diagram(
-        ranks, alike, ax=axes, label_props={"fontsize": 9}, text_h_margin=0.3
+        ranks, alike, ax=axes, color_palette=colors, label_props={"fontsize": 9}, text_h_margin=0.6
     )
     p = friedmanchisquare(*of_tables.to_numpy().T).pvalue
     axes.set_title(

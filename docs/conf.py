@@ -35,6 +35,10 @@ myst_heading_anchors = 3
 # scikit-learn or torch is documented there.
 autodoc_inherit_docstrings = False
 autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
+maximum_signature_line_length = 88
+toc_object_entries_show_parents = "hide"
+smartquotes = False  # they would change the quotes of values
 numpydoc_show_class_members = False
 
 sphinx_gallery_conf = {
@@ -61,6 +65,7 @@ sphinx_gallery_conf = {
     "backreferences_dir": "api/examples",
     "write_computation_times": False,
     "show_memory": False,
+    "min_reported_time": 10**9,  # times differ from build to build
     "show_signature": False,
 }
 
@@ -73,7 +78,7 @@ html_theme = "pydata_sphinx_theme"
 html_sidebars = {
     page: []
     for page in (
-        *("index", "guide", "losses", "noise_and_scores"),
+        *("index", "guide", "losses", "noise_and_scores", "accuracy", "speed"),
         *("add_a_loss", "references", "contributing", "changelog"),
     )
 }

@@ -15,17 +15,20 @@ the probability that the network gives the label.
 
 from robustlabels.losses import CE, GCE, MAE, SGCE, LossDisplay, properties
 
-display = LossDisplay.from_losses(
-    {"cross-entropy": CE(), "GCE, q = 0.7": GCE(q=0.7), "SGCE, q = 0.7": SGCE(q=0.7), "MAE": MAE()},
-    n_classes=10,
-).plot()
+losses = {
+    "cross-entropy": CE(),
+    "GCE, q = 0.7": GCE(q=0.7),
+    "SGCE, q = 0.7": SGCE(q=0.7),
+    "MAE": MAE(),
+}
+display = LossDisplay.from_losses(losses, n_classes=10).plot()
 
 # %%
 # The same as numbers: see :func:`robustlabels.losses.properties`.
 
-for loss in (CE(), GCE(q=0.7), SGCE(q=0.7), MAE()):
+for name, loss in losses.items():
     record = properties(loss, n_classes=10)
     print(
-        f"{record.loss:12} symmetric: {record.symmetric!s:5}  initial gain: "
+        f"{name:13} symmetric: {record.symmetric!s:5}  initial gain: "
         f"{record.initial_gain:.3f}  smoothness: {record.smoothness:.3f}"
     )

@@ -6,7 +6,7 @@ A messy table: categories, missing values, wrong labels
 Real tables mix numbers with categories, have holes, and their labels are not all right. The
 transformer that scikit-learn's columns need stands before the classifier in a pipeline: numbers
 with the median for what is missing, categories as 0/1 columns. The pipeline is then one estimator,
-for `cross_val_score` as for `fit`.
+for ``cross_val_score`` as for ``fit``.
 
 Wines are measured here; to make their table messy, two columns become categories, a tenth of all
 entries are taken out, and three in ten labels are replaced.

@@ -5,7 +5,8 @@ Noise curves
 
 How much accuracy on clean labels is left when more and more training labels are wrong?
 ``NoiseCurveDisplay`` corrupts the labels of the training folds, leaves those of the test folds as
-they are, and draws the answer for several classifiers under the same folds and the same noise.
+they are, and draws the answer for several classifiers under the same folds and the same noise. The
+bands are one standard deviation of the folds.
 """
 
 import matplotlib.pyplot as plt

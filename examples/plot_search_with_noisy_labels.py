@@ -28,10 +28,12 @@ losses = {
     "CE": CE(),
     "GCE, q = 0.3": GCE(q=0.3),
     "GCE, q = 0.7": GCE(q=0.7),
-    "SGCE, q = 0.6": SGCE(q=0.6),
+    "SGCE, q = 0.3": SGCE(q=0.3),
     "MAE": MAE(),
 }
-model = RobustClassifier(hidden_layer_sizes=(64, 64), max_epochs=20, random_state=0)
+model = RobustClassifier(
+    hidden_layer_sizes=(64, 64), max_epochs=20, transition_matrix=None, random_state=0
+)
 cv = StratifiedKFold(3, shuffle=True, random_state=0)
 search = GridSearchCV(
     model,
@@ -57,6 +59,7 @@ for name, guess, truth in zip(losses, estimated, clean, strict=True):
 chosen, best = np.argmax(estimated), np.argmax(clean)
 print(f"chosen: {list(losses)[chosen]}, best: {list(losses)[best]}")
 
+plt.style.use("seaborn-v0_8-colorblind")
 _, ax = plt.subplots(figsize=(5.6, 4.4), layout="constrained")
 limits = [min(clean.min(), estimated.min()) - 0.01, max(clean.max(), estimated.max()) + 0.01]
 ax.plot(limits, limits, color="0.7", linestyle=":")

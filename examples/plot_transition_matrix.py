@@ -3,7 +3,7 @@
 Noise that depends on the class
 ===============================
 
-Four in ten labels of each digit say the next digit. No loss is told so: `RobustClassifier` finds it
+Four in ten labels of each digit say the next digit. No loss is told so: ``RobustClassifier`` finds it
 in the labels, and trains on the probabilities of the true ones. Without that step the same network
 believes many of the wrong labels, for they are nearly as frequent as the right ones.
 """
@@ -42,6 +42,6 @@ for ax, matrix, title in (
     (axes[0], T, "True noise, rate 0.40"),
     (axes[1], estimate, f"Estimated noise, rate {rate:.2f}"),
 ):
-    TransitionMatrixDisplay.from_matrix(matrix).plot(ax=ax)
+    TransitionMatrixDisplay.from_matrix(matrix).plot(ax=ax, colorbar=False)
     ax.set_title(title)
 plt.show()

@@ -82,8 +82,8 @@ class BiTempered(Loss):
     r"""Bi-tempered logistic loss: a bounded logarithm and a heavy-tailed softmax.
 
     .. math::
-        L(f, y) = -\log_{t_1} \hat p_y - \frac{1 - \sum_k \hat p_k^{2 - t_1}}{2 - t_1}, \qquad
-        \hat p = \exp_{t_2}(f - \lambda(f)), \quad \sum_k \hat p_k = 1
+        L(f, y) = -\log_{t_1} u_y - \frac{1 - \sum_k u_k^{2 - t_1}}{2 - t_1}, \qquad
+        u = \exp_{t_2}(f - \lambda(f)), \quad \sum_k u_k = 1
 
     with :math:`\log_t x = (x^{1-t} - 1) / (1 - t)` and :math:`\exp_t` its inverse.
 
