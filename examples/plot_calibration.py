@@ -6,8 +6,9 @@ Calibration, when labels are wrong
 ``CalibratedClassifierCV`` makes probabilities honest about the labels it sees. Where these are
 noisy, it calibrates to the noise: a prediction that is almost certainly right, but of whose labels
 a third is wrong, is called two thirds sure at most, give or take. With noisy labels alone it is
-better left out: ``RobustClassifier`` has a temperature of its own, which takes the noise into account,
-and is only a little too modest. A few clean rows, where there are any, make its probabilities better.
+better left out: ``RobustClassifier`` has a temperature of its own, which takes the noise into
+account, and is only a little too modest. A few clean rows, where there are any, make its
+probabilities better.
 """
 
 import matplotlib.pyplot as plt

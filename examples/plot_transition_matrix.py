@@ -3,9 +3,9 @@
 Noise that depends on the class
 ===============================
 
-Four in ten labels of each digit say the next digit. No loss is told so: ``RobustClassifier`` finds it
-in the labels, and trains on the probabilities of the true ones. Without that step the same network
-believes many of the wrong labels, for they are nearly as frequent as the right ones.
+Four in ten labels of each digit say the next digit. No loss is told so: ``RobustClassifier`` finds
+it in the labels, and trains on the probabilities of the true ones. Without that step the same
+network believes many of the wrong labels, for they are nearly as frequent as the right ones.
 """
 
 import matplotlib.pyplot as plt

@@ -4,9 +4,9 @@ A closed-form classifier against wrong labels
 =============================================
 
 ``UnhingedClassifier`` is linear, and behind a ``Nystroem`` feature map it draws curved borders. On
-the handwritten digits, up to 60 % of their labels wrong, it is compared with a support vector machine and with
-``RidgeClassifier`` behind the same map: how accurate they are on clean labels, and how long a
-fit takes.
+the handwritten digits, up to 60 % of their labels wrong, it is compared with a support vector
+machine and with ``RidgeClassifier`` behind the same map: how accurate they are on clean labels, and
+how long a fit takes.
 """
 
 import time
