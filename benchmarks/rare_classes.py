@@ -23,7 +23,7 @@ from tqdm import tqdm
 from robustlabels import RobustClassifier, corrupt_labels
 
 TABLES = ["breast_cancer", "digits", "fann_mushroom", "segment", "vehicle"]
-NOISES = [("none", 0.0), ("symmetric", 0.2), ("symmetric", 0.3), ("pair", 0.2), ("pair", 0.3)]
+NOISES = [("none", 0.0), ("symmetric", 0.2), ("pair", 0.2)]
 
 
 def network(**params):
