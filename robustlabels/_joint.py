@@ -59,17 +59,20 @@ def fit_jointly(classifiers, X, y, sample_weight=None):
             classifier._validate_params()
             classifier._prepare(X, y, sample_weight, refine=False)
         joint = clone(classifiers[0]).set_params(n_members=len(classifiers))
-        data, calibration = joint._prepare(X, y, sample_weight)
+        X, codes, weight, refined = joint._prepare(X, y, sample_weight)
+        if refined is not None:
+            # Alone, none would do without a fold.
+            refined = refined._replace(folds=None)
         joint.net_.losses_ = [classifier.loss_ for classifier in classifiers]
         _gather(joint.net_, [classifier.net_ for classifier in classifiers])
         try:
-            joint._train(*data)
+            joint._train(X, codes, weight, refined)
         except KeyboardInterrupt:
             _hand_out(joint, classifiers)
             raise
         _hand_out(joint, classifiers)
         for classifier in classifiers:
-            classifier._calibrate(data[0], calibration)
+            classifier._calibrate(X, codes, weight, refined)
     return classifiers
 
 

@@ -1,8 +1,10 @@
 """What the true labels probably are: by trees that have not seen a row, and Bayes' rule."""
 
+from typing import NamedTuple
+
 import numpy as np
 from scipy.optimize import brentq, minimize_scalar
-from scipy.special import entr, softmax
+from scipy.special import entr, log_softmax, logsumexp, softmax
 from sklearn.preprocessing import StandardScaler
 
 from .metrics import estimate_transition_matrix
@@ -22,12 +24,44 @@ _ROWS_PER_TREE = 20_000
 _EXPLAINED = 0.5
 _DIFFERENCE = 0.25
 
+#: Logarithms of the powers of probabilities that are weighed against each other, what is expected
+#: of them and how widely it may be missed; shares of a noise rate, the same.
+_LOG_POWERS = np.linspace(-1.5, 3.5, 26)
+_LOG_POWER, _WIDTH = 1.0, 0.5
+_SHARES = np.linspace(0, 1, 51)
+
+#: Quantile of the noise rate that is taken: one that is too low lets a network learn wrong labels.
+_QUANTILE = 0.8
+
+#: Rows that a noise rate is found by, at most.
+_ROWS_FOR_RATE = 20_000
+
 #: Steps of expectation maximisation, and times that labels are counted anew.
 _ITERATIONS = 30
 _COUNTS = 3
 
 #: Largest logarithm of a power of probabilities, or of a temperature.
 _MAX_LOG_POWER = 5.0
+
+#: Labels that the probabilities of trees count for where a temperature is found.
+_LABELS_OF_TREES = 20
+
+#: Parts that the rows are dealt to, at least: a network does without one of them.
+_MIN_FOLDS = 4
+
+
+class RefinedLabels(NamedTuple):
+    """What a network learns in place of labels, and what its probabilities are calibrated by.
+
+    `posterior`, of shape (n_samples, n_classes), are the probabilities of the true labels to train
+    on; `folds`, of shape (n_samples,), the numbers of the members that do without a row, or None
+    if all learn all; `rows` those to calibrate by, and `targets` their probabilities for that.
+    """
+
+    posterior: np.ndarray
+    folds: np.ndarray | None
+    rows: np.ndarray
+    targets: np.ndarray
 
 
 def enough_rows(n_rows, n_classes):
@@ -58,13 +92,15 @@ def label_probabilities(X, codes, n_classes, weight, rng):
     -------
     proba : ndarray of shape (n_samples, n_classes)
         Positive probabilities; they sum to 1.
+    number : ndarray of shape (n_samples,)
+        The same number from 0 for rows that are copies of each other, with the same label.
     """
     from sklearn.tree import DecisionTreeClassifier  # not for those who only import the package
 
     # A copy of a row would tell its label. What it weighs counts instead.
-    rows, index = np.unique(np.column_stack([X, codes]), axis=0, return_inverse=True)
-    index = index.ravel()
-    weight = np.bincount(index, weight)
+    rows, number = np.unique(np.column_stack([X, codes]), axis=0, return_inverse=True)
+    number = number.ravel()
+    weight = np.bincount(number, weight)
     codes = rows[:, -1].astype(np.intp)
     with np.errstate(over="ignore", invalid="ignore"):
         X = StandardScaler().fit_transform(rows[:, :-1])
@@ -78,11 +114,55 @@ def label_probabilities(X, codes, n_classes, weight, rng):
         ).fit(X, codes, weight * drawn)
         unseen = drawn == 0
         votes[unseen] += tree.predict_proba(X[unseen])
-    return (votes / votes.sum(axis=1, keepdims=True))[index]
+    return (votes / votes.sum(axis=1, keepdims=True))[number], number
+
+
+def deal_folds(number, codes, n_members, rng):
+    """Deal the rows to folds, the classes evenly, and copies of a row to the same.
+
+    Parameters
+    ----------
+    number : ndarray of shape (n_samples,)
+        Numbers from 0, the same for copies of a row.
+    codes : ndarray of shape (n_samples,)
+        Noisy labels, the same for copies.
+    n_members : int
+        Number of networks, each of which does without the fold of its number.
+    rng : numpy.random.RandomState
+        Source of the order.
+
+    Returns
+    -------
+    folds : ndarray of shape (n_samples,)
+        Numbers of the folds, from 0, four of them or one for each network.
+    """
+    _, first = np.unique(number, return_index=True)
+    order = rng.permutation(len(first))
+    order = order[np.argsort(codes[first[order]], kind="stable")]
+    folds = np.empty(len(first), dtype=np.intp)
+    folds[order] = np.arange(len(first)) % count_folds(n_members)
+    return folds[number]
+
+
+def count_folds(n_members):
+    """Return the number of folds for so many networks."""
+    return max(n_members, _MIN_FOLDS)
 
 
 def estimate_noise(codes, proba):
-    """Estimate the transition matrix, one that depends on the class only where that is evident.
+    r"""Estimate the transition matrix, one that depends on the class only where that is evident.
+
+    The confident joint counts rows that trees misplace as wrong labels, too. Where the noise is
+    symmetric the two can be told apart: noise changes the labels of rows that are easy to place,
+    too. Labels have the probabilities
+
+    .. math:: (1 - \epsilon) \, p_{\tilde{y}}^\beta / \sum_k p_k^\beta + \epsilon / K,
+        \qquad \epsilon = s r K / (K - 1),
+
+    where p are those of the trees, the power :math:`\beta` makes them as sure as they could be,
+    and a share s of the rate r of the confident joint is noise. Of s, of which before the labels
+    are seen all values from 0 to 1 are alike, while :math:`\beta` is log-normal, a high quantile
+    is taken.
 
     Parameters
     ----------
@@ -106,7 +186,6 @@ def estimate_noise(codes, proba):
     transition = estimate_transition_matrix(codes, proba, labels=np.arange(n_classes))
     share = np.bincount(codes, minlength=n_classes) / len(codes)
     rates = 1 - transition.diagonal()
-    symmetric = symmetric_transition(n_classes, min(share @ rates, 0.95 * (1 - 1 / n_classes)))
     if n_classes == 2:
         figure, threshold = "rate_difference", _DIFFERENCE
         value, tenable = abs(rates[0] - rates[1]), _mostly_right(transition, share)
@@ -123,7 +202,26 @@ def estimate_noise(codes, proba):
         "threshold": threshold,
         "tenable": bool(tenable),
     }
-    return (transition if evident else symmetric), evidence
+    if not evident:
+        highest = min(share @ rates, 0.95 * (1 - 1 / n_classes))
+        transition = symmetric_transition(n_classes, _symmetric_rate(highest, codes, proba))
+    return transition, evidence
+
+
+def _symmetric_rate(highest, codes, proba):
+    """Return the part of a noise rate that is no misplaced rows."""
+    every = -(-len(codes) // _ROWS_FOR_RATE)
+    codes, log_p = codes[::every], np.log(proba[::every] + 1e-4)
+    n_classes = proba.shape[1]
+    noise = _SHARES * highest * n_classes / (n_classes - 1)
+    log_posterior = []
+    for log_power in _LOG_POWERS:
+        p = softmax(np.exp(log_power) * log_p, axis=1)[np.arange(len(codes)), codes]
+        seen = np.outer(p, 1 - noise) + noise / n_classes
+        expected = ((log_power - _LOG_POWER) / _WIDTH) ** 2 / 2
+        log_posterior.append(np.log(np.maximum(seen, 1e-12)).sum(axis=0) - expected)
+    up_to = softmax(logsumexp(log_posterior, axis=0)).cumsum()
+    return highest * _SHARES[np.searchsorted(up_to, _QUANTILE)]
 
 
 def _mostly_right(transition, share):
@@ -226,13 +324,49 @@ def find_temperature(scores, targets):
         expected = softmax(np.exp(log_inverse) * scores, axis=1)
         return ((targets - weight[:, None] * expected) * scores).sum()
 
-    # The slope falls with the inverse temperature.
+    # It falls with the inverse temperature.
     low, high = -_MAX_LOG_POWER, _MAX_LOG_POWER
     if slope(low) <= 0:
         return float(np.exp(-low))
     if slope(high) >= 0:
         return float(np.exp(-high))
     return float(np.exp(-brentq(slope, low, high)))
+
+
+def find_temperature_by_labels(scores, codes, transition, targets):
+    r"""Find what scores are divided by for noisy labels that they do not know of.
+
+    The labels are most probable, :math:`\sum_k p_k T_{k\tilde{y}}` with p the softmax of the
+    divided scores. Where they leave much open, that is, are few or hardly known to be right, the
+    probabilities that trees find decide, which count for as much as a few labels.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n_samples, n_classes)
+        Scores of the classes, by a network that did not learn from the row.
+    codes : ndarray of shape (n_samples,)
+        Noisy labels from 0 to n_classes - 1.
+    transition : ndarray of shape (n_classes, n_classes)
+        Probability of the label j where the true class is i.
+    targets : ndarray of shape (n_samples, n_classes)
+        Probabilities that trees find, times the weights of the rows.
+
+    Returns
+    -------
+    temperature : float
+        The divisor.
+    """
+    weight = targets.sum(axis=1)
+    seen = transition.T[codes]
+
+    def misfit(log_inverse):
+        log_p = log_softmax(np.exp(log_inverse) * scores, axis=1)
+        labels = weight @ np.log(np.maximum((np.exp(log_p) * seen).sum(axis=1), 1e-15))
+        trees = (targets * log_p).sum()
+        return -(labels + _LABELS_OF_TREES / len(codes) * trees)
+
+    bounds = -_MAX_LOG_POWER, _MAX_LOG_POWER
+    return float(np.exp(-minimize_scalar(misfit, bounds=bounds, method="bounded").x))
 
 
 def _without_noise(proba, transition):

@@ -22,14 +22,18 @@ from ._labels import check_same_classes, encode, refuse_balanced, weigh_classes
 from ._network import MLP, BatchIterator, threads
 from ._random_state import draw_from
 from ._refinement import (
+    RefinedLabels,
     calibration_targets,
+    count_folds,
+    deal_folds,
     enough_rows,
     estimate_noise,
     find_temperature,
+    find_temperature_by_labels,
     label_probabilities,
     true_label_probabilities,
 )
-from ._training import Net, OneCycle, Progress, is_schedule, seeded_globally
+from ._training import Net, OneCycle, Progress, is_schedule, merge_members, seeded_globally
 from ._unchanged import unchanged_on_error
 from .losses import Loss, get_loss
 from .noise import check_transition
@@ -399,9 +403,9 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         with unchanged_on_error(self):
             # Ctrl-C before the first step is an error like others: nothing is learned yet.
             with unchanged_on_error(self, BaseException):
-                data, calibration = self._prepare(X, y, sample_weight, go_on)
+                data = self._prepare(X, y, sample_weight, go_on)
             self._train(*data)
-            self._calibrate(data[0], calibration)
+            self._calibrate(*data)
         if not go_on and not self.net_.gradient_seen_:
             warnings.warn(
                 f"The loss {self.loss_!r} gave the network no gradient above {Net.NO_GRADIENT} "
@@ -460,7 +464,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
             if go_on:
                 check_same_classes(classes, self.classes_)
             codes = _encode(y, classes)
-            weight, _ = self._weigh_classes(weight, codes, classes)
+            weight = self._weigh_classes(weight, codes, classes)
             if not go_on:
                 self._forget()
                 self._start(X, classes)
@@ -554,20 +558,19 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
                 f"y has only {np.unique(y).tolist()}."
             )
         rng = self._forget()
-        posterior = calibration = None
+        refined = None
         if refine:
-            posterior, calibration = self._refine_labels(X, codes, len(classes), weight, rng)
-        weight, factors = self._weigh_classes(weight, codes, classes, posterior)
-        if calibration is not None:
-            rows, targets = calibration
-            targets *= factors * weight[rows, None]
+            # A network that goes on may have learned from any row.
+            hold_out = self.module is None and self.n_members > 1 and not go_on
+            refined = self._refine_labels(X, codes, len(classes), weight, hold_out, rng)
+        weight = self._weigh_classes(weight, codes, classes, refined)
         self._check_priors(classes)
         if go_on:
             self._scaler = StandardScaler()
             self._renew()
         else:
             self._start(X, classes)
-        return (X, codes, weight, posterior), calibration
+        return X, codes, weight, refined
 
     def _forget(self):
         """Start the random state anew, without noise found; return that of the trees alone."""
@@ -591,30 +594,31 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
             X, y, weight = X[weight > 0], y[weight > 0], weight[weight > 0]
         return X, y, weight
 
-    def _weigh_classes(self, weight, codes, classes, posterior=None):
-        """Return the weights of the rows, scaled to mean 1, and the factors of the classes.
+    def _weigh_classes(self, weight, codes, classes, refined=None):
+        """Return the weights of the rows, scaled to mean 1.
 
         The class weights are multiplied into the rows' weights or, where there are probabilities
         of the true labels, into these, in place.
         """
         # Of weights near the largest float the sum would overflow.
         weight, factors = weight / weight.max(), np.ones(len(classes))
-        if posterior is None:
+        if refined is None:
             totals = np.bincount(codes, weight, minlength=len(classes))
         else:
-            totals = weight @ posterior
+            totals = weight @ refined.posterior
         if self.class_weight is not None:
             factors = weigh_classes(self.class_weight, classes, totals)
             total = factors @ totals
             if total == 0:
                 raise ValueError(f"class_weight={self.class_weight!r} leaves no row with a weight.")
-            if posterior is None:
+            if refined is None:
                 weight = weight * factors[codes]
             else:
                 factors = factors * (totals.sum() / total)
-                posterior *= factors
+                refined.posterior[:] *= factors
+                refined.targets[:] *= factors
         self.class_prior_ = factors * totals / (factors @ totals)
-        return weight / weight.mean(), factors
+        return weight / weight.mean()
 
     def _check_priors(self, classes):
         """Say if the priors to predict with do not fit the classes."""
@@ -627,16 +631,33 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
                 f"{classes.tolist()}. Got {self.priors!r}."
             )
 
-    def _calibrate(self, X, calibration):
+    def _calibrate(self, X, codes, weight, refined):
         """Set the temperature of the probabilities, and the shift of the scores by `priors`."""
-        if calibration is not None:
-            rows, targets = calibration
-            self.temperature_ = find_temperature(self._compute(X[rows], lambda s: s), targets)
+        if refined is not None:
+            self.temperature_ = self._find_temperature(X, codes, weight, refined)
         if self.priors is not None:
             balanced = isinstance(self.priors, str)
             priors = 1 / len(self.classes_) if balanced else np.asarray(self.priors, dtype=float)
             there = np.maximum(self.class_prior_, np.finfo(float).tiny)
             self._offset = self.temperature_ * np.log(priors / there)
+
+    def _find_temperature(self, X, codes, weight, refined):
+        """Return what the scores are divided by: by labels that a member has not seen, if any."""
+        rows, weight = refined.rows, weight[refined.rows, None]
+        scores = self._compute(X[rows], lambda s: s)
+        targets = weight * refined.targets
+        if refined.folds is None:
+            return find_temperature(merge_members(scores).numpy(), targets)
+        folds = refined.folds[rows]
+        held_out = np.flatnonzero(folds < self.n_members)
+        of_members = find_temperature_by_labels(
+            scores[held_out, folds[held_out]].numpy(),
+            codes[rows[held_out]],
+            self.transition_matrix_,
+            targets[held_out],
+        )
+        expected = torch.softmax(scores / of_members, dim=-1).mean(1).numpy()
+        return find_temperature(merge_members(scores).numpy(), weight * expected)
 
     def _recipe(self):
         """Return the parameters, with a loss object as it is at present."""
@@ -788,7 +809,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
                 )
         return net
 
-    def _train(self, X, codes, weight, posterior=None, one_pass=False):
+    def _train(self, X, codes, weight, refined=None, one_pass=False):
         """Train the net, for one pass or for all epochs."""
         net = self.net_
         device, dtype = net.device, getattr(torch, self._dtype)
@@ -804,8 +825,13 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         data = {"X": _to_tensor(X).to(device, dtype)}
         if (weight != 1).any():
             data["sample_weight"] = _to_tensor(weight).to(device, dtype)
-        if posterior is not None:
-            data["posterior"] = _to_tensor(posterior).to(device, dtype)
+        if refined is not None:
+            data["posterior"] = _to_tensor(refined.posterior).to(device, dtype)
+            if refined.folds is not None:
+                learns = refined.folds[:, None] != np.arange(self.n_members)
+                n_folds = count_folds(self.n_members)
+                member_weight = learns * (n_folds / (n_folds - 1))  # of mean 1
+                data["member_weight"] = _to_tensor(member_weight).to(device, dtype)
         target = torch.from_numpy(codes).to(device)
         n_rows = len(X) if self.batch_size == -1 else min(self.batch_size, len(X))
         n_epochs = 1 if one_pass else self.max_epochs
@@ -819,24 +845,26 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
             net.train_on(data, target, n_epochs, one_cycle=not one_pass)
         net.module_.eval()
 
-    def _refine_labels(self, X, codes, n_classes, weight, rng):
-        """Find the noise; return what the true labels probably are, None for those given.
-
-        That is their probabilities to train on, and to calibrate by: of some rows, these first.
-        """
+    def _refine_labels(self, X, codes, n_classes, weight, hold_out, rng):
+        """Find the noise, and what the true labels probably are; None for those given."""
         estimate = isinstance(self.transition_matrix, str)
         if self.transition_matrix is None or (estimate and not enough_rows(len(X), n_classes)):
-            return None, None
+            return None
         if not estimate:
             transition = check_transition(self.transition_matrix, n_classes)
-        proba = label_probabilities(X, codes, n_classes, weight, rng)
+        proba, number = label_probabilities(X, codes, n_classes, weight, rng)
         if estimate:
             transition, self.noise_evidence_ = estimate_noise(codes, proba)
         posterior = true_label_probabilities(codes, proba, transition)
         self.transition_matrix_ = transition
         self.noise_rate_ = float(posterior.mean(axis=0) @ (1 - transition.diagonal()))
         rows = np.sort(rng.permutation(len(X))[:_CALIBRATION_ROWS])
-        return posterior, (rows, calibration_targets(codes[rows], proba[rows], transition))
+        return RefinedLabels(
+            posterior=posterior,
+            folds=deal_folds(number, codes, self.n_members, rng) if hold_out else None,
+            rows=rows,
+            targets=calibration_targets(codes[rows], proba[rows], transition),
+        )
 
     def _standardize(self, X, weight):
         """Bring the moments of these rows into the network's standardisation."""
@@ -866,14 +894,16 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         """Check the data; compute what `finish` makes of the scores, shifted by the priors."""
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, dtype=(np.float64, np.float32), order="C")
-        if self._offset is None:
-            return self._compute(X, finish)
-        offset = torch.as_tensor(self._offset, dtype=self.net_.dtype)
-        return self._compute(X, lambda scores: finish(scores + offset))
+        offset = 0 if self._offset is None else torch.as_tensor(self._offset)
+
+        def finish_merged(scores):
+            return finish((merge_members(scores) + offset).to(self.net_.dtype))
+
+        return self._compute(X, finish_merged).numpy()
 
     @torch.no_grad()
     def _compute(self, X, finish):
-        """Compute the scores of all classes in blocks of rows, and what `finish` makes of them."""
+        """Compute the scores of each member in blocks of rows, and what `finish` makes of them."""
         module, blocks = self.net_.module_.eval(), []
         with self._threads_for(min(len(X), _PREDICT_ROWS)):
             n_rows = _PREDICT_ROWS if self.net_.device.type == "cpu" else _PREDICT_ROWS_ON_GPU
@@ -885,9 +915,8 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
                         "was trained on."
                     )
                 # In float64 the norm of the largest float32 logits does not overflow.
-                scores = self.net_.scores(logits.double()).to(self.net_.dtype)
-                blocks.append(finish(scores).numpy())
-        return np.concatenate(blocks)
+                blocks.append(finish(self.net_.criterion_.scores(logits.double())))
+        return torch.cat(blocks)
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "net_")

@@ -24,8 +24,8 @@ class Net(NeuralNetClassifier):
     """skorch's net, with weighted rows, a dtype, and a loss that is watched.
 
     X is a dict of the features ``"X"`` and, where they are needed, the weights of the rows,
-    ``"sample_weight"``, and the class probabilities to train on, ``"posterior"``; or the features
-    alone when predicting.
+    ``"sample_weight"``, those that a row has for each member, ``"member_weight"``, and the class
+    probabilities to train on, ``"posterior"``; or the features alone when predicting.
     """
 
     #: Adam divides by the root of its second moment plus this number: less does not move it.
@@ -45,10 +45,7 @@ class Net(NeuralNetClassifier):
 
     def scores(self, logits):
         """Return scores of shape (n, n_classes), those of an ensemble of its mean probabilities."""
-        scores = self.criterion_.scores(logits)
-        if scores.ndim == 2:
-            return scores
-        return torch.log_softmax(scores, dim=-1).logsumexp(1) - math.log(scores.shape[1])
+        return merge_members(self.criterion_.scores(logits))
 
     @property
     def mlp_(self):
@@ -131,6 +128,8 @@ class Net(NeuralNetClassifier):
         # Rows of weight 1, and validation rows that a user brings, have none.
         if isinstance(X, Mapping) and "sample_weight" in X:
             losses = losses * X["sample_weight"].unsqueeze(1)
+        if training and isinstance(X, Mapping) and "member_weight" in X:
+            losses = losses * X["member_weight"]
         losses = losses.mean(0)
         if training and self.l1_penalty:
             sums = [p.abs().reshape(n_members, -1).sum(-1) for p in self.module_.parameters()]
@@ -255,6 +254,13 @@ class Progress(Callback):
         if self.bar_ is not None:
             self.bar_.close()
             self.bar_ = None
+
+
+def merge_members(scores):
+    """Return the scores of the members' mean probabilities, or those of a single network."""
+    if scores.ndim == 2:
+        return scores
+    return torch.log_softmax(scores, dim=-1).logsumexp(1) - math.log(scores.shape[1])
 
 
 def _row_losses(loss, logits, target):

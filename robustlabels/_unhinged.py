@@ -524,7 +524,7 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
             codes = encode(y, classes)
             weight = np.ones(len(y)) if weight is None else weight
             rng = np.random.RandomState(0)
-            proba = label_probabilities(X, codes, len(classes), weight, rng)
+            proba, _ = label_probabilities(X, codes, len(classes), weight, rng)
             self.transition_matrix_, self.noise_evidence_ = estimate_noise(codes, proba)
 
     @property

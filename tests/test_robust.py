@@ -44,6 +44,7 @@ from robustlabels import (
     symmetric_transition,
 )
 from robustlabels._network import BatchIterator
+from robustlabels._refinement import find_temperature
 from robustlabels.losses import AGCE, CE, GCE, SGCE, Loss, Unhinged, available_losses
 
 IRIS = load_iris(return_X_y=True)
@@ -288,15 +289,39 @@ def calibration_error(proba, y, n_bins=15):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("loss", ["auto", "ce"])
-def test_probabilities_are_those_of_clean_labels(loss):
+@pytest.mark.parametrize(("loss", "n_members"), [("auto", 1), ("ce", 1), ("auto", 4)])
+def test_probabilities_are_those_of_clean_labels(loss, n_members):
     X_train, y_train, X_test, y_test = digits(0.4, 0)
-    clf = RobustClassifier(loss, n_members=1, random_state=0).fit(X_train, y_train)
+    clf = RobustClassifier(loss, n_members=n_members, random_state=0).fit(X_train, y_train)
     proba = clf.predict_proba(X_test)
     as_given = clone(clf).set_params(loss="ce", transition_matrix=None).fit(X_train, y_train)
     uncorrected = as_given.predict_proba(X_test)
     assert calibration_error(proba, y_test) < calibration_error(uncorrected, y_test) / 2
     assert log_loss(y_test, proba) < log_loss(y_test, uncorrected) / 2
+
+
+@pytest.mark.parametrize("n_members", [2, 4])
+@pytest.mark.parametrize("n_copies", [1, 3])
+def test_members_are_calibrated_by_rows_they_have_not_seen(n_members, n_copies):
+    # The labels say nothing and are said to be right: to be sure of them is to know them by heart.
+    rng = np.random.RandomState(0)
+    X, y = np.float32(rng.normal(size=(600, 8))), rng.randint(2, size=600)
+    X_train, y_train = np.repeat(X[:300], n_copies, axis=0), np.repeat(y[:300], n_copies)
+    params = {"hidden_layer_sizes": 64, "n_members": n_members, "dropout": 0, "max_epochs": 100}
+    clf = small(transition_matrix=np.eye(2), **params).fit(X_train, y_train)
+    assert clf.score(X_train, y_train) > 0.8
+    assert log_loss(y[300:], clf.predict_proba(X[300:])) < 0.75
+
+
+def test_going_on_leaves_no_row_to_calibrate_by():
+    X, y = IRIS
+    params = {"n_members": 4, "warm_start": True, "max_epochs": 50, "lr": 1e-9}
+    clf = small(transition_matrix=np.eye(3), **params).fit(X, y)
+    scores = clf.decision_function(X)
+    clf.fit(X, y)
+    np.testing.assert_allclose(clf.decision_function(X), scores, atol=1e-3)
+    expected = find_temperature(scores, np.eye(3)[y])
+    assert clf.temperature_ == pytest.approx(expected, rel=0.02)
 
 
 def test_temperature_scales_the_scores_and_is_1_for_labels_as_given():
