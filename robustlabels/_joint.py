@@ -59,10 +59,8 @@ def fit_jointly(classifiers, X, y, sample_weight=None):
             classifier._validate_params()
             classifier._prepare(X, y, sample_weight, refine=False)
         joint = clone(classifiers[0]).set_params(n_members=len(classifiers))
-        X, codes, weight, refined = joint._prepare(X, y, sample_weight)
-        if refined is not None:
-            # Alone, none would do without a fold.
-            refined = refined._replace(folds=None)
+        # Alone, none would do without a fold.
+        X, codes, weight, refined = joint._prepare(X, y, sample_weight, hold_out=False)
         joint.net_.losses_ = [classifier.loss_ for classifier in classifiers]
         _gather(joint.net_, [classifier.net_ for classifier in classifiers])
         try:

@@ -24,10 +24,12 @@ _ROWS_PER_TREE = 20_000
 _EXPLAINED = 0.5
 _DIFFERENCE = 0.25
 
-#: Logarithms of the powers of probabilities that are weighed against each other, what is expected
-#: of them and how widely it may be missed; shares of a noise rate, the same.
+#: Logarithms of the powers of probabilities that are weighed against each other; of a log-normal
+#: power the mean and the standard deviation before the labels are seen.
 _LOG_POWERS = np.linspace(-1.5, 3.5, 26)
-_LOG_POWER, _WIDTH = 1.0, 0.5
+_LOG_POWER_MEAN, _LOG_POWER_STD = 1.0, 0.5
+
+#: Shares of the confident joint's noise rate that are weighed against each other, alike at first.
 _SHARES = np.linspace(0, 1, 51)
 
 #: Quantile of the noise rate that is taken: one that is too low lets a network learn wrong labels.
@@ -55,7 +57,8 @@ class RefinedLabels(NamedTuple):
 
     `posterior`, of shape (n_samples, n_classes), are the probabilities of the true labels to train
     on; `folds`, of shape (n_samples,), the numbers of the members that do without a row, or None
-    if all learn all; `rows` those to calibrate by, and `targets` their probabilities for that.
+    if all learn all; `rows`, of shape (n_rows,), the indices of the rows to calibrate by; and
+    `targets`, of shape (n_rows, n_classes), their probabilities for that.
     """
 
     posterior: np.ndarray
@@ -73,7 +76,9 @@ def label_probabilities(X, codes, n_classes, weight, rng):
     """Estimate the probabilities of the labels, for each row by trees that did not learn from it.
 
     A random forest's out-of-bag probabilities, grown tree by tree: that needs memory for one
-    tree, and rows that are given several times are drawn together.
+    tree, and rows of the same features are drawn together, for copies would tell each other's
+    labels. Where hardly any two rows differ each is drawn for itself: what others say of those
+    few is worth less, and in such a crowd a copy tells little.
 
     Parameters
     ----------
@@ -93,39 +98,46 @@ def label_probabilities(X, codes, n_classes, weight, rng):
     proba : ndarray of shape (n_samples, n_classes)
         Positive probabilities; they sum to 1.
     number : ndarray of shape (n_samples,)
-        The same number from 0 for rows that are copies of each other, with the same label.
+        Numbers from 0, the same for rows that were drawn together.
     """
     from sklearn.tree import DecisionTreeClassifier  # not for those who only import the package
 
-    # A copy of a row would tell its label. What it weighs counts instead.
-    rows, number = np.unique(np.column_stack([X, codes]), axis=0, return_inverse=True)
+    _, number = np.unique(X, axis=0, return_inverse=True)
     number = number.ravel()
-    weight = np.bincount(number, weight)
-    codes = rows[:, -1].astype(np.intp)
+    if not enough_rows(number.max() + 1, n_classes):
+        number = np.arange(len(X))
+    # Of copies with the same label one is enough. What it weighs counts instead.
+    pairs, first, pair = np.unique(
+        number * n_classes + codes, return_index=True, return_inverse=True
+    )
+    group, codes, weight = pairs // n_classes, codes[first], np.bincount(pair, weight)
     with np.errstate(over="ignore", invalid="ignore"):
-        X = StandardScaler().fit_transform(rows[:, :-1])
+        X = StandardScaler().fit_transform(X[first])
     X = np.nan_to_num(X).astype(np.float32)
 
+    n_groups = group[-1] + 1
     votes = np.full((len(X), n_classes), 1e-6)
     for _ in range(_TREES):
-        drawn = np.bincount(rng.randint(len(X), size=min(len(X), _ROWS_PER_TREE)), minlength=len(X))
+        drawn = rng.randint(n_groups, size=min(n_groups, _ROWS_PER_TREE))
+        drawn = np.bincount(drawn, minlength=n_groups)[group]
         tree = DecisionTreeClassifier(
             min_samples_leaf=_LEAF, max_features="sqrt", random_state=rng.randint(2**31)
         ).fit(X, codes, weight * drawn)
         unseen = drawn == 0
-        votes[unseen] += tree.predict_proba(X[unseen])
-    return (votes / votes.sum(axis=1, keepdims=True))[number], number
+        if unseen.any():
+            votes[unseen] += tree.predict_proba(X[unseen])
+    return (votes / votes.sum(axis=1, keepdims=True))[pair], number
 
 
 def deal_folds(number, codes, n_members, rng):
-    """Deal the rows to folds, the classes evenly, and copies of a row to the same.
+    """Deal the rows to folds, those of a number to the same, and the classes evenly otherwise.
 
     Parameters
     ----------
     number : ndarray of shape (n_samples,)
-        Numbers from 0, the same for copies of a row.
+        Numbers from 0, as from :func:`label_probabilities`.
     codes : ndarray of shape (n_samples,)
-        Noisy labels, the same for copies.
+        Noisy labels. Of rows of the same number that of the first counts.
     n_members : int
         Number of networks, each of which does without the fold of its number.
     rng : numpy.random.RandomState
@@ -210,15 +222,15 @@ def estimate_noise(codes, proba):
 
 def _symmetric_rate(highest, codes, proba):
     """Return the part of a noise rate that is no misplaced rows."""
-    every = -(-len(codes) // _ROWS_FOR_RATE)
-    codes, log_p = codes[::every], np.log(proba[::every] + 1e-4)
+    rows = np.random.RandomState(0).permutation(len(codes))[:_ROWS_FOR_RATE]
+    codes, log_p = codes[rows], np.log(proba[rows] + 1e-4)
     n_classes = proba.shape[1]
     noise = _SHARES * highest * n_classes / (n_classes - 1)
     log_posterior = []
     for log_power in _LOG_POWERS:
         p = softmax(np.exp(log_power) * log_p, axis=1)[np.arange(len(codes)), codes]
         seen = np.outer(p, 1 - noise) + noise / n_classes
-        expected = ((log_power - _LOG_POWER) / _WIDTH) ** 2 / 2
+        expected = ((log_power - _LOG_POWER_MEAN) / _LOG_POWER_STD) ** 2 / 2
         log_posterior.append(np.log(np.maximum(seen, 1e-12)).sum(axis=0) - expected)
     up_to = softmax(logsumexp(log_posterior, axis=0)).cumsum()
     return highest * _SHARES[np.searchsorted(up_to, _QUANTILE)]
@@ -324,7 +336,7 @@ def find_temperature(scores, targets):
         expected = softmax(np.exp(log_inverse) * scores, axis=1)
         return ((targets - weight[:, None] * expected) * scores).sum()
 
-    # It falls with the inverse temperature.
+    # The slope falls with the inverse temperature.
     low, high = -_MAX_LOG_POWER, _MAX_LOG_POWER
     if slope(low) <= 0:
         return float(np.exp(-low))

@@ -109,8 +109,10 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
     n_members : int, default=4
         Networks that are trained at once, on the same batches from different initial weights, and
         whose mean probabilities decide. They are computed together, which takes less time than
-        one after the other. Callbacks and optimizers that combine all gradients, as clipping by
-        norm does, combine those of all members.
+        one after the other. With a `transition_matrix` each does without a part of the rows of
+        its own, a quarter or the `n_members`-th, which :meth:`predict_proba` needs; where
+        `warm_start` goes on all learn all rows. Callbacks and optimizers that combine all
+        gradients, as clipping by norm does, combine those of all members.
     weight_decay : float >= 0, default=0.01
         Weight decay of the optimizer, if it takes one.
     l1_penalty : float >= 0, default=0.0
@@ -214,8 +216,9 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
     from the same trees by :func:`~robustlabels.metrics.estimate_transition_matrix`, and takes the
     noise to be symmetric unless the true class explains at least half of the entropy of the wrong
     labels, or, with two classes, their noise rates differ by more than 1/4: classes that are
-    hard to tell apart look like noise that depends on the class. Whatever trees cannot learn looks
-    like noise: where there are fewer rows than a forest needs and a linear rule would do, compare
+    hard to tell apart look like noise that depends on the class. From the rate of symmetric noise
+    it takes off what comes of rows that trees misplace: noise strikes rows that are easy to place,
+    too. Where there are fewer rows than a forest needs and a linear rule would do, compare
     with ``transition_matrix=None``. The trees also see the rows that a ``train_split`` sets aside.
     `noise_rate_` counts rows, whatever they weigh.
 
@@ -464,7 +467,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
             if go_on:
                 check_same_classes(classes, self.classes_)
             codes = _encode(y, classes)
-            weight = self._weigh_classes(weight, codes, classes)
+            weight, _ = self._weigh_classes(weight, codes, classes)
             if not go_on:
                 self._forget()
                 self._start(X, classes)
@@ -500,10 +503,11 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         """Estimate the probabilities of the true classes.
 
         They are the softmax of the scores divided by `temperature_`, which `fit` finds with a
-        `transition_matrix`, known or estimated: they are then most like the probabilities of the
-        true labels of at most 4096 training rows, by trees that have not seen these. They are
-        meant for clean labels, but no better than the noise is known: rows that are hard to tell
-        apart pass for noise in the estimate, and are then called too sure.
+        `transition_matrix`, known or estimated: the one under which the noise makes the labels of
+        rows that a member has not learned from most probable, of at most 4096. Where these leave
+        it open the probabilities of the true labels decide that come from trees, and so they do
+        for a single network, for a `module` of one's own and where `warm_start` goes on. The
+        probabilities are meant for clean labels, but no better than the noise is known.
 
         Where labels were taken as given there is nothing to divide by. Only for ``loss="ce"`` the
         softmax then estimates probabilities, those of the labels as given, wrong ones included;
@@ -547,7 +551,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         """Number of epochs trained."""
         return len(self.net_.history)
 
-    def _prepare(self, X, y, sample_weight, go_on=False, refine=True):
+    def _prepare(self, X, y, sample_weight, go_on=False, refine=True, hold_out=True):
         """Check the data, find the noise, and make the net, or the present one anew."""
         X, y, weight = self._validate(X, y, sample_weight, reset=not go_on)
         classes = self.classes_ if go_on else np.unique(y)
@@ -561,9 +565,9 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         refined = None
         if refine:
             # A network that goes on may have learned from any row.
-            hold_out = self.module is None and self.n_members > 1 and not go_on
+            hold_out = hold_out and self.module is None and self.n_members > 1 and not go_on
             refined = self._refine_labels(X, codes, len(classes), weight, hold_out, rng)
-        weight = self._weigh_classes(weight, codes, classes, refined)
+        weight, refined = self._weigh_classes(weight, codes, classes, refined)
         self._check_priors(classes)
         if go_on:
             self._scaler = StandardScaler()
@@ -595,10 +599,9 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         return X, y, weight
 
     def _weigh_classes(self, weight, codes, classes, refined=None):
-        """Return the weights of the rows, scaled to mean 1.
+        """Return the weights of the rows, scaled to mean 1, and the probabilities of true labels.
 
-        The class weights are multiplied into the rows' weights or, where there are probabilities
-        of the true labels, into these, in place.
+        The class weights are multiplied into the latter if there are any, else into the former.
         """
         # Of weights near the largest float the sum would overflow.
         weight, factors = weight / weight.max(), np.ones(len(classes))
@@ -615,10 +618,11 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
                 weight = weight * factors[codes]
             else:
                 factors = factors * (totals.sum() / total)
-                refined.posterior[:] *= factors
-                refined.targets[:] *= factors
+                refined = refined._replace(
+                    posterior=refined.posterior * factors, targets=refined.targets * factors
+                )
         self.class_prior_ = factors * totals / (factors @ totals)
-        return weight / weight.mean()
+        return weight / weight.mean(), refined
 
     def _check_priors(self, classes):
         """Say if the priors to predict with do not fit the classes."""
@@ -646,18 +650,21 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         rows, weight = refined.rows, weight[refined.rows, None]
         scores = self._compute(X[rows], lambda s: s)
         targets = weight * refined.targets
-        if refined.folds is None:
-            return find_temperature(merge_members(scores).numpy(), targets)
-        folds = refined.folds[rows]
+        merged = merge_members(scores).numpy()
+        folds = np.full(len(rows), self.n_members) if refined.folds is None else refined.folds[rows]
         held_out = np.flatnonzero(folds < self.n_members)
+        if not held_out.size:
+            return find_temperature(merged, targets)
         of_members = find_temperature_by_labels(
             scores[held_out, folds[held_out]].numpy(),
             codes[rows[held_out]],
             self.transition_matrix_,
             targets[held_out],
         )
+        # The mean of the members' probabilities is known now; only a temperature of the merged
+        # scores comes near it without changing a prediction.
         expected = torch.softmax(scores / of_members, dim=-1).mean(1).numpy()
-        return find_temperature(merge_members(scores).numpy(), weight * expected)
+        return find_temperature(merged, weight * expected)
 
     def _recipe(self):
         """Return the parameters, with a loss object as it is at present."""
@@ -830,7 +837,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
             if refined.folds is not None:
                 learns = refined.folds[:, None] != np.arange(self.n_members)
                 n_folds = count_folds(self.n_members)
-                member_weight = learns * (n_folds / (n_folds - 1))  # of mean 1
+                member_weight = learns * (n_folds / (n_folds - 1))  # of mean 1, about
                 data["member_weight"] = _to_tensor(member_weight).to(device, dtype)
         target = torch.from_numpy(codes).to(device)
         n_rows = len(X) if self.batch_size == -1 else min(self.batch_size, len(X))
