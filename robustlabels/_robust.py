@@ -865,10 +865,11 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         posterior = true_label_probabilities(codes, proba, transition)
         self.transition_matrix_ = transition
         self.noise_rate_ = float(posterior.mean(axis=0) @ (1 - transition.diagonal()))
+        folds = deal_folds(number, codes, self.n_members, rng) if hold_out else None
         rows = np.sort(rng.permutation(len(X))[:_CALIBRATION_ROWS])
         return RefinedLabels(
             posterior=posterior,
-            folds=deal_folds(number, codes, self.n_members, rng) if hold_out else None,
+            folds=folds,
             rows=rows,
             targets=calibration_targets(codes[rows], proba[rows], transition),
         )
