@@ -287,7 +287,7 @@ def true_label_probabilities(codes, proba, transition):
     return _by_bayes(_without_noise(proba, transition), codes, transition)
 
 
-def calibration_targets(codes, proba, transition):
+def calibration_targets(codes, proba, transition, weight):
     r"""Compute the probabilities of the true labels that predicted ones should be like.
 
     Those to train on are cautious: trees are less sure than they could be. Here the class
@@ -298,6 +298,8 @@ def calibration_targets(codes, proba, transition):
     ----------
     codes, proba, transition : ndarrays
         As in :func:`true_label_probabilities`.
+    weight : ndarray of shape (n_samples,)
+        Weights of the rows, positive.
 
     Returns
     -------
@@ -309,7 +311,7 @@ def calibration_targets(codes, proba, transition):
 
     def misfit(log_power):
         p = softmax(np.exp(log_power) * log_p, axis=1)
-        return -np.log(np.maximum((p * seen).sum(axis=1), 1e-15)).mean()
+        return -weight @ np.log(np.maximum((p * seen).sum(axis=1), 1e-15))
 
     power = minimize_scalar(misfit, bounds=(-_MAX_LOG_POWER, _MAX_LOG_POWER), method="bounded").x
     return _by_bayes(softmax(np.exp(power) * log_p, axis=1), codes, transition)

@@ -871,7 +871,9 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
             posterior=posterior,
             folds=folds,
             rows=rows,
-            targets=calibration_targets(codes[rows], proba[rows], transition),
+            targets=calibration_targets(
+                codes[rows], proba[rows], transition, weight[rows] / weight.max()
+            ),
         )
 
     def _standardize(self, X, weight):

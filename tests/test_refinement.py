@@ -59,6 +59,43 @@ def test_copies_of_a_row_do_not_tell_its_label():
     np.testing.assert_allclose(three, one[copies])
 
 
+@pytest.mark.parametrize("n_features", [1, 2, 6, 8])
+def test_rows_of_the_same_features_do_not_tell_each_others_labels(n_features):
+    # 2 to 256 different rows, whose labels say nothing: neither is one's own likelier nor rarer.
+    rng = np.random.RandomState(0)
+    X, y = rng.randint(2, size=(2000, n_features)), rng.randint(2, size=2000)
+    proba, _ = label_probabilities(X, y, 2, np.ones(2000), rng)
+    assert proba[np.arange(2000), y].mean() == pytest.approx(0.5, abs=0.03)
+
+
+@pytest.mark.parametrize("n_features", [1, 2, 6])
+@pytest.mark.parametrize("rate", [0.0, 0.3])
+def test_noise_is_found_in_few_features_of_few_values(n_features, rate):
+    X = np.random.RandomState(0).randint(2, size=(2000, n_features))
+    y = X[:, :2].sum(axis=1) % 2 if n_features < 6 else np.int64(X[:, :3].sum(axis=1) >= 2)
+    y_noisy, proba = of_rows(y, "symmetric", rate, X)
+    assert (proba.argmax(axis=1) == y).mean() > 0.95
+    assert 1 - estimate_noise(y_noisy, proba)[0][0, 0] == pytest.approx(rate, abs=0.03)
+
+
+def test_rows_that_every_tree_has_seen():
+    rng = np.random.RandomState(0)
+    proba, number = label_probabilities(np.zeros((2, 1)), np.arange(2), 2, np.ones(2), rng)
+    np.testing.assert_allclose(proba.sum(axis=1), 1)
+    assert sorted(number) == [0, 1]
+
+
+@pytest.mark.parametrize("step", [2, 3])
+def test_noise_that_comes_and_goes_with_the_order_of_rows_is_counted_in_full(step):
+    # More rows than a rate is found by, of which every other or third has no wrong label.
+    y = np.arange(60_000) // 10 % 3
+    noisy = corrupt_labels(y, "symmetric", 0.3, random_state=0)
+    y_noisy = np.where(np.arange(60_000) % step, noisy, y)
+    rate = (y_noisy != y).mean()
+    proba = symmetric_transition(3, rate)[y]
+    assert 1 - estimate_noise(y_noisy, proba)[0][0, 0] == pytest.approx(rate, abs=0.02)
+
+
 def test_a_matrix_has_no_more_entries_than_there_are_rows():
     X, y = blobs(20, 0, 380)
     transition, _ = estimate_noise(*of_rows(y, "pair", 0.3, X))
@@ -214,7 +251,7 @@ def test_calibration_targets_are_as_sure_as_they_are_right(noise, rate):
     X, y = blobs(5, 1, 3000)
     y_noisy, proba = of_rows(y, noise, rate, X)
     transition = estimate_noise(y_noisy, proba)[0]
-    targets = calibration_targets(y_noisy, proba, transition)
+    targets = calibration_targets(y_noisy, proba, transition, np.ones(3000))
     cautious = true_label_probabilities(y_noisy, proba, transition)
     np.testing.assert_allclose(targets.sum(axis=1), 1)
 

@@ -14,13 +14,18 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from scipy.special import softmax
+from scipy.special import log_softmax, softmax
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.metrics import log_loss
-from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
+from sklearn.model_selection import (
+    GridSearchCV,
+    StratifiedKFold,
+    cross_val_score,
+    train_test_split,
+)
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from skorch.callbacks import (
@@ -307,10 +312,98 @@ def test_members_are_calibrated_by_rows_they_have_not_seen(n_members, n_copies):
     rng = np.random.RandomState(0)
     X, y = np.float32(rng.normal(size=(600, 8))), rng.randint(2, size=600)
     X_train, y_train = np.repeat(X[:300], n_copies, axis=0), np.repeat(y[:300], n_copies)
-    params = {"hidden_layer_sizes": 64, "n_members": n_members, "dropout": 0, "max_epochs": 100}
+    params = {"hidden_layer_sizes": 64, "n_members": n_members, "dropout": 0, "max_epochs": 150}
     clf = small(transition_matrix=np.eye(2), **params).fit(X_train, y_train)
     assert clf.score(X_train, y_train) > 0.8
     assert log_loss(y[300:], clf.predict_proba(X[300:])) < 0.75
+
+
+def test_members_are_calibrated_where_many_rows_have_the_same_features():
+    rng = np.random.RandomState(0)
+    X = np.float32(rng.randint(2, size=(4000, 6)))
+    p = 1 / (1 + np.exp(-(X - 0.5) @ [3, -2, 1, 1, -1, 0]))
+    y = np.int64(rng.uniform(size=4000) < p)
+    clf = small(n_members=4, max_epochs=40, transition_matrix="estimate").fit(X[:2000], y[:2000])
+    assert clf.noise_rate_ < 0.05
+    best = log_loss(y[2000:], p[2000:])
+    assert log_loss(y[2000:], clf.predict_proba(X[2000:])) < 1.1 * best
+
+
+def test_no_row_that_a_member_has_not_seen():
+    # Rows of the same features are held out together: hardly any sample has another.
+    X = np.repeat(np.arange(30.0), np.where(np.isin(np.arange(30), (3, 20)), 50_000, 1))[:, None]
+    y = np.int64(X[:, 0] >= 15)
+    params = {"hidden_layer_sizes": (), "n_members": 2, "batch_size": -1, "max_epochs": 1}
+    for seed in range(6):
+        clf = small(transition_matrix=np.eye(2), **params, random_state=seed).fit(X, y)
+        assert np.isfinite(clf.predict_proba(X)).all()
+
+
+def test_temperature_brings_the_ensemble_to_the_mean_of_its_members():
+    X, y = digits(0.4, 0)[:2]
+    T = symmetric_transition(10, 0.4)
+    params = {"hidden_layer_sizes": 256, "n_members": 4, "max_epochs": 20, "dropout": 0}
+    clf = small("sgce", **params, transition_matrix=T).fit(X, y)
+    _, codes, _, refined = clone(clf)._prepare(X, y, None)
+    with torch.no_grad():
+        scores = clf.loss_.scores(clf.net_.module_(torch.as_tensor(X)).double()).numpy()
+    unseen = scores[np.arange(len(X)), refined.folds]
+    temperatures = np.geomspace(0.5, 50, 400)
+    # What the noise makes of the probabilities of the members, for rows they have not seen.
+    of_labels = [
+        np.log((softmax(unseen / t, axis=1) @ T)[np.arange(len(X)), codes]).mean()
+        for t in temperatures
+    ]
+    of_members = temperatures[np.argmax(of_labels)]
+    mean = softmax(scores / of_members, axis=2).mean(axis=1)
+    merged = clf.decision_function(X)
+    likeness = [(mean * log_softmax(merged / t, axis=1)).sum() for t in temperatures]
+    assert clf.temperature_ == pytest.approx(temperatures[np.argmax(likeness)], rel=0.02)
+    assert clf.temperature_ < 0.95 * of_members
+
+
+@pytest.mark.parametrize("n_members", [1, 4])
+def test_weights_equal_repetition_with_a_transition_matrix_too(n_members):
+    X, y = IRIS
+    # Of the heavy rows many are wrong, so that weights say to be less sure.
+    y = np.where(np.arange(150) % 3 == 0, corrupt_labels(y, "symmetric", 0.6, random_state=0), y)
+    weight = np.where(np.arange(150) % 3 == 0, 4, 1)
+    clf = small(
+        batch_size=-1,
+        transition_matrix=symmetric_transition(3, 0.2),
+        n_members=n_members,
+        max_epochs=100,
+    )
+    weighted = clone(clf).fit(X, y, sample_weight=weight)
+    repeated = clone(clf).fit(X.repeat(weight, axis=0), y.repeat(weight))
+    np.testing.assert_allclose(
+        weighted.decision_function(X), repeated.decision_function(X), rtol=1e-4
+    )
+    # Trees count as a few labels: as more of few rows than of many.
+    assert weighted.temperature_ == pytest.approx(repeated.temperature_, rel=0.05)
+
+
+def test_class_weights_count_in_the_temperature():
+    X, y = IRIS
+    y = corrupt_labels(y, np.array([[1, 0, 0], [0, 1, 0], [0, 0.4, 0.6]]), random_state=0)
+    weight = np.array([1.0, 1.0, 20.0])
+    clf = small(class_weight=dict(enumerate(weight)), transition_matrix=np.eye(3)).fit(X, y)
+    expected, even = (
+        find_temperature(clf.decision_function(X), targets)
+        for targets in (np.eye(3)[y] * weight, np.eye(3)[y])
+    )
+    assert clf.temperature_ == pytest.approx(expected, rel=0.01)
+    assert clf.temperature_ != pytest.approx(even, rel=0.05)
+
+
+def test_members_without_a_fold_learn_as_much_as_with_all():
+    # The loss of the first step, before anything is learned, which is of all rows.
+    params = {"n_members": 4, "batch_size": -1, "max_epochs": 1}
+    without, all_rows = (
+        small("ce", **params, transition_matrix=T).fit(*IRIS).history_[0, "train_loss"]
+        for T in (np.eye(3), None)
+    )
+    assert without == pytest.approx(all_rows, rel=0.02)
 
 
 def test_going_on_leaves_no_row_to_calibrate_by():
@@ -899,12 +992,16 @@ def test_members_learn_as_if_each_were_alone(loss, watched):
 
 def test_validation_loss_of_members_is_their_mean():
     X, y = IRIS
-    clf = small(n_members=3, net_params={"train_split": predefined_split(Dataset(X, y))})
-    clf.fit(X, y)
-    with torch.no_grad():
-        logits = clf.net_.module_(torch.as_tensor(X))
-        losses = [clf.loss_(part, torch.as_tensor(y)) for part in logits.unbind(1)]
-    np.testing.assert_allclose(clf.history_[-1, "valid_loss"], np.mean(losses))
+    folds = StratifiedKFold(3)
+    valid = next(folds.split(X, y))[1]
+    for T in (None, symmetric_transition(3, 0.2)):
+        clf = small(
+            n_members=3, transition_matrix=T, net_params={"train_split": ValidSplit(folds)}
+        ).fit(X, y)
+        with torch.no_grad():
+            logits = clf.net_.module_(torch.as_tensor(X[valid]))
+            losses = [clf.loss_(part, torch.as_tensor(y[valid])) for part in logits.unbind(1)]
+        np.testing.assert_allclose(clf.history_[-1, "valid_loss"], np.mean(losses))
 
 
 def test_members_are_for_the_built_in_network():
