@@ -136,7 +136,6 @@ PEERS |= {
 }
 METHODS = {
     "RobustClassifier": robust(),
-    "RobustClassifier, GCE": robust(loss="gce", q=0.3),
     "RobustClassifier, labels as given": robust(transition_matrix=None),
     **PEERS,
 }
