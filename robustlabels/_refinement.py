@@ -110,7 +110,10 @@ def label_probabilities(X, codes, n_classes, weight, rng):
     pairs, first, pair = np.unique(
         number * n_classes + codes, return_index=True, return_inverse=True
     )
-    group, codes, weight = pairs // n_classes, codes[first], np.bincount(pair, weight)
+    # Sums of weights far from 1 would under- or overflow in a tree.
+    weight = np.bincount(pair, weight / weight.max())
+    weight = np.maximum(weight / weight.max(), 1e-12)
+    group, codes = pairs // n_classes, codes[first]
     with np.errstate(over="ignore", invalid="ignore"):
         X = StandardScaler().fit_transform(X[first])
     X = np.nan_to_num(X).astype(np.float32)

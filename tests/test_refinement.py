@@ -110,6 +110,17 @@ def test_weights_count_rows():
     assert proba[:, 0].mean() > even[:, 0].mean() + 0.15
 
 
+@pytest.mark.parametrize("scale", [1e-300, 1e300])
+def test_scale_of_weights_does_not_count(scale):
+    X, y = blobs(3, 0, 300)
+    weight = np.where(y == 0, 2.0, 1.0)
+    proba, scaled = (
+        label_probabilities(X, y, 3, w, np.random.RandomState(0))[0]
+        for w in (weight, scale * weight)
+    )
+    np.testing.assert_allclose(scaled, proba, atol=1e-6)
+
+
 @pytest.mark.parametrize("n_classes", [2, 3, 8])
 @pytest.mark.parametrize("rate", [0.2, 0.4])
 def test_symmetric_noise_is_found_symmetric(n_classes, rate):
