@@ -1,6 +1,7 @@
 """Losses for training with wrong labels: one protocol, the catalogue, its operators and names."""
 
 from ._asymmetric import AEL, AGCE, AMSE, AUL
+from ._boosting import boosting_objective
 from ._corrected import BackwardCorrected, ForwardCorrected
 from ._cross_entropy import CE, GCE, MAE, RCE, SCE, Focal, JensenShannon, TaylorCE, TruncatedGCE
 from ._display import LossDisplay
@@ -63,6 +64,7 @@ __all__ = [
     "Unhinged",
     "asymmetry_ratio",
     "available_losses",
+    "boosting_objective",
     "class_sum_gap",
     "decompose",
     "get_loss",
