@@ -67,8 +67,9 @@ def boosting_objective(loss):
     that has this gradient at these scores. For the cross-entropy it is p (1 - p) for two classes
     and 2 p (1 - p) for more, XGBoost's own; LightGBM's own has c = K / (K - 1).
 
-    *Safe steps.* A loss of the label's probability has the gradient of the cross-entropy times
-    a weight :math:`\omega(p_y) = -p_y \ell'(p_y)`, and the Hessian above is
+    *Safe steps.* Let L be the loss so divided. As a function :math:`\ell(p_y)` of the label's
+    probability alone it has the gradient of the cross-entropy times a weight
+    :math:`\omega(p_y) = -p_y \ell'(p_y)`, and the Hessian above is
     :math:`c\,\omega(p_y)\,p_j (1 - p_j)`. Where that weight grows with the probability, the loss
     is a concave function of the cross-entropy, which bounds its matrix of second derivatives:
 
