@@ -27,7 +27,7 @@ from ._random_state import draw_from
 from ._unchanged import unchanged_on_error
 from .noise import NOISES, NOISES_OF_ROWS, check_labels, corrupted, find_confusable
 
-__all__ = ["LabelNoiseInjector", "NoisyLabelClassifier"]
+__all__ = ["LabelNoiseInjector", "NoiseInjectedClassifier"]
 
 
 def _learned_labels(injector):
@@ -44,7 +44,7 @@ class LabelNoiseInjector(OneToOneFeatureMixin, BaseEstimator):
 
     As a step of imbalanced-learn's ``Pipeline`` it corrupts the labels of the training rows, and
     predictions and scores see clean ones. A ``Pipeline`` of scikit-learn cannot change labels:
-    there, use :class:`NoisyLabelClassifier`.
+    there, use :class:`NoiseInjectedClassifier`.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ class LabelNoiseInjector(OneToOneFeatureMixin, BaseEstimator):
     See Also
     --------
     corrupt_labels : The function.
-    NoisyLabelClassifier : The same inside any estimator.
+    NoiseInjectedClassifier : The same inside any estimator.
 
     Examples
     --------
@@ -288,7 +288,7 @@ def _has(name):
     return lambda self: hasattr(getattr(self, "estimator_", self.estimator), name)
 
 
-class NoisyLabelClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
+class NoiseInjectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     """Fits a classifier to corrupted labels and leaves scoring on clean ones.
 
     ``cross_val_score``, ``GridSearchCV`` and ``learning_curve`` then measure how robust a
@@ -331,15 +331,15 @@ class NoisyLabelClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     --------
     >>> from sklearn.datasets import load_digits
     >>> from sklearn.model_selection import cross_val_score
-    >>> from robustlabels import LabelNoiseInjector, NoisyLabelClassifier, UnhingedClassifier
+    >>> from robustlabels import LabelNoiseInjector, NoiseInjectedClassifier, UnhingedClassifier
     >>> X, y = load_digits(return_X_y=True)
-    >>> noisy = NoisyLabelClassifier(UnhingedClassifier(), LabelNoiseInjector(), random_state=0)
+    >>> noisy = NoiseInjectedClassifier(UnhingedClassifier(), LabelNoiseInjector(), random_state=0)
     >>> for rate in (0.0, 0.4):
     ...     noisy.set_params(injector__noise_rate=rate)
     ...     print(cross_val_score(noisy, X, y).mean() > 0.85)
-    NoisyLabelClassifier(...)
+    NoiseInjectedClassifier(...)
     True
-    NoisyLabelClassifier(...)
+    NoiseInjectedClassifier(...)
     True
     """
 
@@ -376,7 +376,7 @@ class NoisyLabelClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
         Returns
         -------
-        self : NoisyLabelClassifier
+        self : NoiseInjectedClassifier
             The fitted classifier.
 
         Raises
@@ -386,8 +386,8 @@ class NoisyLabelClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         """
         if y is None:
             raise ValueError(
-                "This NoisyLabelClassifier estimator requires y to be passed, but the target y is "
-                "None"
+                "This NoiseInjectedClassifier estimator requires y to be passed, but the target y "
+                "is None"
             )
         labels = check_labels(y)
         check_classification_targets(labels)
