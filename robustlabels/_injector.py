@@ -12,18 +12,17 @@ from sklearn.base import (
     ClassifierMixin,
     MetaEstimatorMixin,
     OneToOneFeatureMixin,
-    _fit_context,
     clone,
 )
 from sklearn.utils import get_tags
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._labels import find_classes
 from ._random_state import draw_from
+from ._sklearn import HasMethods, Interval, StrOptions, _check_sample_weight, _fit_context
 from ._unchanged import unchanged_on_error
 from .noise import NOISES, NOISES_OF_ROWS, check_labels, corrupted, find_confusable
 

@@ -8,12 +8,12 @@ from joblib import Parallel, delayed
 from sklearn.base import clone, is_classifier
 from sklearn.metrics import check_scoring, get_scorer_names
 from sklearn.model_selection import StratifiedKFold, check_cv
-from sklearn.utils import _safe_indexing, check_consistent_length
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions, validate_params
+from sklearn.utils import check_consistent_length
 
 from ._injector import LabelNoiseInjector, NoiseInjectedClassifier
 from ._plotting import COLORS, import_pandas, import_pyplot
 from ._random_state import draw_from
+from ._sklearn import HasMethods, Interval, StrOptions, _safe_indexing, validate_params
 from .noise import NOISES, check_labels
 
 __all__ = ["NoiseCurveDisplay", "noise_curve"]

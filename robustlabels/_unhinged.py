@@ -8,13 +8,12 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve, eigh
 from scipy.optimize import brentq
 from scipy.sparse import issparse
 from scipy.special import expit, softmax
-from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import gen_batches
-from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.random import sample_without_replacement
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._class_statistics import ClassStatistics
 from ._labels import (
@@ -24,6 +23,7 @@ from ._labels import (
     refuse_balanced,
     weigh_classes,
 )
+from ._sklearn import Interval, StrOptions, _check_sample_weight, _fit_context
 from ._unchanged import unchanged_on_error
 from .noise import check_invertible, check_labels
 

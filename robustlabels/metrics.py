@@ -11,11 +11,11 @@ from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import confusion_matrix
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
-from sklearn.utils._param_validation import HasMethods, StrOptions, validate_params
 from sklearn.utils.multiclass import check_classification_targets
 
 from ._labels import encode, find_classes
 from ._random_state import draw_from
+from ._sklearn import HasMethods, StrOptions, validate_params
 from .noise import check_invertible, check_labels, check_transition, symmetric_transition
 
 __all__ = [

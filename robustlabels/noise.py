@@ -8,10 +8,10 @@ from scipy.sparse import issparse
 from scipy.special import entr, softmax
 from scipy.stats import truncnorm
 from sklearn.utils import check_array, column_or_1d
-from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
 from ._labels import encode, find_classes
 from ._random_state import draw_from
+from ._sklearn import Interval, StrOptions, validate_params
 
 __all__ = [
     "asymmetric_transition",

@@ -4,10 +4,9 @@ from ._asymmetric import AEL, AGCE, AMSE, AUL
 from ._corrected import BackwardCorrected, ForwardCorrected
 from ._cross_entropy import CE, GCE, MAE, RCE, SCE, Focal, JensenShannon, TaylorCE, TruncatedGCE
 from ._display import LossDisplay
-from ._loss import Loss, ProbabilityLoss
+from ._loss import Loss, ProbabilityLoss, Sum
 from ._names import available_losses, get_loss
 from ._normalized import NCE, NFL, NGCE, NNCE, Normalized
-from ._sum import Sum
 from ._symmetrized import SGCE, AlphaMAE, ClassMean, Symmetrized, Unhinged
 from ._theory import (
     LossProperties,

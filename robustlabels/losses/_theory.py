@@ -12,13 +12,12 @@ import numpy as np
 import torch
 from scipy.optimize import minimize
 from sklearn.base import clone
-from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
+from .._sklearn import Interval, StrOptions, validate_params
 from ..noise import pair_transition, symmetric_transition
 from ._asymmetric import AEL, AGCE, AMSE, AUL
 from ._cross_entropy import CE, GCE, MAE, RCE, SCE, Focal, JensenShannon, TaylorCE
-from ._loss import Loss, ProbabilityLoss
-from ._sum import Sum
+from ._loss import Loss, ProbabilityLoss, Sum
 from ._symmetrized import SGCE, AlphaMAE, ClassMean, Symmetrized
 
 __all__ = [
