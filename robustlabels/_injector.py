@@ -20,11 +20,11 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ._labels import find_classes
+from ._labels import check_labels, find_classes
 from ._random_state import draw_from
 from ._sklearn import HasMethods, Interval, StrOptions, _check_sample_weight, _fit_context
 from ._unchanged import unchanged_on_error
-from .noise import NOISES, NOISES_OF_ROWS, check_labels, corrupted, find_confusable
+from .noise import NOISES, NOISES_OF_ROWS, corrupted, find_confusable
 
 __all__ = ["LabelNoiseInjector", "NoiseInjectedClassifier"]
 

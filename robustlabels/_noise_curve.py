@@ -11,10 +11,11 @@ from sklearn.model_selection import StratifiedKFold, check_cv
 from sklearn.utils import check_consistent_length
 
 from ._injector import LabelNoiseInjector, NoiseInjectedClassifier
+from ._labels import check_labels
 from ._plotting import COLORS, import_pandas, import_pyplot
 from ._random_state import draw_from
 from ._sklearn import HasMethods, Interval, StrOptions, _safe_indexing, validate_params
-from .noise import NOISES, check_labels
+from .noise import NOISES
 
 __all__ = ["NoiseCurveDisplay", "noise_curve"]
 

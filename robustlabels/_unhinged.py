@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._class_statistics import ClassStatistics
 from ._labels import (
+    check_labels,
     check_same_classes,
     encode,
     find_classes,
@@ -25,7 +26,7 @@ from ._labels import (
 )
 from ._sklearn import Interval, StrOptions, _check_sample_weight, _fit_context
 from ._unchanged import unchanged_on_error
-from .noise import check_invertible, check_labels
+from .noise import check_invertible
 
 __all__ = ["UnhingedClassifier"]
 
