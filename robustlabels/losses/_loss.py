@@ -4,7 +4,7 @@ import functools
 import math
 import operator
 from collections import Counter
-from numbers import Real
+from numbers import Integral, Real
 
 import torch
 from sklearn.base import BaseEstimator, clone
@@ -22,6 +22,9 @@ _REDUCTIONS = {"none": lambda losses: losses, "mean": torch.mean, "sum": torch.s
 POSITIVE = [Interval(Real, 0, None, closed="neither")]
 UNIT = [Interval(Real, 0, 1, closed="both")]
 RADIUS = [*POSITIVE, None]
+
+#: Domain of a number of classes.
+N_CLASSES = [Interval(Integral, 2, None, closed="left")]
 
 
 class Loss(BaseEstimator, nn.Module):
@@ -469,3 +472,11 @@ def _weighted_sum(*weighted, reduction="mean"):
             seen[name] += 1
             names[i] = f"{name}-{seen[name]}"
     return Sum(list(zip(names, terms, strict=True)), weights, reduction=reduction)
+
+
+def without_radius(loss):
+    """Copy a loss without the bounds on its scores."""
+    loss = clone(loss)
+    loss._validate_params()
+    radii = [name for name in loss.get_params() if name.split("__")[-1] == "radius"]
+    return loss.set_params(**dict.fromkeys(radii))
