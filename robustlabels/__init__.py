@@ -10,7 +10,7 @@ _HOMES = {
     "ClassStatistics": "_class_statistics",
     "LabelNoiseInjector": "_injector",
     "NoiseCurveDisplay": "_noise_curve",
-    "NoisyLabelClassifier": "_injector",
+    "NoiseInjectedClassifier": "_injector",
     "RobustClassifier": "_robust",
     "TransitionMatrixDisplay": "_transition_display",
     "UnhingedClassifier": "_unhinged",

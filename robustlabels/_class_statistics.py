@@ -3,9 +3,9 @@
 import numpy as np
 from scipy import sparse
 from sklearn.utils import check_X_y
-from sklearn.utils.validation import _check_sample_weight
 
 from ._labels import encode, find_classes
+from ._sklearn import _check_sample_weight
 
 __all__ = ["ClassStatistics"]
 

@@ -9,10 +9,10 @@ from scipy import sparse
 from sklearn.utils import check_X_y
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.random import sample_without_replacement
-from sklearn.utils.validation import _check_sample_weight
 
 from ._class_statistics import ClassStatistics
 from ._labels import encode, find_classes
+from ._sklearn import _check_sample_weight
 
 #: Blocks that one task of the tree adds up.
 _FAN_IN = 4

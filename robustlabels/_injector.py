@@ -12,22 +12,21 @@ from sklearn.base import (
     ClassifierMixin,
     MetaEstimatorMixin,
     OneToOneFeatureMixin,
-    _fit_context,
     clone,
 )
 from sklearn.utils import get_tags
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ._labels import find_classes
+from ._labels import check_labels, find_classes
 from ._random_state import draw_from
+from ._sklearn import HasMethods, Interval, StrOptions, _check_sample_weight, _fit_context
 from ._unchanged import unchanged_on_error
-from .noise import NOISES, NOISES_OF_ROWS, check_labels, corrupted, find_confusable
+from .noise import NOISES, NOISES_OF_ROWS, corrupted, find_confusable
 
-__all__ = ["LabelNoiseInjector", "NoisyLabelClassifier"]
+__all__ = ["LabelNoiseInjector", "NoiseInjectedClassifier"]
 
 
 def _learned_labels(injector):
@@ -44,7 +43,7 @@ class LabelNoiseInjector(OneToOneFeatureMixin, BaseEstimator):
 
     As a step of imbalanced-learn's ``Pipeline`` it corrupts the labels of the training rows, and
     predictions and scores see clean ones. A ``Pipeline`` of scikit-learn cannot change labels:
-    there, use :class:`NoisyLabelClassifier`.
+    there, use :class:`NoiseInjectedClassifier`.
 
     Parameters
     ----------
@@ -81,7 +80,7 @@ class LabelNoiseInjector(OneToOneFeatureMixin, BaseEstimator):
     See Also
     --------
     corrupt_labels : The function.
-    NoisyLabelClassifier : The same inside any estimator.
+    NoiseInjectedClassifier : The same inside any estimator.
 
     Examples
     --------
@@ -288,7 +287,7 @@ def _has(name):
     return lambda self: hasattr(getattr(self, "estimator_", self.estimator), name)
 
 
-class NoisyLabelClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
+class NoiseInjectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     """Fits a classifier to corrupted labels and leaves scoring on clean ones.
 
     ``cross_val_score``, ``GridSearchCV`` and ``learning_curve`` then measure how robust a
@@ -331,15 +330,15 @@ class NoisyLabelClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     --------
     >>> from sklearn.datasets import load_digits
     >>> from sklearn.model_selection import cross_val_score
-    >>> from robustlabels import LabelNoiseInjector, NoisyLabelClassifier, UnhingedClassifier
+    >>> from robustlabels import LabelNoiseInjector, NoiseInjectedClassifier, UnhingedClassifier
     >>> X, y = load_digits(return_X_y=True)
-    >>> noisy = NoisyLabelClassifier(UnhingedClassifier(), LabelNoiseInjector(), random_state=0)
+    >>> noisy = NoiseInjectedClassifier(UnhingedClassifier(), LabelNoiseInjector(), random_state=0)
     >>> for rate in (0.0, 0.4):
     ...     noisy.set_params(injector__noise_rate=rate)
     ...     print(cross_val_score(noisy, X, y).mean() > 0.85)
-    NoisyLabelClassifier(...)
+    NoiseInjectedClassifier(...)
     True
-    NoisyLabelClassifier(...)
+    NoiseInjectedClassifier(...)
     True
     """
 
@@ -376,7 +375,7 @@ class NoisyLabelClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
         Returns
         -------
-        self : NoisyLabelClassifier
+        self : NoiseInjectedClassifier
             The fitted classifier.
 
         Raises
@@ -386,8 +385,8 @@ class NoisyLabelClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         """
         if y is None:
             raise ValueError(
-                "This NoisyLabelClassifier estimator requires y to be passed, but the target y is "
-                "None"
+                "This NoiseInjectedClassifier estimator requires y to be passed, but the target y "
+                "is None"
             )
         labels = check_labels(y)
         check_classification_targets(labels)

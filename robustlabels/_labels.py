@@ -1,11 +1,27 @@
-"""Labels as positions in the sorted classes."""
+"""Labels, checked and as positions in the classes; probabilities and weights of classes."""
 
 import numpy as np
-from sklearn.utils import compute_class_weight, gen_batches
+from sklearn.utils import (
+    check_array,
+    check_consistent_length,
+    column_or_1d,
+    compute_class_weight,
+    gen_batches,
+)
+from sklearn.utils.multiclass import check_classification_targets
 
 #: Integer labels that span less than this are counted and looked up, not sorted; unless they
 #: lie so far out that differences would overflow.
 _MAX_TABLE, _FAR = 4096, 2**62
+
+
+def check_labels(y):
+    """Return labels as an array of one dimension, none of them missing."""
+    # check_array refuses an empty y and missing labels, which np.unique would take for a class.
+    labels = check_array(column_or_1d(y, warn=True), ensure_2d=False, dtype=None, input_name="y")
+    if labels.dtype == object and any(label is None for label in labels):
+        raise ValueError("y has missing labels (None). Drop those rows first.")
+    return labels
 
 
 def find_classes(y):
@@ -43,6 +59,35 @@ def encode(y, classes):
             f"{classes.tolist()}."
         )
     return codes
+
+
+def encode_together(labels, *columns):
+    """Return each column as positions in the classes, and the classes."""
+    columns = [check_labels(column) for column in columns]
+    check_consistent_length(*columns)
+    for column in columns:
+        check_classification_targets(column)
+    classes = np.unique(np.concatenate(columns)) if labels is None else column_or_1d(labels)
+    if len(np.unique(classes)) < len(classes):
+        raise ValueError(f"labels must name each class once. Got {classes.tolist()}.")
+    order = np.argsort(classes)
+    return *(order[encode(column, classes[order])] for column in columns), classes
+
+
+def check_probabilities(y, proba, labels, name):
+    """Return labels as positions in the classes, checked probabilities, and the classes."""
+    codes, classes = encode_together(labels, y)
+    proba = check_array(proba, dtype=np.float64, input_name=name)
+    check_consistent_length(codes, proba)
+    if proba.shape[1] != len(classes):
+        raise ValueError(
+            f"{name} must have a column for each of the {len(classes)} classes "
+            f"{classes.tolist()}. Got {proba.shape[1]} columns; pass labels if some class is not "
+            f"in y_noisy."
+        )
+    if (proba < 0).any() or not np.allclose(proba.sum(axis=1), 1, atol=1e-3):
+        raise ValueError(f"The rows of {name} must be probability distributions.")
+    return codes, proba, classes
 
 
 def refuse_balanced(class_weight):

@@ -8,13 +8,14 @@ from joblib import Parallel, delayed
 from sklearn.base import clone, is_classifier
 from sklearn.metrics import check_scoring, get_scorer_names
 from sklearn.model_selection import StratifiedKFold, check_cv
-from sklearn.utils import _safe_indexing, check_consistent_length
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions, validate_params
+from sklearn.utils import check_consistent_length
 
-from ._injector import LabelNoiseInjector, NoisyLabelClassifier
+from ._injector import LabelNoiseInjector, NoiseInjectedClassifier
+from ._labels import check_labels
 from ._plotting import COLORS, import_pandas, import_pyplot
 from ._random_state import draw_from
-from .noise import NOISES, check_labels
+from ._sklearn import HasMethods, Interval, StrOptions, _safe_indexing, validate_params
+from .noise import NOISES
 
 __all__ = ["NoiseCurveDisplay", "noise_curve"]
 
@@ -96,7 +97,7 @@ def noise_curve(
     See Also
     --------
     NoiseCurveDisplay : The curves of several estimators in one picture.
-    NoisyLabelClassifier : What is fitted in each fold.
+    NoiseInjectedClassifier : What is fitted in each fold.
 
     Examples
     --------
@@ -136,7 +137,7 @@ def _scores(
     seeds = rng.randint(np.iinfo(np.int32).max, size=len(folds))
     tasks = [
         delayed(_score)(
-            NoisyLabelClassifier(
+            NoiseInjectedClassifier(
                 clone(estimator),
                 LabelNoiseInjector(noise, rate, exact=exact),
                 random_state=seed,

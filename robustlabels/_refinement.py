@@ -7,7 +7,7 @@ from scipy.optimize import brentq, minimize_scalar
 from scipy.special import entr, log_softmax, logsumexp, softmax
 from sklearn.preprocessing import StandardScaler
 
-from .metrics import estimate_transition_matrix
+from ._confident_joint import estimate_transition_matrix
 from .noise import symmetric_transition
 
 #: Rows, and rows for each class, from which trees can say something about labels.

@@ -10,12 +10,11 @@ from numbers import Integral, Real
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context, clone
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 from skorch.history import History
 
 from ._labels import check_same_classes, encode, refuse_balanced, weigh_classes
@@ -33,6 +32,7 @@ from ._refinement import (
     label_probabilities,
     true_label_probabilities,
 )
+from ._sklearn import Interval, Options, StrOptions, _check_sample_weight, _fit_context
 from ._training import Net, OneCycle, Progress, is_schedule, merge_members, seeded_globally
 from ._unchanged import unchanged_on_error
 from .losses import Loss, get_loss

@@ -4,28 +4,30 @@ import sys
 from numbers import Real
 
 import numpy as np
-from scipy.linalg import LinAlgError, cho_factor, cho_solve, eigh
-from scipy.optimize import brentq
 from scipy.sparse import issparse
 from scipy.special import expit, softmax
-from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import gen_batches
-from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.random import sample_without_replacement
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._class_statistics import ClassStatistics
+from ._closed_form import ClosedForm
 from ._labels import (
+    check_labels,
     check_same_classes,
     encode,
     find_classes,
     refuse_balanced,
     weigh_classes,
 )
+from ._leave_one_out import left_out_scores
+from ._sklearn import Interval, StrOptions, _check_sample_weight, _fit_context
+from ._temperature import most_probable_temperature
 from ._unchanged import unchanged_on_error
-from .noise import check_invertible, check_labels
+from .noise import check_invertible
 
 __all__ = ["UnhingedClassifier"]
 
@@ -432,7 +434,7 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
             weight = weight * self._class_factors[codes]
         if (weight > self.statistics_.class_weight[codes] * (1 + 1e-9)).any():
             raise ValueError("A row weighs more than its class did in the fit: it was not in it.")
-        scores = self._left_out_scores(X, codes, weight)
+        scores = left_out_scores(self._closed_form(), self.statistics_, X, codes, weight)
         return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
 
     def _recipe(self):
@@ -533,14 +535,10 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         symmetric = self.noise_evidence_ and self.noise_evidence_["form"] == "symmetric"
         return self.transition_matrix_ is not None and not symmetric
 
-    def _corrected(self, statistics):
-        """Return the shares of the classes, their mean sums, and what a label adds to each."""
-        total, n_classes = statistics.class_weight.sum(), len(statistics.classes)
-        shares, sums = statistics.class_weight / total, statistics.class_sums / total
-        if not self._corrects:
-            return shares, sums, np.eye(n_classes)
-        inverse = np.linalg.inv(self.transition_matrix_)
-        return inverse.T @ shares, inverse.T @ sums, inverse
+    def _closed_form(self):
+        """Return how scores follow from statistics by the parameters and the noise."""
+        inverse = np.linalg.inv(self.transition_matrix_) if self._corrects else None
+        return ClosedForm(self.alpha, self.metric, self.intercept, inverse)
 
     def _solve(self, statistics):
         """Set the coefficients that the statistics ask for."""
@@ -550,22 +548,9 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
                 f"UnhingedClassifier needs at least 2 classes, but y has only one class, "
                 f"{statistics.classes.tolist()}."
             )
-        total = statistics.class_weight.sum()
-        if total == 0:
+        if statistics.class_weight.sum() == 0:
             raise ValueError("The statistics are of no row at all.")
-        shares, sums, _ = self._corrected(statistics)
-        if self.metric == "euclidean":
-            directions = sums / self.alpha
-        else:
-            directions = _factor(statistics.scatter / total, self.alpha)(sums)
-        divisor, offset = self._rule(shares, (directions * sums).sum(axis=1))
-        slopes = directions / divisor[:, None]
-        offset = offset - slopes @ statistics.mean
-        if not np.isfinite(slopes).all() or np.isnan(offset).any():
-            raise ValueError(
-                f"The coefficients overflow with alpha={self.alpha}. Scale the features, with "
-                f"StandardScaler for example."
-            )
+        slopes, offset = self._closed_form().coefficients(statistics)
         if n_classes == 2:
             slopes, offset = slopes[1:] - slopes[:1], offset[1:] - offset[:1]
         self.statistics_ = statistics
@@ -574,101 +559,10 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         self.coef_, self.intercept_ = slopes, offset
         self._solved_with = self._recipe()
 
-    def _rule(self, shares, lengths):
-        """Return what the directions are divided by, and the offset of centred scores.
-
-        `shares` are those of the classes, `lengths` the squared lengths of the class sums in
-        the metric.
-        """
-        n_classes = shares.shape[-1]
-        divides = self.intercept in ("prior", "midpoint")
-        if not self._corrects:
-            present = shares > 1e-12
-        else:
-            # Corrected shares of rare classes can come out at zero or below.
-            present = np.full(shares.shape, True)
-            shares = np.maximum(shares, 0.01 / n_classes) if divides else shares
-        if not divides:
-            offset = np.zeros(shares.shape)
-            if self.intercept == "penalized":
-                offset = shares - 1 / n_classes
-                if self.metric == "euclidean":
-                    offset = offset / self.alpha
-            return np.ones(shares.shape), np.where(present, offset, -np.inf)
-        divisor = np.where(present, shares, 1.0)
-        offset = -lengths / divisor / divisor / 2
-        if self.intercept == "prior":
-            offset = offset + np.log(divisor)
-        return divisor, np.where(present, offset, -np.inf)
-
-    def _left_out_scores(self, X, codes, weight):
-        """Return scores of shape (n, K) of rows less `weight` of their own weight."""
-        statistics = self.statistics_
-        total = statistics.class_weight.sum()
-        shares, sums, labels = self._corrected(statistics)
-        # All weights are shares of the total from here on.
-        weight = weight / total
-        alone = 1 - weight <= 1e-12
-        others = np.where(alone, 1.0, 1 - weight)
-        euclidean, same = self.metric == "euclidean", np.ptp(weight) == 0
-        if euclidean:
-            squares = (sums**2).sum(axis=1) / self.alpha
-        elif same:
-            factor = _factor(statistics.scatter / total, self.alpha * others[0])
-            squares = (sums * factor(sums)).sum(axis=1)
-        else:
-            distinct = np.unique(weight)
-            few = len(distinct) <= 8
-            if not few:
-                values, vectors = eigh(statistics.scatter / total)
-            if few or values[-1] > 1e7 * self.alpha:
-                # A factor for each weight: eigenvectors lose digits where scales differ much.
-                scores = np.empty((len(codes), len(statistics.classes)))
-                for value in distinct:
-                    rows = np.flatnonzero(weight == value)
-                    scores[rows] = self._left_out_scores(X[rows], codes[rows], weight[rows] * total)
-                return scores
-            turned = sums @ vectors
-        scores = np.empty((len(codes), len(statistics.classes)))
-        for rows in gen_batches(len(codes), max(1, 2**21 // X.shape[1])):
-            block = X[rows].toarray() if issparse(X) else X[rows]
-            z = block.astype(np.float64) - statistics.mean
-            w = weight[rows, None]
-            rest = others[rows, None]
-            share = w / rest
-            # The sums of all classes about the new mean are A_k + a_k z.
-            own = w * labels[codes[rows]]
-            left = shares - own
-            a = share * left - own
-            if euclidean:
-                projected, h = z @ sums.T / self.alpha, (z**2).sum(1, keepdims=True) / self.alpha
-                lost, scale = 0.0, 1 / rest
-            else:
-                # The second moment loses lost * z z^T and its inverse changes by rank one.
-                lost, scale = w * (1 + share), 1.0
-                if same:
-                    solved = factor(z)
-                    projected, h = solved @ sums.T, (solved * z).sum(1, keepdims=True)
-                else:
-                    turned_z = z @ vectors
-                    inverse = 1 / (values + self.alpha * rest)
-                    projected = (turned_z * inverse) @ turned.T
-                    h = (turned_z**2 * inverse).sum(1, keepdims=True)
-                    squares = inverse @ (turned**2).T
-            kept = np.where(alone[rows, None], 1.0, 1 - lost * h)
-            product = (1 + share) * (projected + a * h) / kept
-            lengths = squares + (lost * projected**2 + 2 * a * projected + a**2 * h) / kept
-            # Directions are made of mean sums: those of the other rows divide by their weight.
-            divisor, offset = self._rule(left / rest, scale * lengths / rest)
-            scores[rows] = scale * product / divisor + offset
-        scores[alone] = np.nan
-        return scores
-
     def _calibrate(self, X, y, weight=None, before=False):
         """Set the temperature by leave-one-out scores of some rows.
 
-        The likelihood of the labels is maximised over the logarithm of the inverse
-        temperature, under a normal prior: after `before`, what earlier rows said.
+        `before` says that the rows come after others, whose temperature is where to start.
         """
         weight = np.ones(len(y)) if weight is None else weight
         all_rows, step = len(y), 1.0
@@ -679,62 +573,17 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         codes = encode(y, self.classes_)
         factor = 1.0 if self._class_factors is None else self._class_factors[codes]
         # A weight above 1 counts as repeated rows, of which one is left out.
-        scores = self._left_out_scores(X, codes, factor * np.minimum(weight, 1.0))
-        weight = weight * factor
-        usable = np.isfinite(scores[np.arange(len(codes)), codes])
-        scores, codes, weight = scores[usable], codes[usable], weight[usable] * step
-        scores -= np.where(np.isfinite(scores), scores, -np.inf).max(axis=1, keepdims=True)
-        finite = np.where(np.isfinite(scores), scores, 0.0)
-        spread = np.sqrt(np.average((finite**2).mean(axis=1), weights=weight)) if len(codes) else 0
-        if before and not np.isnan(self.temperature_):
-            centre, precision = -np.log(self.temperature_), self._temperature_precision
-        else:
-            centre, precision = -np.log(spread or 1.0), 1.0
-        if self.transition_matrix_ is None:
-            at_given = finite[np.arange(len(codes)), codes]
-        else:
-            # How probable the label of each row is in each true class.
-            with np.errstate(divide="ignore"):
-                log_seen = np.log(self.transition_matrix_)[:, codes].T
-
-        def slope(log_inverse):
-            inverse = np.exp(log_inverse)
-            expected = _weighted_mean(finite, inverse * scores)
-            if self.transition_matrix_ is None:
-                at_label = at_given
-            else:
-                at_label = _weighted_mean(finite, inverse * scores + log_seen)
-            return inverse * (weight @ (expected - at_label)) + precision * (log_inverse - centre)
-
-        low, high = centre - 12, centre + 12
-        if slope(low) >= 0:
-            best = low
-        elif slope(high) <= 0:
-            best = high
-        else:
-            best = brentq(slope, low, high, xtol=1e-12)
-        self.temperature_ = float(np.exp(-best))
-        self._temperature_precision = max(precision, (slope(best + 1e-3) - slope(best)) / 1e-3)
-
-
-def _factor(scatter, penalty):
-    """Return a function that multiplies rows by the inverse of ``scatter + penalty * I``."""
-    matrix = scatter + penalty * np.eye(len(scatter))
-    try:
-        factor = cho_factor(matrix, lower=True)
-    except (ValueError, LinAlgError) as error:
-        raise ValueError(
-            "The second moment of the features is not positive definite: digits were lost. "
-            "Features are far too large, far from 0 in a sparse matrix, or alpha is too small for "
-            "them. Scale the features, with StandardScaler for example."
-        ) from error
-    return lambda rows: cho_solve(factor, rows.T).T
-
-
-def _weighted_mean(values, log_weights):
-    """Return the mean of each row of `values` under weights given by their logarithms."""
-    weights = np.exp(log_weights - log_weights.max(axis=1, keepdims=True))
-    return (weights * values).sum(axis=1) / weights.sum(axis=1)
+        scores = left_out_scores(
+            self._closed_form(), self.statistics_, X, codes, factor * np.minimum(weight, 1.0)
+        )
+        go_on = before and not np.isnan(self.temperature_)
+        self.temperature_, self._temperature_precision = most_probable_temperature(
+            scores,
+            codes,
+            weight * factor * step,
+            self.transition_matrix_,
+            (self.temperature_, self._temperature_precision) if go_on else None,
+        )
 
 
 def _is_dask(X):

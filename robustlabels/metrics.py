@@ -6,17 +6,16 @@ from numbers import Integral
 
 import numpy as np
 from scipy.optimize import nnls
-from scipy.stats import chi2
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import confusion_matrix
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
-from sklearn.utils import check_array, check_consistent_length, column_or_1d
-from sklearn.utils._param_validation import HasMethods, StrOptions, validate_params
 from sklearn.utils.multiclass import check_classification_targets
 
-from ._labels import encode, find_classes
+from ._confident_joint import estimate_noise_rate, estimate_transition_matrix
+from ._labels import check_labels, check_probabilities, encode, encode_together, find_classes
 from ._random_state import draw_from
-from .noise import check_invertible, check_labels, check_transition, symmetric_transition
+from ._sklearn import HasMethods, StrOptions, validate_params
+from .noise import check_invertible, check_transition
 
 __all__ = [
     "estimate_noise_rate",
@@ -101,7 +100,7 @@ def noise_corrected_accuracy(
     >>> round(noise_corrected_accuracy([0, 0, 0, 1], [0, 0, 1, 1], T), 3)
     0.917
     """
-    y_noisy, y_pred, labels = _encode_both(labels, y_noisy, y_pred)
+    y_noisy, y_pred, labels = encode_together(labels, y_noisy, y_pred)
     inverse = _invert(transition_matrix, len(labels))
     return _mean_and_error(inverse[y_noisy, y_pred], return_std_error)
 
@@ -173,7 +172,7 @@ def noise_corrected_difference(
     >>> round(difference, 3), round(std_error, 3)
     (0.417, 0.417)
     """
-    y_noisy, a, b, labels = _encode_both(labels, y_noisy, y_pred_a, y_pred_b)
+    y_noisy, a, b, labels = encode_together(labels, y_noisy, y_pred_a, y_pred_b)
     inverse = _invert(transition_matrix, len(labels))
     return _mean_and_error(inverse[y_noisy, a] - inverse[y_noisy, b], return_std_error)
 
@@ -242,7 +241,7 @@ def noise_corrected_confusion_matrix(
     array([[10.,  0.],
            [ 0., 10.]])
     """
-    y_noisy, y_pred, labels = _encode_both(labels, y_noisy, y_pred)
+    y_noisy, y_pred, labels = encode_together(labels, y_noisy, y_pred)
     inverse = _invert(transition_matrix, len(labels))
     counts = confusion_matrix(y_noisy, y_pred, labels=np.arange(len(labels)))
     if method == "inverse":
@@ -441,156 +440,10 @@ def forward_log_loss(y_noisy, y_proba, transition_matrix, *, labels=None):
     >>> round(forward_log_loss([0, 1], [[1.0, 0.0], [0.5, 0.5]], T), 4)
     0.4581
     """
-    codes, proba, labels = _check_proba(y_noisy, y_proba, labels, "y_proba")
+    codes, proba, labels = check_probabilities(y_noisy, y_proba, labels, "y_proba")
     transition = check_transition(transition_matrix, len(labels))
     likelihood = (proba @ transition)[np.arange(len(codes)), codes]
     return float(-np.log(np.maximum(likelihood, np.finfo(float).tiny)).mean())
-
-
-@validate_params(
-    {
-        "y_noisy": ["array-like"],
-        "pred_proba": ["array-like"],
-        "labels": ["array-like", None],
-        "refine": ["boolean"],
-        "return_std_error": ["boolean"],
-    },
-    prefer_skip_nested_validation=True,
-)
-def estimate_transition_matrix(
-    y_noisy, pred_proba, *, labels=None, refine=True, return_std_error=False
-):
-    """Estimate how probable each label is given the true class.
-
-    Parameters
-    ----------
-    y_noisy : array-like of shape (n_samples,)
-        Noisy labels.
-    pred_proba : array-like of shape (n_samples, n_classes)
-        Out-of-sample probabilities of the labels, the classes in the order of `labels`: from
-        ``cross_val_predict(..., method="predict_proba")`` or the leave-one-out scores of
-        :class:`~robustlabels.UnhingedClassifier`. Those of rows that were learned from would
-        find no noise.
-    labels : array-like of shape (n_classes,), default=None
-        The classes. None takes the sorted ones of `y_noisy`.
-    refine : bool, default=True
-        Whether few rows and misplaced ones are made up for, see the notes. False is the
-        plain confident joint.
-    return_std_error : bool, default=False
-        Whether to return standard errors also.
-
-    Returns
-    -------
-    transition : ndarray of shape (n_classes, n_classes)
-        Entry (i, j) estimates the probability of the label j where the true class is i.
-    std_error : ndarray of shape (n_classes, n_classes)
-        Standard errors from the number of rows alone, as if their true classes were known: a
-        lower limit. Only with ``return_std_error=True``.
-
-    Raises
-    ------
-    ValueError
-        If the shapes do not fit, or a class has no label.
-
-    See Also
-    --------
-    estimate_noise_rate : The share of wrong labels.
-    robustlabels.UnhingedClassifier : Takes the matrix, as do BackwardCorrected and
-        ForwardCorrected.
-
-    Notes
-    -----
-    The confident joint of [1]_: a row counts as a member of the most probable class among those
-    whose probability reaches the mean that rows with that label have; rows that reach none
-    count for nothing. Counts by label and membership, scaled to the number of labels of each
-    class, give the joint distribution.
-
-    Where a chi-squared test at 5 % does not speak against symmetric noise the matrix is that of
-    symmetric noise, and else, where it finds no difference between the wrong labels of a class,
-    they are taken to be equally probable. Otherwise, for three classes and more, the counts
-    are made once more of the 70 % of the members of each class that lead by the largest
-    margin, among which fewer are misplaced, and the distribution over wrong labels in each
-    row is shrunk towards the uniform one by the intensity of [2]_.
-
-    Valid where the noise depends on the class, the true class is the most frequent label, and
-    the probabilities order the rows well; it gets worse as pair-flip noise nears one half.
-
-    References
-    ----------
-    .. [1] Northcutt, Jiang and Chuang, "Confident Learning: Estimating Uncertainty in Dataset
-       Labels", Journal of Artificial Intelligence Research 70, 2021.
-    .. [2] Hausser and Strimmer, "Entropy Inference and the James-Stein Estimator, with
-       Application to Nonlinear Gene Association Networks", JMLR 10, 2009.
-
-    Examples
-    --------
-    >>> from sklearn.datasets import load_digits
-    >>> from sklearn.model_selection import cross_val_predict
-    >>> from sklearn.neighbors import KNeighborsClassifier
-    >>> from robustlabels import corrupt_labels
-    >>> from robustlabels.metrics import estimate_transition_matrix
-    >>> X, y = load_digits(return_X_y=True)
-    >>> y_noisy = corrupt_labels(y, "pair", 0.3, random_state=0)
-    >>> model = KNeighborsClassifier(30)
-    >>> proba = cross_val_predict(model, X, y_noisy, method="predict_proba")
-    >>> estimate_transition_matrix(y_noisy, proba)[2, :4].round(1)
-    array([0. , 0. , 0.7, 0.3])
-    """
-    codes, proba, classes = _check_proba(y_noisy, pred_proba, labels, "pred_proba")
-    transition, rows = _transition_and_rows(_confident_joint(codes, proba, classes), codes)
-    if refine:
-        transition, rows = _refined(transition, rows, codes, proba, classes)
-    if not return_std_error:
-        return transition
-    return transition, np.sqrt(transition * (1 - transition) / rows)
-
-
-@validate_params(
-    {"y_noisy": ["array-like"], "pred_proba": ["array-like"], "labels": ["array-like", None]},
-    prefer_skip_nested_validation=True,
-)
-def estimate_noise_rate(y_noisy, pred_proba, *, labels=None):
-    """Estimate the share of wrong labels.
-
-    Parameters
-    ----------
-    y_noisy : array-like of shape (n_samples,)
-        Noisy labels.
-    pred_proba : array-like of shape (n_samples, n_classes)
-        Out-of-sample probabilities of the labels, see :func:`estimate_transition_matrix`.
-    labels : array-like of shape (n_classes,), default=None
-        The classes. None takes the sorted ones of `y_noisy`.
-
-    Returns
-    -------
-    rate : float
-        Estimated share of labels that differ from the true class.
-
-    Raises
-    ------
-    ValueError
-        If the shapes do not fit, or a class has no label.
-
-    See Also
-    --------
-    estimate_transition_matrix : Which classes are mistaken for which; when it is valid.
-
-    Notes
-    -----
-    Rows that a classifier gets wrong on clean labels count as wrong labels too, so that the
-    estimate is high where the task is hard.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from robustlabels.metrics import estimate_noise_rate
-    >>> proba = np.repeat([[0.9, 0.1], [0.1, 0.9]], 10, axis=0)
-    >>> y_noisy = [1] * 2 + [0] * 8 + [1] * 10
-    >>> round(estimate_noise_rate(y_noisy, proba), 6)
-    0.1
-    """
-    joint = _confident_joint(*_check_proba(y_noisy, pred_proba, labels, "pred_proba"))
-    return float(1 - np.trace(joint))
 
 
 @validate_params(
@@ -694,116 +547,6 @@ def label_quality(estimator, X, y, *, cv=5, n_jobs=None, random_state=None):
     others[rows, codes] = -np.inf
     quality = scores[rows, codes] - others.max(axis=1)
     return quality, classes[np.where(quality >= 0, codes, others.argmax(axis=1))]
-
-
-def _confident_joint(codes, proba, labels, share=1.0):
-    """Return the joint distribution of label (row) and estimated class (column).
-
-    Of the members of each class, the share that leads by the largest margin is counted.
-    """
-    n_classes = len(labels)
-    one_hot = np.eye(n_classes)[codes]
-    numbers = one_hot.sum(axis=0)
-    if not numbers.all():
-        raise ValueError(
-            f"No row has the labels {np.asarray(labels)[numbers == 0].tolist()}: nothing can be "
-            f"estimated about them."
-        )
-    thresholds = (one_hot.T @ proba).diagonal() / numbers
-    # Probabilities that are equal up to rounding reach the threshold.
-    reached = proba >= thresholds - 1e-6
-    member = np.where(reached, proba, -1.0).argmax(axis=1)
-    counts = np.zeros((n_classes, n_classes))
-    confident = reached.any(axis=1)
-    others = proba.copy()
-    others[np.arange(len(codes)), member] = -1.0
-    margin = proba[np.arange(len(codes)), member] - others.max(axis=1)
-    for k in range(n_classes):
-        members = np.flatnonzero(confident & (member == k))
-        n_counted = max(30, int(np.ceil(share * len(members))))
-        members = members[np.argsort(-margin[members], kind="stable")[:n_counted]]
-        np.add.at(counts, (codes[members], k), 1)
-    # A class of which no row is confident is believed to be labelled right.
-    diagonal = np.arange(n_classes)
-    counts[diagonal, diagonal] = np.maximum(counts[diagonal, diagonal], 1)
-    joint = counts / counts.sum(axis=1, keepdims=True) * numbers[:, None]
-    return joint / joint.sum()
-
-
-def _transition_and_rows(joint, codes):
-    """Return the transition matrix, and how many rows of each true class there are."""
-    of_class = joint.sum(axis=0)
-    return (joint / of_class).T, np.maximum(len(codes) * of_class[:, None], 1.0)
-
-
-def _refined(transition, rows, codes, proba, classes):
-    """Return a transition matrix with fewer parameters if the data do not speak against it."""
-    n_classes = len(classes)
-    wrong = ~np.eye(n_classes, dtype=bool)
-    rates = 1 - transition.diagonal()[:, None]
-    pooled = symmetric_transition(n_classes, (rows * rates).sum() / rows.sum())
-    if _fits(transition, pooled, rows, n_classes * (n_classes - 1) - 1):
-        return pooled, rows
-    if n_classes == 2:
-        return transition, rows
-    alike = np.where(wrong, rates / (n_classes - 1), transition)
-    if _fits(transition, alike, rows, np.count_nonzero(rates) * (n_classes - 2)):
-        return alike, rows
-    joint = _confident_joint(codes, proba, classes, share=0.7)
-    transition, rows = _transition_and_rows(joint, codes)
-    return _shrunk(transition, rows), rows
-
-
-def _fits(transition, model, rows, freedom):
-    """Test at 5 % whether so many rows could come from a model instead of the matrix found."""
-    misfit = (transition - model) ** 2 / np.where(model > 0, model, 1.0)
-    return chi2.sf((rows * misfit).sum(), freedom) > 0.05
-
-
-def _shrunk(transition, rows):
-    """Shrink the distribution over wrong labels in each row, of so many rows of the data."""
-    n_classes = len(transition)
-    wrong = ~np.eye(n_classes, dtype=bool)
-    off = transition[wrong].reshape(n_classes, -1)
-    rate = off.sum(axis=1, keepdims=True)
-    share = off / np.where(rate > 0, rate, 1.0)
-    uniform = 1 / (n_classes - 1)
-    distance = ((share - uniform) ** 2).sum(axis=1, keepdims=True)
-    spread = (1 - (share**2).sum(axis=1, keepdims=True)) / np.maximum(rows * rate - 1, 1e-12)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        intensity = np.where(distance > 0, np.clip(spread / distance, 0.0, 1.0), 1.0)
-    shrunk = transition.copy()
-    shrunk[wrong] = (rate * (intensity * uniform + (1 - intensity) * share)).ravel()
-    return shrunk
-
-
-def _encode_both(labels, *columns):
-    """Return each column as positions in the classes, and the classes."""
-    columns = [check_labels(column) for column in columns]
-    check_consistent_length(*columns)
-    for column in columns:
-        check_classification_targets(column)
-    classes = np.unique(np.concatenate(columns)) if labels is None else column_or_1d(labels)
-    if len(np.unique(classes)) < len(classes):
-        raise ValueError(f"labels must name each class once. Got {classes.tolist()}.")
-    order = np.argsort(classes)
-    return *(order[encode(column, classes[order])] for column in columns), classes
-
-
-def _check_proba(y, proba, labels, name):
-    """Return labels as positions in the classes, checked probabilities, and the classes."""
-    codes, classes = _encode_both(labels, y)
-    proba = check_array(proba, dtype=np.float64, input_name=name)
-    check_consistent_length(codes, proba)
-    if proba.shape[1] != len(classes):
-        raise ValueError(
-            f"{name} must have a column for each of the {len(classes)} classes "
-            f"{classes.tolist()}. Got {proba.shape[1]} columns; pass labels if some class is not "
-            f"in y_noisy."
-        )
-    if (proba < 0).any() or not np.allclose(proba.sum(axis=1), 1, atol=1e-3):
-        raise ValueError(f"The rows of {name} must be probability distributions.")
-    return codes, proba, classes
 
 
 def _invert(transition_matrix, n_classes):

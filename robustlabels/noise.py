@@ -7,11 +7,11 @@ import numpy as np
 from scipy.sparse import issparse
 from scipy.special import entr, softmax
 from scipy.stats import truncnorm
-from sklearn.utils import check_array, column_or_1d
-from sklearn.utils._param_validation import Interval, StrOptions, validate_params
+from sklearn.utils import check_array
 
-from ._labels import encode, find_classes
+from ._labels import check_labels, encode, find_classes
 from ._random_state import draw_from
+from ._sklearn import Interval, StrOptions, validate_params
 
 __all__ = [
     "asymmetric_transition",
@@ -452,15 +452,6 @@ def corrupted(y, noise, noise_rate, X, random_state, exact, classes=None):
         series = y.iloc[:, 0] if y.ndim == 2 else y
         y_noisy = type(series)(y_noisy, index=y.index, name=series.name, dtype=series.dtype)
     return y_noisy, noisy != codes, transition, classes
-
-
-def check_labels(y):
-    """Return labels as an array of one dimension, none of them missing."""
-    # check_array refuses an empty y and missing labels, which np.unique would take for a class.
-    labels = check_array(column_or_1d(y, warn=True), ensure_2d=False, dtype=None, input_name="y")
-    if labels.dtype == object and any(label is None for label in labels):
-        raise ValueError("y has missing labels (None). Drop those rows first.")
-    return labels
 
 
 def find_confusable(labels):

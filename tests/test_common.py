@@ -15,7 +15,7 @@ from sklearn.utils.estimator_checks import (
 
 from robustlabels import (
     LabelNoiseInjector,
-    NoisyLabelClassifier,
+    NoiseInjectedClassifier,
     RobustClassifier,
     UnhingedClassifier,
 )
@@ -33,9 +33,9 @@ ESTIMATORS = [
     UnhingedClassifier(metric="euclidean", intercept="penalized"),
     LabelNoiseInjector(),
     LabelNoiseInjector("margin", 0.3, exact=True),
-    NoisyLabelClassifier(LogisticRegression(), LabelNoiseInjector()),
-    NoisyLabelClassifier(UnhingedClassifier(), LabelNoiseInjector("instance")),
-    NoisyLabelClassifier(RobustClassifier(**SHORT), LabelNoiseInjector()),
+    NoiseInjectedClassifier(LogisticRegression(), LabelNoiseInjector()),
+    NoiseInjectedClassifier(UnhingedClassifier(), LabelNoiseInjector("instance")),
+    NoiseInjectedClassifier(RobustClassifier(**SHORT), LabelNoiseInjector()),
 ]
 
 

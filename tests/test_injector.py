@@ -21,7 +21,7 @@ from sklearn.svm import SVC
 
 from robustlabels import (
     LabelNoiseInjector,
-    NoisyLabelClassifier,
+    NoiseInjectedClassifier,
     UnhingedClassifier,
     corrupt_labels,
     pair_transition,
@@ -104,7 +104,7 @@ def test_a_matrix_holds_its_own_rate():
 def pipelines(injector):
     return {
         "imbalanced-learn": imblearn.pipeline.make_pipeline(injector, Recall()),
-        "scikit-learn": make_pipeline(NoisyLabelClassifier(Recall(), injector)),
+        "scikit-learn": make_pipeline(NoiseInjectedClassifier(Recall(), injector)),
     }
 
 
@@ -126,7 +126,7 @@ def test_training_labels_are_corrupted_and_scores_see_clean_ones(library):
     np.testing.assert_allclose(scores, 0.6)
     parameter = {
         "imbalanced-learn": "labelnoiseinjector__noise_rate",
-        "scikit-learn": "noisylabelclassifier__injector__noise_rate",
+        "scikit-learn": "noiseinjectedclassifier__injector__noise_rate",
     }[library]
     for n_jobs in (1, 2):
         search = GridSearchCV(
@@ -152,12 +152,13 @@ def test_plain_pipelines_refuse_the_injector_at_once():
 
 def test_one_seed_seeds_all():
     digits, labels = load_digits(return_X_y=True)
-    noisy = NoisyLabelClassifier(
+    noisy = NoiseInjectedClassifier(
         make_pipeline(StandardScaler(), DummyClassifier(strategy="uniform")),
         LabelNoiseInjector("symmetric", 0.3),
         random_state=0,
     )
-    first, second = noisy.fit(digits, labels), NoisyLabelClassifier(**noisy.get_params(deep=False))
+    first = noisy.fit(digits, labels)
+    second = NoiseInjectedClassifier(**noisy.get_params(deep=False))
     flipped, predicted = first.injector_.flipped_, first.predict(digits)
     second.fit(digits, labels)
     np.testing.assert_array_equal(second.injector_.flipped_, flipped)
@@ -171,7 +172,7 @@ def test_one_seed_seeds_all():
 
 def test_weights_go_to_the_classifier():
     weight = (y != 2).astype(float)
-    noisy = NoisyLabelClassifier(LogisticRegression(), LabelNoiseInjector("pair", 0.0))
+    noisy = NoiseInjectedClassifier(LogisticRegression(), LabelNoiseInjector("pair", 0.0))
     noisy.fit(X, y, sample_weight=weight)
     assert set(noisy.predict(X)) == {0, 1}
     with pytest.raises(ValueError, match="sample_weight leaves rows of fewer than two classes"):
@@ -185,7 +186,7 @@ def test_weights_are_routed_to_the_classifier():
             return super().fit(X, y, sample_weight)
 
     with config_context(enable_metadata_routing=True):
-        noisy = NoisyLabelClassifier(
+        noisy = NoiseInjectedClassifier(
             Recorder(max_iter=1000).set_fit_request(sample_weight=True), LabelNoiseInjector()
         ).set_score_request(sample_weight=False)
         search = GridSearchCV(noisy, {"injector__noise_rate": [0.0, 0.2]}, cv=3)
@@ -232,22 +233,22 @@ def test_nothing_is_left_of_an_earlier_fit():
     assert not left & {*vars(injector)}
     with pytest.raises(ValueError, match="one class"):
         injector.fit([0, 0])
-    noisy = NoisyLabelClassifier(DummyClassifier(), LabelNoiseInjector()).fit(X, y)
+    noisy = NoiseInjectedClassifier(DummyClassifier(), LabelNoiseInjector()).fit(X, y)
     assert not hasattr(noisy.fit(X, np.zeros(150)), "injector_")
 
 
 def test_a_precomputed_kernel_is_cut_in_both_directions():
-    noisy = NoisyLabelClassifier(SVC(kernel="precomputed"), LabelNoiseInjector("pair", 0.1))
+    noisy = NoiseInjectedClassifier(SVC(kernel="precomputed"), LabelNoiseInjector("pair", 0.1))
     assert cross_val_score(noisy, X @ X.T, y).mean() > 0.8
 
 
 def test_methods_are_those_of_the_classifier():
-    noisy = NoisyLabelClassifier(
+    noisy = NoiseInjectedClassifier(
         LogisticRegression(max_iter=1000), LabelNoiseInjector(random_state=0)
     ).fit(X, y)
     np.testing.assert_array_equal(noisy.predict_proba(X), noisy.estimator_.predict_proba(X))
     np.testing.assert_array_equal(noisy.decision_function(X), noisy.estimator_.decision_function(X))
-    assert not hasattr(NoisyLabelClassifier(Recall(), LabelNoiseInjector()), "predict_proba")
+    assert not hasattr(NoiseInjectedClassifier(Recall(), LabelNoiseInjector()), "predict_proba")
 
 
 def test_bad_input_is_refused_and_nothing_is_lost():
@@ -261,12 +262,12 @@ def test_bad_input_is_refused_and_nothing_is_lost():
     with pytest.raises(ValueError, match="'noise' parameter"):
         LabelNoiseInjector("symetric").corrupt(y)
     with pytest.raises(ValueError, match="'injector' parameter"):
-        NoisyLabelClassifier(LogisticRegression(), "symmetric").fit(X, y)
+        NoiseInjectedClassifier(LogisticRegression(), "symmetric").fit(X, y)
 
 
 def test_it_needs_neither_torch_nor_imbalanced_learn():
     code = (
-        "import sys; from robustlabels import LabelNoiseInjector, NoisyLabelClassifier; "
+        "import sys; from robustlabels import LabelNoiseInjector, NoiseInjectedClassifier; "
         "LabelNoiseInjector(random_state=0).fit_resample([[0.0], [1.0]], [0, 1]); "
         "assert not {'torch', 'imblearn'} & {*sys.modules}"
     )

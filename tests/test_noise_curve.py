@@ -12,7 +12,7 @@ from sklearn.tree import DecisionTreeClassifier
 from robustlabels import (
     LabelNoiseInjector,
     NoiseCurveDisplay,
-    NoisyLabelClassifier,
+    NoiseInjectedClassifier,
     UnhingedClassifier,
     noise_curve,
 )
@@ -53,7 +53,7 @@ def test_scores_are_those_of_a_noisy_classifier_on_clean_folds():
     for score, (train, test), seed in zip(
         scores[0], cv.split(X, y), seeds.randint(np.iinfo(np.int32).max, size=4), strict=True
     ):
-        noisy = NoisyLabelClassifier(
+        noisy = NoiseInjectedClassifier(
             GaussianNB(), LabelNoiseInjector("pair", 0.3, exact=True), random_state=int(seed)
         )
         assert score == noisy.fit(X[train], y[train]).score(X[test], y[test])

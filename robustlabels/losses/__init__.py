@@ -1,27 +1,18 @@
 """Losses for training with wrong labels: one protocol, the catalogue, its operators and names."""
 
 from ._asymmetric import AEL, AGCE, AMSE, AUL
+from ._asymmetry import asymmetry_ratio, is_asymmetric, max_tolerable_noise
 from ._boosting import boosting_objective
 from ._corrected import BackwardCorrected, ForwardCorrected
 from ._cross_entropy import CE, GCE, MAE, RCE, SCE, Focal, JensenShannon, TaylorCE, TruncatedGCE
+from ._derivatives import initial_gain, smoothness
 from ._display import LossDisplay
-from ._loss import Loss, ProbabilityLoss
+from ._loss import Loss, ProbabilityLoss, Sum
 from ._names import available_losses, get_loss
 from ._normalized import NCE, NFL, NGCE, NNCE, Normalized
-from ._sum import Sum
+from ._properties import LossProperties, properties
 from ._symmetrized import SGCE, AlphaMAE, ClassMean, Symmetrized, Unhinged
-from ._theory import (
-    LossProperties,
-    asymmetry_ratio,
-    class_sum_gap,
-    decompose,
-    initial_gain,
-    is_asymmetric,
-    is_symmetric,
-    max_tolerable_noise,
-    properties,
-    smoothness,
-)
+from ._symmetry import class_sum_gap, decompose, is_symmetric
 from ._whole_distribution import LDR, BiTempered, SoftBootstrap
 from ._wrappers import EpsSoftmax, LogitClip, MarginShift
 

@@ -4,8 +4,8 @@ import math
 from numbers import Real
 
 import torch
-from sklearn.utils._param_validation import Interval
 
+from .._sklearn import Interval
 from ._loss import POSITIVE, Loss, ProbabilityLoss
 
 __all__ = ["AEL", "AGCE", "AMSE", "AUL"]

@@ -5,9 +5,9 @@ import torch
 from sklearn.base import clone
 from sklearn.utils import gen_batches
 
+from ._derivatives import initial_gain
 from ._loss import Loss
 from ._names import get_loss
-from ._theory import initial_gain
 
 __all__ = ["boosting_objective"]
 

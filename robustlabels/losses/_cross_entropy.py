@@ -4,8 +4,8 @@ import math
 from numbers import Integral, Real
 
 import torch
-from sklearn.utils._param_validation import Interval
 
+from .._sklearn import Interval
 from ._loss import UNIT, Loss, ProbabilityLoss
 
 __all__ = ["CE", "GCE", "MAE", "RCE", "SCE", "Focal", "JensenShannon", "TaylorCE", "TruncatedGCE"]

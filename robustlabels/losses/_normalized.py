@@ -3,8 +3,7 @@
 import math
 from numbers import Real
 
-from sklearn.utils._param_validation import Interval
-
+from .._sklearn import Interval
 from ._cross_entropy import CE, GCE, Focal
 from ._loss import UNIT, Loss
 

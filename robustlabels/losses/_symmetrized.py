@@ -4,8 +4,8 @@ import math
 from numbers import Real
 
 import torch
-from sklearn.utils._param_validation import Interval, StrOptions
 
+from .._sklearn import Interval, StrOptions
 from ._cross_entropy import CE, GCE, gce
 from ._loss import RADIUS, UNIT, Loss
 

@@ -1,0 +1,187 @@
+"""Asymmetric losses, and the noise that they tolerate."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy.optimize import minimize
+
+from robustlabels import pair_transition, symmetric_transition
+from robustlabels.losses import (
+    AEL,
+    AGCE,
+    AMSE,
+    AUL,
+    CE,
+    GCE,
+    MAE,
+    NCE,
+    RCE,
+    SCE,
+    SGCE,
+    AlphaMAE,
+    Focal,
+    JensenShannon,
+    Symmetrized,
+    TaylorCE,
+    Unhinged,
+    asymmetry_ratio,
+    get_loss,
+    is_asymmetric,
+    max_tolerable_noise,
+    smoothness,
+)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        *(AGCE(a, q) for a, q in ((0.6, 0.6), (4.0, 0.2), (1.0, 0.5), (6.0, 1.5), (1.8, 3.0))),
+        *(AUL(a, p) for a, p in ((5.5, 3.0), (6.3, 1.5), (6.0, 3.0), (3.0, 0.1), (2.0, 2.0))),
+        *(AEL(a) for a in (2.5, 3.5, 5.0, 1.5, 0.5)),
+        *(TaylorCE(t) for t in (1, 2, 3, 4, 6)),
+    ],
+    ids=repr,
+)
+def test_asymmetry_ratio_is_the_infimum(loss):
+    closed = asymmetry_ratio(loss)
+    assert asymmetry_ratio(loss, method="numeric") == pytest.approx(closed, abs=1e-4)
+
+
+def test_asymmetry_ratios_of_published_settings():
+    known = {(0.6, 0.6): 0.6755, (4.0, 0.2): 0.8365, (6.0, 1.5): 1.0}
+    for (a, q), ratio in known.items():
+        assert asymmetry_ratio(AGCE(a, q)) == pytest.approx(ratio, abs=5e-5)
+    assert asymmetry_ratio(AUL(5.5, 3.0)) == pytest.approx(0.6694, abs=5e-5)
+    assert asymmetry_ratio(AEL(2.5)) == pytest.approx(0.6703, abs=5e-5)
+    for loss in (CE(), GCE(), Focal(), SCE(), JensenShannon()):
+        assert asymmetry_ratio(loss) == 0
+    for loss in (CE(), Focal(), SCE()):
+        assert asymmetry_ratio(loss, method="numeric") == pytest.approx(0, abs=1e-6)
+    for loss in (MAE(), RCE(), AlphaMAE(), GCE(q=1)):
+        assert asymmetry_ratio(loss) == 1
+
+
+def test_asymmetry_ratio_of_sums():
+    low, high = asymmetry_ratio(AEL(1.5)), asymmetry_ratio(MAE())
+    assert low < asymmetry_ratio(AEL(1.5) + MAE()) < high
+    # l'(1) / l'(0) of the sum of two convex losses
+    a, w = 1.5, 100.0
+    expected = (math.exp(-1 / a) / a + w) / (1 / a + w)
+    assert asymmetry_ratio(AEL(a) + w * MAE()) == pytest.approx(expected, abs=1e-4)
+    assert asymmetry_ratio(0 * CE() + MAE()) == 1
+    assert asymmetry_ratio(CE() + MAE()) == 0
+    with pytest.raises(ValueError, match="has no asymmetry ratio"):
+        asymmetry_ratio(-1 * MAE())
+    assert not is_asymmetric(-1 * MAE(), pair_transition(3, 0.1))
+
+
+def test_the_unhinged_loss_under_any_name():
+    for loss in (SGCE(q=0), Symmetrized(CE()), Unhinged(), 2 * Unhinged()):
+        assert asymmetry_ratio(loss) == 1
+        assert smoothness(loss, 3) == pytest.approx(0, abs=1e-9)
+    assert smoothness(2 * SGCE(q=0.1), 3) == pytest.approx(2 * smoothness(SGCE(q=0.1), 3))
+
+
+@pytest.mark.parametrize("loss", [NCE(), SGCE(), AMSE()], ids=repr)
+def test_losses_without_a_ratio(loss):
+    with pytest.raises(ValueError, match=r"is_asymmetric\(loss, transition_matrix\)"):
+        asymmetry_ratio(loss)
+
+
+def wins_by_search(loss, weights, label):
+    """Whether no prediction beats certainty of the label, by search over the simplex."""
+    K = len(weights)
+
+    def risk(p):
+        log_p = torch.as_tensor(np.log(np.clip(p, 1e-30, 1)))
+        return float((torch.as_tensor(weights) * loss.class_losses(log_p)).sum(-1))
+
+    certain = np.eye(K)[label]
+    value = risk(certain)
+    rng = np.random.RandomState(0)
+    starts = [np.full(K, 1 / K), weights, *rng.dirichlet(np.ones(K), size=3)]
+    # Near the corner, where the first-order condition decides.
+    starts += [0.98 * certain + 0.02 * np.eye(K)[k] for k in range(K) if k != label]
+    for start in starts:
+        found = minimize(
+            risk,
+            start,
+            method="SLSQP",
+            bounds=[(0, 1)] * K,
+            constraints={"type": "eq", "fun": lambda p: p.sum() - 1},
+            options={"maxiter": 100, "ftol": 1e-13},
+        )
+        if found.success and risk(found.x / found.x.sum()) < value - 1e-8:
+            return False
+    return True
+
+
+def test_is_asymmetric_agrees_with_search_on_200_matrices():
+    rng = np.random.RandomState(0)
+    losses = [AGCE(1.0, 0.5), AGCE(0.5, 2.0), AUL(2.0, 3.0), AEL(1.0), TaylorCE(2), AMSE(5.0)]
+    losses += [MAE(), AEL(1.0) + 2 * MAE(), SGCE()]
+    outcomes = []
+    while len(outcomes) < 200:
+        loss = losses[len(outcomes) % len(losses)]
+        leads = rng.uniform(0.45, 1, size=3)
+        rows = [np.append(lead, (1 - lead) * rng.dirichlet(np.ones(2))) for lead in leads]
+        transition = np.array([np.roll(row, k) for k, row in enumerate(rows)])
+        if min(abs(distance(loss, row)) for row in rows) < 0.02:
+            continue  # too close to the threshold for a search to decide
+        expected = all(wins_by_search(loss, transition[k], k) for k in range(3))
+        assert is_asymmetric(loss, transition) == expected, (loss, transition)
+        outcomes.append(expected)
+    assert 0.2 < np.mean(outcomes) < 0.8
+
+
+def distance(loss, row):
+    """How far weights, that of the label first, are from the threshold of a loss."""
+    lead, rival = row[0], row[1:].max()
+    if isinstance(loss, AMSE):
+        return loss.a * (lead - rival) - 1
+    if isinstance(loss, SGCE):
+        return 1 / 3 - rival
+    return lead * asymmetry_ratio(loss) - rival
+
+
+@pytest.mark.parametrize("n_classes", [2, 10])
+def test_tolerable_noise_of_symmetric_and_normalised_losses(n_classes):
+    most = (n_classes - 1) / n_classes
+    for name in ("mae", "alpha-mae", "unhinged", "nce", "nce+rce", "nce+agce", "sgce"):
+        assert max_tolerable_noise(get_loss(name), n_classes) == pytest.approx(most, abs=2e-3)
+    assert max_tolerable_noise(MAE(), n_classes, "pair") == pytest.approx(0.5, abs=1e-3)
+    assert max_tolerable_noise(CE(), n_classes, "pair") == 0
+
+
+def test_tolerable_noise_is_where_asymmetry_ends():
+    for loss in (AGCE(0.6, 0.6), AUL(), AEL(), AMSE(5.0), SGCE()):
+        for family, make in (("symmetric", symmetric_transition), ("pair", pair_transition)):
+            limit = max_tolerable_noise(loss, 6, family)
+            assert is_asymmetric(loss, make(6, limit - 1e-3))
+            assert not is_asymmetric(loss, make(6, limit + 1e-3))
+
+
+def test_amse_needs_the_height_that_theory_says():
+    for a in (1.5, 5.0, 9.0):
+        assert max_tolerable_noise(AMSE(a), 10) == pytest.approx(0.9 * (1 - 1 / a), abs=1e-3)
+        assert max_tolerable_noise(AMSE(a), 10, "pair") == pytest.approx((1 - 1 / a) / 2, abs=1e-3)
+
+
+def test_nce_alone_can_prefer_a_wrong_class():
+    log_p = torch.log(torch.tensor([[0.3, 0.7, 1e-300], [0.98, 0.01, 0.01]], dtype=torch.float64))
+    wrong, right = NCE().class_losses(log_p)[:, 0]
+    assert wrong < right
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: max_tolerable_noise(MAE(), 3, "flip"), "'family' parameter .*'pair'.* Got 'flip'"),
+        (lambda: is_asymmetric(MAE(), np.ones((2, 3))), r"must be square. Got shape \(2, 3\)"),
+    ],
+)
+def test_bad_arguments(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
