@@ -19,7 +19,13 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from skorch.history import History
 
 from ._labels import check_same_classes, encode, refuse_balanced, weigh_classes
-from ._network import MLP, BatchIterator, threads
+from ._network.batches import BatchIterator
+from ._network.callbacks import OneCycle, Progress, is_schedule
+from ._network.module import MLP
+from ._network.net import Net
+from ._network.scores import merge_members
+from ._network.seeding import seeded_globally
+from ._network.threads import threads
 from ._random_state import draw_from
 from ._refinement import (
     RefinedLabels,
@@ -33,7 +39,6 @@ from ._refinement import (
     label_probabilities,
     true_label_probabilities,
 )
-from ._training import Net, OneCycle, Progress, is_schedule, merge_members, seeded_globally
 from ._unchanged import unchanged_on_error
 from .losses import Loss, get_loss
 from .noise import check_transition

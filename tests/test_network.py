@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from skorch.dataset import Dataset
 from torch.utils.data import Subset
 
-from robustlabels._network import MLP, BatchIterator, threads
+from robustlabels._network.batches import BatchIterator
+from robustlabels._network.module import MLP
+from robustlabels._network.threads import threads
 
 
 def batches_of(n_rows, batch_size, **kwargs):

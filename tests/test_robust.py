@@ -48,7 +48,7 @@ from robustlabels import (
     pair_transition,
     symmetric_transition,
 )
-from robustlabels._network import BatchIterator
+from robustlabels._network.batches import BatchIterator
 from robustlabels._refinement import find_temperature
 from robustlabels.losses import AGCE, CE, GCE, SGCE, Loss, Unhinged, available_losses
 

@@ -1,0 +1,10 @@
+"""The network of RobustClassifier, on torch and skorch.
+
+From the bottom up, each imports only from those above it:
+
+- ``module``: the built-in network;
+- ``batches``, ``threads``, ``seeding``: what feeds it, on how many threads, from which seeds;
+- ``callbacks``: the learning rate over a fit, the progress bar;
+- ``scores``: what a network says of rows, several members as one;
+- ``net``: the skorch net, with the training loop.
+"""
