@@ -1,4 +1,4 @@
-"""Labels as positions in the sorted classes."""
+"""Labels as positions in the sorted classes, and the parameters that weigh classes."""
 
 import numpy as np
 from sklearn.utils import compute_class_weight, gen_batches
@@ -76,3 +76,15 @@ def weigh_classes(class_weight, classes, totals):
             f"The weights in class_weight must be finite and not negative. Got {class_weight!r}."
         )
     return factors
+
+
+def check_priors(priors, classes):
+    """Say if a `priors` parameter does not fit the classes."""
+    if priors is None or isinstance(priors, str):
+        return
+    shares = np.asarray(priors, dtype=float)
+    if shares.shape != classes.shape or not (shares > 0).all() or abs(shares.sum() - 1) > 1e-6:
+        raise ValueError(
+            f"priors must be positive, of sum 1, one for each of the {len(classes)} classes "
+            f"{classes.tolist()}. Got {priors!r}."
+        )

@@ -602,7 +602,7 @@ def test_prediction_in_blocks_is_prediction_at_once(monkeypatch):
     X, y = IRIS
     clf = small().fit(X, y)
     at_once = clf.decision_function(X)
-    monkeypatch.setattr("robustlabels._robust._PREDICT_ROWS", 7)
+    monkeypatch.setattr("robustlabels._network.scores._ROWS", 7)
     np.testing.assert_allclose(clf.decision_function(X), at_once, rtol=1e-10)
 
 

@@ -1,8 +1,14 @@
-"""Batches of rows that lie in memory."""
+"""Arrays as tensors, and batches of tensors that lie in memory."""
 
+import numpy as np
 import torch
 from skorch.dataset import Dataset
 from torch.utils.data import Subset
+
+
+def to_tensor(array):
+    """Wrap an array as a tensor, copying only what torch may not wrap."""
+    return torch.from_numpy(np.require(array, requirements=["W"]))
 
 
 class BatchIterator:

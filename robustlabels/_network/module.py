@@ -1,7 +1,9 @@
 """The network that RobustClassifier trains by default."""
 
+import copy
 from itertools import pairwise
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -103,3 +105,18 @@ class MLP(nn.Module):
     def drop_by(self, generator):
         """Draw the dropout masks from this generator."""
         self.generator = generator
+
+
+def add_moments(scaler, X, weight):
+    """Return a ``StandardScaler`` that has seen these rows, too; refuse what overflows."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        # A copy: rows that are refused must not stay in the moments.
+        scaler = copy.deepcopy(scaler).partial_fit(X, sample_weight=weight)
+    bad = ~np.isfinite(scaler.var_)
+    if bad.any():
+        feature = int(np.argmax(bad))
+        raise ValueError(
+            f"Feature {feature} has values of up to {np.abs(X[:, feature]).max():.3g}, too "
+            f"large to standardise. Rescale it, or take its logarithm."
+        )
+    return scaler

@@ -1,11 +1,14 @@
 """The skorch net that RobustClassifier trains."""
 
 import math
+import warnings
 from collections.abc import Mapping
 
 import torch
+from sklearn.exceptions import ConvergenceWarning
 from skorch import NeuralNetClassifier
 
+from .batches import to_tensor
 from .callbacks import OneCycle, looks_at_batches, raised_by_callback
 from .module import MLP
 from .scores import merge_members
@@ -60,8 +63,19 @@ class Net(NeuralNetClassifier):
         self.gradient_seen_ = False
         return self
 
+    def seed(self, order, masks):
+        """Draw the order of the rows and the dropout masks from these seeds."""
+        self.iterator_train__generator = torch.Generator().manual_seed(order)
+        if self.mlp_ is not None:
+            self.mlp_.drop_by(torch.Generator().manual_seed(masks))
+
     def train_on(self, X, y, n_epochs, one_cycle):
-        """Train some epochs. Ctrl-C is raised; a callback that stops the training is not."""
+        """Train some epochs on arrays, X a dict of them.
+
+        Ctrl-C is raised; a callback that stops the training is not.
+        """
+        X = {name: to_tensor(array).to(self.device, self.dtype) for name, array in X.items()}
+        y = torch.from_numpy(y).to(self.device)
         self.n_epochs_, self.one_cycle_ = n_epochs, one_cycle
         self.notify("on_train_begin", X=X, y=y)
         try:
@@ -180,6 +194,16 @@ class Net(NeuralNetClassifier):
                 p.grad is not None and p.grad.abs().max() > self.NO_GRADIENT
                 for p in self.module_.parameters()
             )
+
+    def warn_that_nothing_is_learned(self, stacklevel):
+        warnings.warn(
+            f"The loss {self.criterion_!r} gave the network no gradient above {self.NO_GRADIENT} "
+            f"in any batch: it has learned nothing. The outputs are saturated from the "
+            f"start, mostly because a custom module gets features that are not scaled. "
+            f"Put a StandardScaler before it, or start with loss='ce'.",
+            ConvergenceWarning,
+            stacklevel=stacklevel,
+        )
 
     def on_epoch_end(self, net, dataset_train=None, dataset_valid=None, **kwargs):
         super().on_epoch_end(net, dataset_train, dataset_valid, **kwargs)

@@ -1,9 +1,13 @@
 """How many threads torch computes on."""
 
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
+
+#: Multiply-adds of a batch, forward, up to which a second thread is not worth its risk: beside
+#: another busy process two threads of torch wait for each other, at many times the cost.
+_SMALL_BATCH = 2**30
 
 
 class Threads:
@@ -41,3 +45,16 @@ class Threads:
 
 
 threads = Threads()
+
+
+def threads_for(net, n_rows, n_threads):
+    """Return the context that sets torch's threads while a net computes batches of `n_rows` rows.
+
+    `n_threads` is a number or "auto": one, unless the batches are large, then what is set.
+    """
+    if net.device.type != "cpu":
+        return nullcontext()
+    if n_threads != "auto":
+        return threads(n_threads)
+    n_weights = sum(p.numel() for p in net.module_.parameters())
+    return threads(1) if n_rows * n_weights < _SMALL_BATCH else nullcontext()
