@@ -73,43 +73,6 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         the data; tables of fewer than 50 rows, or 10 a class, are too small for that, and their
         labels are taken as given. None takes the labels as given always, and leaves everything
         to the loss. `partial_fit` takes them as given, too.
-    module : torch.nn.Module, class or None, default=None
-        Network to train instead of the built-in one. It maps a batch of X to logits of
-        shape (n, n_classes). A class is called with ``net_params["module__..."]``, and with
-        `n_features` and `n_classes` if it has parameters of these names; an instance is
-        copied. X reaches it as it is given, not standardised, and `hidden_layer_sizes`,
-        `dropout` and `n_members` have no effect.
-    hidden_layer_sizes : int or tuple of int, default=(256, 256)
-        Widths of the hidden layers, with ReLU between them. () is a linear model.
-    dropout : float in [0, 1), default=0.5
-        Share of the hidden units that each batch leaves out, the same ones for all its rows.
-        Against wrong labels it matters as much as the loss.
-    n_members : int, default=4
-        Networks that are trained at once, on the same batches from different initial weights, and
-        whose mean probabilities decide. They are computed together, which takes less time than
-        one after the other. With a `transition_matrix` each does without a part of the rows of
-        its own, a quarter or the `n_members`-th, which :meth:`predict_proba` needs; where
-        `warm_start` goes on all learn all rows. Callbacks and optimizers that combine all
-        gradients, as clipping by norm does, combine those of all members.
-    weight_decay : float >= 0, default=0.01
-        Weight decay of the optimizer, if it takes one.
-    l1_penalty : float >= 0, default=0.0
-        Factor of the sum of the absolute values of all weights, added to the loss. The papers
-        of "anl-ce", "jal-ce" and "jal-fl" use it in place of weight decay: between 5e-7 and
-        5e-5.
-    max_epochs : int or "auto", default="auto"
-        Passes over the data of one call of `fit`. "auto" is 40, and on small tables as many as
-        make 600 steps.
-    batch_size : int, default=128
-        Rows per step. -1 takes all rows.
-    lr : float > 0, default=0.008
-        Highest learning rate. In `fit` it is reached after 30 % of the steps and falls to
-        almost 0 until the last (one cycle, unless `callbacks` brings an ``LRScheduler``);
-        `partial_fit` keeps it constant.
-    optimizer : class, default=torch.optim.AdamW
-        A torch optimizer. Its other parameters are ``net_params["optimizer__..."]``.
-    callbacks : list or None, default=None
-        Callbacks of skorch, or (name, callback) pairs. They are cloned for each fit.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, multiplied with `sample_weight`. "balanced" makes the
         weighted classes equally heavy. They weigh, and it counts, the probabilities of the true
@@ -119,6 +82,33 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         Class frequencies where the classifier will be used, positive, of sum 1, the classes in
         sorted order; "balanced" is the same for all. After training the scores are shifted by the
         logarithms of their ratios to `class_prior_`, those of training. None leaves the scores.
+    n_members : int, default=4
+        Networks that are trained at once, on the same batches from different initial weights, and
+        whose mean probabilities decide. They are computed together, which takes less time than
+        one after the other. With a `transition_matrix` each does without a part of the rows of
+        its own, a quarter or the `n_members`-th, which :meth:`predict_proba` needs; where
+        `warm_start` goes on all learn all rows. Callbacks and optimizers that combine all
+        gradients, as clipping by norm does, combine those of all members.
+    max_epochs : int or "auto", default="auto"
+        Passes over the data of one call of `fit`. "auto" is 40, and on small tables as many as
+        make 600 steps.
+    batch_size : int, default=128
+        Rows per step. -1 takes all rows.
+    lr : float > 0, default=0.008
+        Highest learning rate. In `fit` it is reached after 30 % of the steps and falls to
+        almost 0 until the last (one cycle, unless `callbacks` brings an ``LRScheduler``);
+        `partial_fit` keeps it constant.
+    hidden_layer_sizes : int or tuple of int, default=(256, 256)
+        Widths of the hidden layers, with ReLU between them. () is a linear model.
+    dropout : float in [0, 1), default=0.5
+        Share of the hidden units that each batch leaves out, the same ones for all its rows.
+        Against wrong labels it matters as much as the loss.
+    weight_decay : float >= 0, default=0.01
+        Weight decay of the optimizer, if it takes one.
+    l1_penalty : float >= 0, default=0.0
+        Factor of the sum of the absolute values of all weights, added to the loss. The papers
+        of "anl-ce", "jal-ce" and "jal-fl" use it in place of weight decay: between 5e-7 and
+        5e-5.
     warm_start : bool, default=False
         Whether `fit` goes on from the weights of the previous fit instead of starting anew. The
         classes and the layers must be the same; all other parameters may have changed.
@@ -131,14 +121,24 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         each other, and one is faster.
     verbose : int, default=0
         1 shows a progress bar over the epochs, 2 and more skorch's table, a line an epoch.
+    random_state : int, RandomState instance or None, default=None
+        Initial weights, order of the rows and dropout. An int gives the same network every
+        time. None draws fresh entropy, it does not follow ``np.random.seed``.
+    module : torch.nn.Module, class or None, default=None
+        Network to train instead of the built-in one. It maps a batch of X to logits of
+        shape (n, n_classes). A class is called with ``net_params["module__..."]``, and with
+        `n_features` and `n_classes` if it has parameters of these names; an instance is
+        copied. X reaches it as it is given, not standardised, and `hidden_layer_sizes`,
+        `dropout` and `n_members` have no effect.
+    optimizer : class, default=torch.optim.AdamW
+        A torch optimizer. Its other parameters are ``net_params["optimizer__..."]``.
+    callbacks : list or None, default=None
+        Callbacks of skorch, or (name, callback) pairs. They are cloned for each fit.
     net_params : dict or None, default=None
         Further parameters of the underlying skorch net by their skorch names, such as
         ``{"train_split": ValidSplit(5), "optimizer__betas": (0.8, 0.99)}``; those above cannot
         be set here a second time. `set_params` and grids reach skorch's ``module__``,
         ``optimizer__``, ``callbacks__``, ``iterator_train__`` and ``iterator_valid__`` directly.
-    random_state : int, RandomState instance or None, default=None
-        Initial weights, order of the rows and dropout. An int gives the same network every
-        time. None draws fresh entropy, it does not follow ``np.random.seed``.
 
     Attributes
     ----------
@@ -234,25 +234,25 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         "alpha": [Interval(Real, 0, None, closed="left"), None],
         "q": [Interval(Real, 0, None, closed="left"), None],
         "transition_matrix": ["array-like", StrOptions({"estimate"}), None],
-        "module": [callable, None],
-        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+        "priors": ["array-like", StrOptions({"balanced"}), None],
         "n_members": [Interval(Integral, 1, None, closed="left")],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "l1_penalty": [Interval(Real, 0, None, closed="left")],
         "max_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "batch_size": [Interval(Integral, 1, None, closed="left"), Options(Integral, {-1})],
         "lr": [Interval(Real, 0, None, closed="neither")],
-        "optimizer": [callable],
-        "callbacks": [list, None],
-        "class_weight": [dict, StrOptions({"balanced"}), None],
-        "priors": ["array-like", StrOptions({"balanced"}), None],
+        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "l1_penalty": [Interval(Real, 0, None, closed="left")],
         "warm_start": ["boolean"],
         "device": [str, torch.device],
         "n_threads": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "verbose": ["verbose"],
-        "net_params": [Mapping, None],
         "random_state": ["random_state"],
+        "module": [callable, None],
+        "optimizer": [callable],
+        "callbacks": [list, None],
+        "net_params": [Mapping, None],
     }
 
     def __init__(
@@ -262,49 +262,49 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         alpha=None,
         q=None,
         transition_matrix="estimate",
-        module=None,
-        hidden_layer_sizes=(256, 256),
-        dropout=0.5,
+        class_weight=None,
+        priors=None,
         n_members=4,
-        weight_decay=0.01,
-        l1_penalty=0.0,
         max_epochs="auto",
         batch_size=128,
         lr=0.008,
-        optimizer=torch.optim.AdamW,
-        callbacks=None,
-        class_weight=None,
-        priors=None,
+        hidden_layer_sizes=(256, 256),
+        dropout=0.5,
+        weight_decay=0.01,
+        l1_penalty=0.0,
         warm_start=False,
         device="auto",
         n_threads="auto",
         verbose=0,
-        net_params=None,
         random_state=None,
+        module=None,
+        optimizer=torch.optim.AdamW,
+        callbacks=None,
+        net_params=None,
     ):
         self.loss = loss
         self.alpha = alpha
         self.q = q
         self.transition_matrix = transition_matrix
-        self.module = module
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.dropout = dropout
+        self.class_weight = class_weight
+        self.priors = priors
         self.n_members = n_members
-        self.weight_decay = weight_decay
-        self.l1_penalty = l1_penalty
         self.max_epochs = max_epochs
         self.batch_size = batch_size
         self.lr = lr
-        self.optimizer = optimizer
-        self.callbacks = callbacks
-        self.class_weight = class_weight
-        self.priors = priors
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.dropout = dropout
+        self.weight_decay = weight_decay
+        self.l1_penalty = l1_penalty
         self.warm_start = warm_start
         self.device = device
         self.n_threads = n_threads
         self.verbose = verbose
-        self.net_params = net_params
         self.random_state = random_state
+        self.module = module
+        self.optimizer = optimizer
+        self.callbacks = callbacks
+        self.net_params = net_params
 
     def get_params(self, deep=True):
         """Get the parameters of this estimator.
