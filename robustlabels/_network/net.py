@@ -196,6 +196,7 @@ class Net(NeuralNetClassifier):
             )
 
     def warn_that_nothing_is_learned(self, stacklevel):
+        """Warn that no batch gave a gradient."""
         warnings.warn(
             f"The loss {self.criterion_!r} gave the network no gradient above {self.NO_GRADIENT} "
             f"in any batch: it has learned nothing. The outputs are saturated from the "
