@@ -121,3 +121,15 @@ def weigh_classes(class_weight, classes, totals):
             f"The weights in class_weight must be finite and not negative. Got {class_weight!r}."
         )
     return factors
+
+
+def check_priors(priors, classes):
+    """Say if a `priors` parameter does not fit the classes."""
+    if priors is None or isinstance(priors, str):
+        return
+    shares = np.asarray(priors, dtype=float)
+    if shares.shape != classes.shape or not (shares > 0).all() or abs(shares.sum() - 1) > 1e-6:
+        raise ValueError(
+            f"priors must be positive, of sum 1, one for each of the {len(classes)} classes "
+            f"{classes.tolist()}. Got {priors!r}."
+        )

@@ -1,8 +1,5 @@
 """RobustClassifier: a network trained with a noise-robust loss, as a scikit-learn estimator."""
 
-import copy
-import inspect
-import math
 import warnings
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -11,14 +8,17 @@ from numbers import Integral, Real
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import check_is_fitted, validate_data
-from skorch.history import History
 
-from ._labels import check_same_classes, encode, refuse_balanced, weigh_classes
-from ._network import MLP, BatchIterator, threads
+from ._labels import check_priors, check_same_classes, encode, refuse_balanced, weigh_classes
+from ._network.module import add_moments
+from ._network.parameters import count_epochs, find_device, make_loss, make_net, name_loss
+from ._network.scores import compute_scores, merge_members
+from ._network.seeding import seeded_globally
+from ._network.storage import restore_net, store_net
+from ._network.threads import threads_for
 from ._random_state import draw_from
 from ._refinement import (
     RefinedLabels,
@@ -33,39 +33,17 @@ from ._refinement import (
     true_label_probabilities,
 )
 from ._sklearn import Interval, Options, StrOptions, _check_sample_weight, _fit_context
-from ._training import Net, OneCycle, Progress, is_schedule, merge_members, seeded_globally
 from ._unchanged import unchanged_on_error
-from .losses import Loss, get_loss
+from .losses import Loss
 from .noise import check_transition
 
 __all__ = ["RobustClassifier"]
 
-#: Parameters of the skorch net that this estimator has of its own, or sets.
-_OWNED = {
-    *("module", "criterion", "optimizer", "lr", "max_epochs", "batch_size", "callbacks"),
-    *("device", "dtype", "l1_penalty", "verbose", "classes", "predict_nonlinearity", "warm_start"),
-}
-
 #: skorch's parameter routes, which `set_params` and `get_params` lead into `net_params`.
 _ROUTES = ("module__", "optimizer__", "callbacks__", "iterator_train__", "iterator_valid__")
 
-#: Multiply-adds of a batch, forward, up to which a second thread is not worth its risk: beside
-#: another busy process two threads of torch wait for each other, at many times the cost.
-_SMALL_BATCH = 2**30
-
-#: Passes over the data, and steps that they make at least.
-_EPOCHS = 40
-_STEPS = 600
-
-#: Noise rate below which "auto" takes the cross-entropy.
-_HARDLY_NOISY = 0.05
-
 #: Rows that the temperature of the probabilities is found by, at most.
 _CALIBRATION_ROWS = 4096
-
-#: Rows that are predicted at once.
-_PREDICT_ROWS = 2**10
-_PREDICT_ROWS_ON_GPU = 2**16
 
 
 class RobustClassifier(ClassifierMixin, BaseEstimator):
@@ -95,43 +73,6 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         the data; tables of fewer than 50 rows, or 10 a class, are too small for that, and their
         labels are taken as given. None takes the labels as given always, and leaves everything
         to the loss. `partial_fit` takes them as given, too.
-    module : torch.nn.Module, class or None, default=None
-        Network to train instead of the built-in one. It maps a batch of X to logits of
-        shape (n, n_classes). A class is called with ``net_params["module__..."]``, and with
-        `n_features` and `n_classes` if it has parameters of these names; an instance is
-        copied. X reaches it as it is given, not standardised, and `hidden_layer_sizes`,
-        `dropout` and `n_members` have no effect.
-    hidden_layer_sizes : int or tuple of int, default=(256, 256)
-        Widths of the hidden layers, with ReLU between them. () is a linear model.
-    dropout : float in [0, 1), default=0.5
-        Share of the hidden units that each batch leaves out, the same ones for all its rows.
-        Against wrong labels it matters as much as the loss.
-    n_members : int, default=4
-        Networks that are trained at once, on the same batches from different initial weights, and
-        whose mean probabilities decide. They are computed together, which takes less time than
-        one after the other. With a `transition_matrix` each does without a part of the rows of
-        its own, a quarter or the `n_members`-th, which :meth:`predict_proba` needs; where
-        `warm_start` goes on all learn all rows. Callbacks and optimizers that combine all
-        gradients, as clipping by norm does, combine those of all members.
-    weight_decay : float >= 0, default=0.01
-        Weight decay of the optimizer, if it takes one.
-    l1_penalty : float >= 0, default=0.0
-        Factor of the sum of the absolute values of all weights, added to the loss. The papers
-        of "anl-ce", "jal-ce" and "jal-fl" use it in place of weight decay: between 5e-7 and
-        5e-5.
-    max_epochs : int or "auto", default="auto"
-        Passes over the data of one call of `fit`. "auto" is 40, and on small tables as many as
-        make 600 steps.
-    batch_size : int, default=128
-        Rows per step. -1 takes all rows.
-    lr : float > 0, default=0.008
-        Highest learning rate. In `fit` it is reached after 30 % of the steps and falls to
-        almost 0 until the last (one cycle, unless `callbacks` brings an ``LRScheduler``);
-        `partial_fit` keeps it constant.
-    optimizer : class, default=torch.optim.AdamW
-        A torch optimizer. Its other parameters are ``net_params["optimizer__..."]``.
-    callbacks : list or None, default=None
-        Callbacks of skorch, or (name, callback) pairs. They are cloned for each fit.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, multiplied with `sample_weight`. "balanced" makes the
         weighted classes equally heavy. They weigh, and it counts, the probabilities of the true
@@ -141,6 +82,33 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         Class frequencies where the classifier will be used, positive, of sum 1, the classes in
         sorted order; "balanced" is the same for all. After training the scores are shifted by the
         logarithms of their ratios to `class_prior_`, those of training. None leaves the scores.
+    n_members : int, default=4
+        Networks that are trained at once, on the same batches from different initial weights, and
+        whose mean probabilities decide. They are computed together, which takes less time than
+        one after the other. With a `transition_matrix` each does without a part of the rows of
+        its own, a quarter or the `n_members`-th, which :meth:`predict_proba` needs; where
+        `warm_start` goes on all learn all rows. Callbacks and optimizers that combine all
+        gradients, as clipping by norm does, combine those of all members.
+    max_epochs : int or "auto", default="auto"
+        Passes over the data of one call of `fit`. "auto" is 40, and on small tables as many as
+        make 600 steps.
+    batch_size : int, default=128
+        Rows per step. -1 takes all rows.
+    lr : float > 0, default=0.008
+        Highest learning rate. In `fit` it is reached after 30 % of the steps and falls to
+        almost 0 until the last (one cycle, unless `callbacks` brings an ``LRScheduler``);
+        `partial_fit` keeps it constant.
+    hidden_layer_sizes : int or tuple of int, default=(256, 256)
+        Widths of the hidden layers, with ReLU between them. () is a linear model.
+    dropout : float in [0, 1), default=0.5
+        Share of the hidden units that each batch leaves out, the same ones for all its rows.
+        Against wrong labels it matters as much as the loss.
+    weight_decay : float >= 0, default=0.01
+        Weight decay of the optimizer, if it takes one.
+    l1_penalty : float >= 0, default=0.0
+        Factor of the sum of the absolute values of all weights, added to the loss. The papers
+        of "anl-ce", "jal-ce" and "jal-fl" use it in place of weight decay: between 5e-7 and
+        5e-5.
     warm_start : bool, default=False
         Whether `fit` goes on from the weights of the previous fit instead of starting anew. The
         classes and the layers must be the same; all other parameters may have changed.
@@ -153,14 +121,24 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         each other, and one is faster.
     verbose : int, default=0
         1 shows a progress bar over the epochs, 2 and more skorch's table, a line an epoch.
+    random_state : int, RandomState instance or None, default=None
+        Initial weights, order of the rows and dropout. An int gives the same network every
+        time. None draws fresh entropy, it does not follow ``np.random.seed``.
+    module : torch.nn.Module, class or None, default=None
+        Network to train instead of the built-in one. It maps a batch of X to logits of
+        shape (n, n_classes). A class is called with ``net_params["module__..."]``, and with
+        `n_features` and `n_classes` if it has parameters of these names; an instance is
+        copied. X reaches it as it is given, not standardised, and `hidden_layer_sizes`,
+        `dropout` and `n_members` have no effect.
+    optimizer : class, default=torch.optim.AdamW
+        A torch optimizer. Its other parameters are ``net_params["optimizer__..."]``.
+    callbacks : list or None, default=None
+        Callbacks of skorch, or (name, callback) pairs. They are cloned for each fit.
     net_params : dict or None, default=None
         Further parameters of the underlying skorch net by their skorch names, such as
         ``{"train_split": ValidSplit(5), "optimizer__betas": (0.8, 0.99)}``; those above cannot
         be set here a second time. `set_params` and grids reach skorch's ``module__``,
         ``optimizer__``, ``callbacks__``, ``iterator_train__`` and ``iterator_valid__`` directly.
-    random_state : int, RandomState instance or None, default=None
-        Initial weights, order of the rows and dropout. An int gives the same network every
-        time. None draws fresh entropy, it does not follow ``np.random.seed``.
 
     Attributes
     ----------
@@ -256,25 +234,25 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         "alpha": [Interval(Real, 0, None, closed="left"), None],
         "q": [Interval(Real, 0, None, closed="left"), None],
         "transition_matrix": ["array-like", StrOptions({"estimate"}), None],
-        "module": [callable, None],
-        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+        "priors": ["array-like", StrOptions({"balanced"}), None],
         "n_members": [Interval(Integral, 1, None, closed="left")],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "l1_penalty": [Interval(Real, 0, None, closed="left")],
         "max_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "batch_size": [Interval(Integral, 1, None, closed="left"), Options(Integral, {-1})],
         "lr": [Interval(Real, 0, None, closed="neither")],
-        "optimizer": [callable],
-        "callbacks": [list, None],
-        "class_weight": [dict, StrOptions({"balanced"}), None],
-        "priors": ["array-like", StrOptions({"balanced"}), None],
+        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "l1_penalty": [Interval(Real, 0, None, closed="left")],
         "warm_start": ["boolean"],
         "device": [str, torch.device],
         "n_threads": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "verbose": ["verbose"],
-        "net_params": [Mapping, None],
         "random_state": ["random_state"],
+        "module": [callable, None],
+        "optimizer": [callable],
+        "callbacks": [list, None],
+        "net_params": [Mapping, None],
     }
 
     def __init__(
@@ -284,49 +262,49 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         alpha=None,
         q=None,
         transition_matrix="estimate",
-        module=None,
-        hidden_layer_sizes=(256, 256),
-        dropout=0.5,
+        class_weight=None,
+        priors=None,
         n_members=4,
-        weight_decay=0.01,
-        l1_penalty=0.0,
         max_epochs="auto",
         batch_size=128,
         lr=0.008,
-        optimizer=torch.optim.AdamW,
-        callbacks=None,
-        class_weight=None,
-        priors=None,
+        hidden_layer_sizes=(256, 256),
+        dropout=0.5,
+        weight_decay=0.01,
+        l1_penalty=0.0,
         warm_start=False,
         device="auto",
         n_threads="auto",
         verbose=0,
-        net_params=None,
         random_state=None,
+        module=None,
+        optimizer=torch.optim.AdamW,
+        callbacks=None,
+        net_params=None,
     ):
         self.loss = loss
         self.alpha = alpha
         self.q = q
         self.transition_matrix = transition_matrix
-        self.module = module
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.dropout = dropout
+        self.class_weight = class_weight
+        self.priors = priors
         self.n_members = n_members
-        self.weight_decay = weight_decay
-        self.l1_penalty = l1_penalty
         self.max_epochs = max_epochs
         self.batch_size = batch_size
         self.lr = lr
-        self.optimizer = optimizer
-        self.callbacks = callbacks
-        self.class_weight = class_weight
-        self.priors = priors
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.dropout = dropout
+        self.weight_decay = weight_decay
+        self.l1_penalty = l1_penalty
         self.warm_start = warm_start
         self.device = device
         self.n_threads = n_threads
         self.verbose = verbose
-        self.net_params = net_params
         self.random_state = random_state
+        self.module = module
+        self.optimizer = optimizer
+        self.callbacks = callbacks
+        self.net_params = net_params
 
     def get_params(self, deep=True):
         """Get the parameters of this estimator.
@@ -372,7 +350,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         if nested and isinstance(loss, str):
             raise ValueError(
                 f"{nested[0]!r} reaches into a loss object, but loss={loss!r} is a name. Set "
-                f"'alpha' or 'q' instead, or pass an object: loss=get_loss({_name(loss)!r})."
+                f"'alpha' or 'q' instead, or pass an object: loss=get_loss({name_loss(loss)!r})."
             )
         super().set_params(**params)
         if routed:
@@ -410,14 +388,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
             self._train(*data)
             self._calibrate(*data)
         if not go_on and not self.net_.gradient_seen_:
-            warnings.warn(
-                f"The loss {self.loss_!r} gave the network no gradient above {Net.NO_GRADIENT} "
-                f"in any batch: it has learned nothing. The outputs are saturated from the "
-                f"start, mostly because a custom module gets features that are not scaled. "
-                f"Put a StandardScaler before it, or start with loss='ce'.",
-                ConvergenceWarning,
-                stacklevel=2,
-            )
+            self.net_.warn_that_nothing_is_learned(stacklevel=3)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -551,6 +522,30 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         """Number of epochs trained."""
         return len(self.net_.history)
 
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "net_")
+
+    def __getstate__(self):
+        state = dict(super().__getstate__())
+        if "net_" in state:
+            state["net_"] = store_net(self.net_)
+        return state
+
+    def __setstate__(self, state):
+        state = dict(state)
+        stored = state.pop("net_", None)
+        super().__setstate__(state)
+        if stored is None:
+            return
+        # The parameters may have been set anew since the net was made.
+        try:
+            device = find_device(self._made_with["device"])
+        except ValueError as error:
+            device = torch.device("cpu")
+            warnings.warn(f"{error} The loaded classifier computes on the CPU.", stacklevel=2)
+        self.net_ = self._make_net(self.loss_, device)
+        restore_net(self.net_, stored, same_parameters=True)
+
     def _prepare(self, X, y, sample_weight, go_on=False, refine=True, hold_out=True):
         """Check the data, find the noise, and make the net, or the present one anew."""
         X, y, weight = self._validate(X, y, sample_weight, reset=not go_on)
@@ -568,13 +563,24 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
             hold_out = hold_out and self.module is None and self.n_members > 1 and not go_on
             refined = self._refine_labels(X, codes, len(classes), weight, hold_out, rng)
         weight, refined = self._weigh_classes(weight, codes, classes, refined)
-        self._check_priors(classes)
+        check_priors(self.priors, classes)
         if go_on:
             self._scaler = StandardScaler()
             self._renew()
         else:
             self._start(X, classes)
         return X, codes, weight, refined
+
+    def _validate(self, X, y, sample_weight, reset):
+        """Check the data and drop the rows without weight."""
+        X, y = validate_data(self, X, y, reset=reset, dtype=(np.float64, np.float32), order="C")
+        check_classification_targets(y)
+        weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        if not weight.any():
+            raise ValueError("All sample weights are zero: there is no row to learn from.")
+        if not weight.all():
+            X, y, weight = X[weight > 0], y[weight > 0], weight[weight > 0]
+        return X, y, weight
 
     def _forget(self):
         """Start the random state anew, without noise found; return that of the trees alone."""
@@ -587,16 +593,29 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         self.transition_matrix_ = self.noise_rate_ = self.noise_evidence_ = None
         self.temperature_, self._offset = 1.0, None
 
-    def _validate(self, X, y, sample_weight, reset):
-        """Check the data and drop the rows without weight."""
-        X, y = validate_data(self, X, y, reset=reset, dtype=(np.float64, np.float32), order="C")
-        check_classification_targets(y)
-        weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        if not weight.any():
-            raise ValueError("All sample weights are zero: there is no row to learn from.")
-        if not weight.all():
-            X, y, weight = X[weight > 0], y[weight > 0], weight[weight > 0]
-        return X, y, weight
+    def _refine_labels(self, X, codes, n_classes, weight, hold_out, rng):
+        """Find the noise, and what the true labels probably are; None for those given."""
+        estimate = isinstance(self.transition_matrix, str)
+        if self.transition_matrix is None or (estimate and not enough_rows(len(X), n_classes)):
+            return None
+        if not estimate:
+            transition = check_transition(self.transition_matrix, n_classes)
+        proba, number = label_probabilities(X, codes, n_classes, weight, rng)
+        if estimate:
+            transition, self.noise_evidence_ = estimate_noise(codes, proba)
+        posterior = true_label_probabilities(codes, proba, transition)
+        self.transition_matrix_ = transition
+        self.noise_rate_ = float(posterior.mean(axis=0) @ (1 - transition.diagonal()))
+        folds = deal_folds(number, codes, self.n_members, rng) if hold_out else None
+        rows = np.sort(rng.permutation(len(X))[:_CALIBRATION_ROWS])
+        return RefinedLabels(
+            posterior=posterior,
+            folds=folds,
+            rows=rows,
+            targets=calibration_targets(
+                codes[rows], proba[rows], transition, weight[rows] / weight.max()
+            ),
+        )
 
     def _weigh_classes(self, weight, codes, classes, refined=None):
         """Return the weights of the rows, scaled to mean 1, and the probabilities of true labels.
@@ -624,16 +643,71 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         self.class_prior_ = factors * totals / (factors @ totals)
         return weight / weight.mean(), refined
 
-    def _check_priors(self, classes):
-        """Say if the priors to predict with do not fit the classes."""
-        if self.priors is None or isinstance(self.priors, str):
-            return
-        priors = np.asarray(self.priors, dtype=float)
-        if priors.shape != classes.shape or not (priors > 0).all() or abs(priors.sum() - 1) > 1e-6:
-            raise ValueError(
-                f"priors must be positive, of sum 1, one for each of the {len(classes)} classes "
-                f"{classes.tolist()}. Got {self.priors!r}."
-            )
+    def _start(self, X, classes):
+        """Make a new net for these data."""
+        loss = make_loss(self.loss, self.alpha, self.q, self.noise_rate_)
+        device = find_device(self.device)
+        self._made_with = self._recipe()
+        self._scaler = StandardScaler()
+        self._dtype = X.dtype.name if device.type == "cpu" else "float32"
+        self.classes_ = classes
+        self.net_ = self._make_net(loss, device, self._random_state.randint(2**31))
+        self.loss_ = loss
+
+    def _renew(self):
+        """Make the net anew by the present parameters, with the weights it has."""
+        stored = store_net(self.net_)
+        self._made_with = self._recipe()
+        loss = make_loss(self.loss, self.alpha, self.q, self.noise_rate_)
+        net = self._make_net(loss, find_device(self.device))
+        restore_net(net, stored, same_parameters=False)
+        self.net_, self.loss_ = net, loss
+
+    def _recipe(self):
+        """Return the parameters, with a loss object as it is at present."""
+        params = self.get_params(deep=False)
+        return {**params, "loss": clone(params["loss"], safe=False)}
+
+    def _make_net(self, loss, device, seed=0):
+        """Make a net by the recipe that is kept, for the classes and features that are known."""
+        return make_net(
+            self._made_with,
+            loss=loss,
+            device=device,
+            dtype=getattr(torch, self._dtype),
+            n_features=self.n_features_in_,
+            n_classes=len(self.classes_),
+            seed=seed,
+        )
+
+    def _train(self, X, codes, weight, refined=None, one_pass=False):
+        """Train the net, for one pass or for all epochs."""
+        net = self.net_
+        if net.mlp_ is not None:
+            self._scaler = add_moments(self._scaler, X, weight)
+            net.mlp_.standardize_by(self._scaler.mean_, self._scaler.scale_)
+        # Three streams, so that the masks do not depend on the number of rows.
+        order, masks, elsewhere = self._random_state.randint(2**31, size=3).tolist()
+        net.seed(order, masks)
+        data = {"X": X}
+        if (weight != 1).any():
+            data["sample_weight"] = weight
+        if refined is not None:
+            data["posterior"] = refined.posterior
+            if refined.folds is not None:
+                learns = refined.folds[:, None] != np.arange(self.n_members)
+                n_folds = count_folds(self.n_members)
+                data["member_weight"] = learns * (n_folds / (n_folds - 1))  # of mean 1, about
+        n_rows = len(X) if self.batch_size == -1 else min(self.batch_size, len(X))
+        n_epochs = 1 if one_pass else count_epochs(self.max_epochs, len(X), n_rows)
+        # Only what is not built in draws from the global random states.
+        foreign = self.module is not None or self.callbacks or self.net_params
+        with (
+            threads_for(net, n_rows, self.n_threads),
+            seeded_globally(elsewhere, net.device) if foreign else nullcontext(),
+        ):
+            net.train_on(data, codes, n_epochs, one_cycle=not one_pass)
+        net.module_.eval()
 
     def _calibrate(self, X, codes, weight, refined):
         """Set the temperature of the probabilities, and the shift of the scores by `priors`."""
@@ -648,7 +722,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
     def _find_temperature(self, X, codes, weight, refined):
         """Return what the scores are divided by: by labels that a member has not seen, if any."""
         rows, weight = refined.rows, weight[refined.rows, None]
-        scores = self._compute(X[rows], lambda s: s)
+        scores = compute_scores(self.net_, X[rows], self.n_threads)
         targets = weight * refined.targets
         merged = merge_members(scores).numpy()
         folds = np.full(len(rows), self.n_members) if refined.folds is None else refined.folds[rows]
@@ -666,240 +740,6 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         expected = torch.softmax(scores / of_members, dim=-1).mean(1).numpy()
         return find_temperature(merged, weight * expected)
 
-    def _recipe(self):
-        """Return the parameters, with a loss object as it is at present."""
-        params = self.get_params(deep=False)
-        return {**params, "loss": clone(params["loss"], safe=False)}
-
-    def _start(self, X, classes):
-        """Make a new net for these data."""
-        loss = self._make_loss()
-        device = _find_device(self.device)
-        self._made_with = self._recipe()
-        self._scaler = StandardScaler()
-        self._dtype = X.dtype.name if device.type == "cpu" else "float32"
-        self.classes_ = classes
-        self.net_ = self._make_net(loss, device, self._random_state.randint(2**31))
-        self.loss_ = loss
-
-    def _renew(self):
-        """Make the net anew by the present parameters, with the weights it has."""
-        stored = self._store_net()
-        self._made_with = self._recipe()
-        self._load_net(stored, self._make_loss(), _find_device(self.device))
-
-    def _store_net(self):
-        """Return all that training has made of the net, as plain arrays."""
-        net = self.net_
-        return {
-            "module": _to_arrays(net.module_.state_dict()),
-            "frozen": [n for n, p in net.module_.named_parameters() if not p.requires_grad],
-            "optimizer": _to_arrays(net.optimizer_.state_dict()),
-            "optimizer_class": type(net.optimizer_).__qualname__,
-            "history": list(net.history),
-        }
-
-    def _load_net(self, stored, loss, device, same_groups=False):
-        """Make a net and load what training has made of another."""
-        net = self._make_net(loss, device, seed=0)
-        try:
-            net.module_.load_state_dict(_to_tensors(stored["module"]))
-        except RuntimeError as error:
-            raise ValueError(
-                "The network of the previous fit does not fit into the layers that the "
-                "parameters now ask for. Go back to them, or start anew with warm_start=False."
-            ) from error
-        for name, parameter in net.module_.named_parameters():
-            parameter.requires_grad_(name not in stored["frozen"])
-        if type(net.optimizer_).__qualname__ == stored["optimizer_class"]:
-            state = _to_tensors(stored["optimizer"])
-            if not same_groups:
-                state["param_groups"] = net.optimizer_.state_dict()["param_groups"]
-            net.optimizer_.load_state_dict(state)
-        net.history = History(stored["history"])
-        net.module_.eval()
-        self.net_, self.loss_ = net, loss
-
-    def _make_loss(self):
-        """Make the loss object that `loss`, `alpha` and `q` describe."""
-        given = {name: getattr(self, name) for name in ("alpha", "q")}
-        given = {name: value for name, value in given.items() if value is not None}
-        if isinstance(self.loss, Loss):
-            if given:
-                name = next(iter(given))
-                raise ValueError(
-                    f"{name}={given[name]!r} is for a loss given by name. With the object "
-                    f"loss={self.loss!r} set it there: set_params(loss__{name}={given[name]!r})."
-                )
-            loss = clone(self.loss)
-            loss._validate_params()
-            return loss
-        hardly_noisy = self.noise_rate_ is not None and self.noise_rate_ < _HARDLY_NOISY
-        name = _name(self.loss)
-        if self.loss == "auto" and hardly_noisy and self.q is None:
-            name = "ce"
-        known = get_loss(name).get_params()
-        return get_loss(name, **{key: given[key] for key in given if key in known})
-
-    def _make_net(self, loss, device, seed):
-        """Make the skorch net."""
-        given = dict(self.net_params or {})
-        for name in given:
-            if name in _OWNED or name.startswith("criterion__"):
-                raise ValueError(
-                    f"net_params has {name!r}, which RobustClassifier sets itself. Use its own "
-                    f"parameters instead; the loss is 'loss'."
-                )
-        params = {
-            "criterion": loss,
-            "optimizer": self.optimizer,
-            "lr": self.lr,
-            "max_epochs": _EPOCHS if self.max_epochs == "auto" else self.max_epochs,
-            "batch_size": self.batch_size,
-            "train_split": None,
-            "iterator_train": BatchIterator,
-            "iterator_train__shuffle": True,
-            "iterator_valid": BatchIterator,
-            "device": device,
-            "dtype": getattr(torch, self._dtype),
-            "l1_penalty": self.l1_penalty,
-            "classes": list(range(len(self.classes_))),
-            "verbose": max(0, self.verbose - 1),
-        }
-        taken = inspect.signature(self.optimizer).parameters
-        if "weight_decay" in taken:
-            params["optimizer__weight_decay"] = self.weight_decay
-        if "fused" in taken and device.type in ("cpu", "cuda"):
-            params["optimizer__fused"] = True
-
-        if self.module is None and "module__n_members" in given:
-            raise ValueError("net_params has 'module__n_members'. Set n_members instead.")
-        sizes = {"n_features": self.n_features_in_, "n_classes": len(self.classes_)}
-        if self.module is None:
-            module = MLP
-            params["module__n_members"] = self.n_members
-            params |= {f"module__{name}": size for name, size in sizes.items()}
-            params["module__hidden_layer_sizes"] = _check_widths(self.hidden_layer_sizes)
-            params["module__dropout"] = self.dropout
-        elif isinstance(self.module, torch.nn.Module):
-            module = copy.deepcopy(self.module)
-            for name in given:
-                if name.startswith("module__"):
-                    raise ValueError(
-                        f"{name!r} is for a module class, but module is an instance, which "
-                        f"would be made anew without its weights. Set it on the instance."
-                    )
-        else:
-            module = self.module
-            for name in sizes.keys() & inspect.signature(module).parameters.keys():
-                params[f"module__{name}"] = sizes[name]
-
-        callbacks = clone(self.callbacks or [], safe=False)
-        if not any(is_schedule(entry) for entry in callbacks):
-            callbacks.append(("one_cycle", OneCycle()))
-        if self.verbose == 1:
-            callbacks.append(("progress", Progress()))
-        params["callbacks"] = callbacks
-        if self.verbose < 2:
-            params["callbacks__print_log"] = None
-        net = Net(module, **{**params, **given})
-        with seeded_globally(seed, torch.device("cpu")):
-            net.initialize()
-
-        names = {name for name, _ in net.callbacks_}
-        for route, value in given.items():
-            name = route.removeprefix("callbacks__").partition("__")[0]
-            if route.startswith("callbacks__") and name not in names and value is not None:
-                raise ValueError(
-                    f"{route!r} names no callback. There are {', '.join(sorted(names))}; name "
-                    f"your own with pairs: callbacks=[({name!r}, ...)]."
-                )
-        return net
-
-    def _train(self, X, codes, weight, refined=None, one_pass=False):
-        """Train the net, for one pass or for all epochs."""
-        net = self.net_
-        device, dtype = net.device, getattr(torch, self._dtype)
-        if net.mlp_ is not None:
-            self._standardize(X, weight)
-        # Three streams, so that the masks do not depend on the number of rows.
-        seeds = self._random_state.randint(2**31, size=3).tolist()
-        order, masks = torch.Generator(), torch.Generator()
-        net.iterator_train__generator = order.manual_seed(seeds[0])
-        if net.mlp_ is not None:
-            net.mlp_.drop_by(masks.manual_seed(seeds[1]))
-
-        data = {"X": _to_tensor(X).to(device, dtype)}
-        if (weight != 1).any():
-            data["sample_weight"] = _to_tensor(weight).to(device, dtype)
-        if refined is not None:
-            data["posterior"] = _to_tensor(refined.posterior).to(device, dtype)
-            if refined.folds is not None:
-                learns = refined.folds[:, None] != np.arange(self.n_members)
-                n_folds = count_folds(self.n_members)
-                member_weight = learns * (n_folds / (n_folds - 1))  # of mean 1, about
-                data["member_weight"] = _to_tensor(member_weight).to(device, dtype)
-        target = torch.from_numpy(codes).to(device)
-        n_rows = len(X) if self.batch_size == -1 else min(self.batch_size, len(X))
-        n_epochs = 1 if one_pass else self.max_epochs
-        if n_epochs == "auto":
-            n_epochs = max(_EPOCHS, math.ceil(_STEPS / math.ceil(len(X) / n_rows)))
-        foreign = self.module is not None or self.callbacks or self.net_params
-        with (
-            self._threads_for(n_rows),
-            seeded_globally(seeds[2], device) if foreign else nullcontext(),
-        ):
-            net.train_on(data, target, n_epochs, one_cycle=not one_pass)
-        net.module_.eval()
-
-    def _refine_labels(self, X, codes, n_classes, weight, hold_out, rng):
-        """Find the noise, and what the true labels probably are; None for those given."""
-        estimate = isinstance(self.transition_matrix, str)
-        if self.transition_matrix is None or (estimate and not enough_rows(len(X), n_classes)):
-            return None
-        if not estimate:
-            transition = check_transition(self.transition_matrix, n_classes)
-        proba, number = label_probabilities(X, codes, n_classes, weight, rng)
-        if estimate:
-            transition, self.noise_evidence_ = estimate_noise(codes, proba)
-        posterior = true_label_probabilities(codes, proba, transition)
-        self.transition_matrix_ = transition
-        self.noise_rate_ = float(posterior.mean(axis=0) @ (1 - transition.diagonal()))
-        folds = deal_folds(number, codes, self.n_members, rng) if hold_out else None
-        rows = np.sort(rng.permutation(len(X))[:_CALIBRATION_ROWS])
-        return RefinedLabels(
-            posterior=posterior,
-            folds=folds,
-            rows=rows,
-            targets=calibration_targets(
-                codes[rows], proba[rows], transition, weight[rows] / weight.max()
-            ),
-        )
-
-    def _standardize(self, X, weight):
-        """Bring the moments of these rows into the network's standardisation."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            # A copy: rows that are refused must not stay in the moments.
-            scaler = copy.deepcopy(self._scaler).partial_fit(X, sample_weight=weight)
-        bad = ~np.isfinite(scaler.var_)
-        if bad.any():
-            feature = int(np.argmax(bad))
-            raise ValueError(
-                f"Feature {feature} has values of up to {np.abs(X[:, feature]).max():.3g}, too "
-                f"large to standardise. Rescale it, or take its logarithm."
-            )
-        self._scaler = scaler
-        self.net_.mlp_.standardize_by(scaler.mean_, scaler.scale_)
-
-    def _threads_for(self, n_rows):
-        """Return the context that sets torch's threads for batches of so many rows."""
-        if self.net_.device.type != "cpu":
-            return nullcontext()
-        if self.n_threads != "auto":
-            return threads(self.n_threads)
-        n_weights = sum(p.numel() for p in self.net_.module_.parameters())
-        return threads(1) if n_rows * n_weights < _SMALL_BATCH else nullcontext()
-
     def _predict(self, X, finish):
         """Check the data; compute what `finish` makes of the scores, shifted by the priors."""
         check_is_fitted(self)
@@ -909,66 +749,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         def finish_merged(scores):
             return finish((merge_members(scores) + offset).to(self.net_.dtype))
 
-        return self._compute(X, finish_merged).numpy()
-
-    @torch.no_grad()
-    def _compute(self, X, finish):
-        """Compute the scores of each member in blocks of rows, and what `finish` makes of them."""
-        module, blocks = self.net_.module_.eval(), []
-        with self._threads_for(min(len(X), _PREDICT_ROWS)):
-            n_rows = _PREDICT_ROWS if self.net_.device.type == "cpu" else _PREDICT_ROWS_ON_GPU
-            for rows in _to_tensor(X).split(n_rows):
-                logits = module(rows.to(self.net_.device, self.net_.dtype)).cpu()
-                if not logits.isfinite().all():
-                    raise ValueError(
-                        "The network's outputs are not finite: X has values far beyond those it "
-                        "was trained on."
-                    )
-                # In float64 the norm of the largest float32 logits does not overflow.
-                blocks.append(finish(self.net_.criterion_.scores(logits.double())))
-        return torch.cat(blocks)
-
-    def __sklearn_is_fitted__(self):
-        return hasattr(self, "net_")
-
-    def __getstate__(self):
-        state = dict(super().__getstate__())
-        if "net_" in state:
-            state["net_"] = self._store_net()
-        return state
-
-    def __setstate__(self, state):
-        state = dict(state)
-        stored = state.pop("net_", None)
-        super().__setstate__(state)
-        if stored is None:
-            return
-        # The net is made by the parameters it was made with; they may have been set anew since.
-        maker = object.__new__(type(self))
-        vars(maker).update({**vars(self), **self._made_with})
-        try:
-            device = _find_device(maker.device)
-        except ValueError as error:
-            device = torch.device("cpu")
-            warnings.warn(f"{error} The loaded classifier computes on the CPU.", stacklevel=2)
-        maker._load_net(stored, self.loss_, device, same_groups=True)
-        self.net_ = maker.net_
-
-
-def _name(loss):
-    """Return the name in the catalogue that a name given as `loss` starts from."""
-    return "sgce" if loss == "auto" else loss
-
-
-def _check_widths(hidden_layer_sizes):
-    """Return the widths of the hidden layers as a list."""
-    widths = np.atleast_1d(hidden_layer_sizes)
-    whole = widths.ndim == 1 and (widths.size == 0 or widths.dtype.kind in "iu")
-    if not whole or (widths < 1).any():
-        raise ValueError(
-            f"hidden_layer_sizes must be positive integers. Got {hidden_layer_sizes!r}."
-        )
-    return widths.tolist()
+        return compute_scores(self.net_, X, self.n_threads, finish_merged).numpy()
 
 
 def _encode(y, classes):
@@ -979,45 +760,3 @@ def _encode(y, classes):
             f"{classes.tolist()}."
         )
     return encode(y, classes)
-
-
-def _find_device(device):
-    """Turn the parameter `device` into a torch device that is there."""
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        found = torch.device(device)
-        torch.empty(0, device=found)
-    except (RuntimeError, AssertionError) as error:
-        there = ["cpu"]
-        there += [f"cuda:{i}" for i in range(torch.cuda.device_count())]
-        there += ["mps"] if torch.backends.mps.is_available() else []
-        raise ValueError(
-            f"device={device!r} is not available. Choose 'auto' or one of {', '.join(there)}."
-        ) from error
-    return found
-
-
-def _to_tensor(array):
-    """Wrap an array as a tensor, copying only what torch may not wrap."""
-    return torch.from_numpy(np.require(array, requirements=["W"]))
-
-
-def _to_arrays(state):
-    """Replace the tensors of a nested state by arrays."""
-    return _replace(state, torch.Tensor, lambda tensor: tensor.cpu().numpy())
-
-
-def _to_tensors(state):
-    """Replace the arrays of a nested state by tensors."""
-    return _replace(state, np.ndarray, lambda array: torch.from_numpy(array.copy()))
-
-
-def _replace(state, kind, by):
-    if isinstance(state, kind):
-        return by(state)
-    if isinstance(state, Mapping):
-        return {key: _replace(value, kind, by) for key, value in state.items()}
-    if isinstance(state, list):
-        return [_replace(value, kind, by) for value in state]
-    return state

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 
 from robustlabels import RobustClassifier, corrupt_labels
 from robustlabels._joint import fit_jointly
-from robustlabels._network import BatchIterator
+from robustlabels._network.batches import BatchIterator
 from robustlabels.losses import AGCE, NCE, SGCE
 
 X, Y = load_iris(return_X_y=True)

@@ -1,4 +1,4 @@
-"""The network, its batches and its threads."""
+"""The network, its batches and threads, how it is made from parameters and stored."""
 
 import threading
 
@@ -7,10 +7,17 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.preprocessing import StandardScaler
 from skorch.dataset import Dataset
 from torch.utils.data import Subset
 
-from robustlabels._network import MLP, BatchIterator, threads
+from robustlabels import RobustClassifier
+from robustlabels._network.batches import BatchIterator
+from robustlabels._network.module import MLP, add_moments
+from robustlabels._network.parameters import count_epochs, make_net
+from robustlabels._network.storage import restore_net, store_net
+from robustlabels._network.threads import threads
+from robustlabels.losses import CE
 
 
 def batches_of(n_rows, batch_size, **kwargs):
@@ -197,3 +204,76 @@ def test_a_thread_that_torch_has_not_seen_gets_its_own_number():
         assert torch.get_num_threads() == 4
     finally:
         torch.set_num_threads(before)
+
+
+def test_moments_follow_the_rows_and_forget_those_that_are_refused():
+    X = np.random.default_rng(0).normal(size=(20, 3))
+    weight = np.linspace(1, 2, 20)
+    first = add_moments(StandardScaler(), X[:8], weight[:8])
+    both = add_moments(first, X[8:], weight[8:])
+    assert first.n_samples_seen_ == pytest.approx(weight[:8].sum())
+    np.testing.assert_allclose(both.mean_, np.average(X, axis=0, weights=weight))
+    with pytest.raises(ValueError, match="Feature 1 has values of up to 1e\\+200"):
+        add_moments(both, np.array([[0.0, 1e200, 0.0], [0.0, -1e200, 0.0]]), np.ones(2))
+    np.testing.assert_allclose(both.mean_, np.average(X, axis=0, weights=weight))
+
+
+@pytest.mark.parametrize(
+    ("max_epochs", "n_rows", "batch_size", "expected"),
+    [(7, 50, 50, 7), ("auto", 100_000, 128, 40), ("auto", 150, 128, 300), ("auto", 50, 50, 600)],
+)
+def test_small_tables_get_more_passes(max_epochs, n_rows, batch_size, expected):
+    assert count_epochs(max_epochs, n_rows, batch_size) == expected
+
+
+def net_of(seed=0, **params):
+    params = RobustClassifier(hidden_layer_sizes=(5,), batch_size=8, **params).get_params()
+    sizes = {"n_features": 3, "n_classes": 2}
+    where = {"device": torch.device("cpu"), "dtype": torch.float64}
+    return make_net(params, loss=CE(), **where, **sizes, seed=seed)
+
+
+def train(net, order, n_epochs=2):
+    generator = np.random.default_rng(order)
+    net.seed(order, order)
+    y = generator.integers(2, size=20)
+    net.train_on({"X": generator.normal(size=(20, 3))}, y, n_epochs, one_cycle=False)
+    return net
+
+
+def weights(net):
+    return torch.cat([p.detach().flatten() for p in net.module_.parameters()])
+
+
+def test_the_seed_of_a_net_decides_alone():
+    before = torch.get_rng_state()
+    assert torch.equal(weights(net_of(seed=1)), weights(net_of(seed=1)))
+    assert not torch.equal(weights(net_of(seed=1)), weights(net_of(seed=2)))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_restored_net_goes_on_as_the_stored_one():
+    net = train(net_of(seed=1), order=0)
+    net.module_.layers[0].bias.requires_grad_(False)
+    stored, twin = store_net(net), net_of(seed=2)
+    restore_net(twin, stored, same_parameters=True)
+    assert torch.equal(weights(twin), weights(net))
+    assert list(twin.history) == list(net.history)
+    assert torch.equal(weights(train(twin, order=1)), weights(train(net, order=1)))
+    assert not twin.module_.layers[0].bias.requires_grad
+
+
+@pytest.mark.parametrize(("same_parameters", "lr"), [(True, 0.008), (False, 0.5)])
+def test_a_restored_optimizer_keeps_parameters_that_are_new(same_parameters, lr):
+    stored = store_net(train(net_of(), order=0))
+    net = net_of(lr=0.5)
+    restore_net(net, stored, same_parameters)
+    (group,) = net.optimizer_.param_groups
+    assert group["lr"] == lr
+    assert len(net.optimizer_.state) == len(group["params"])
+
+
+def test_an_optimizer_of_another_class_starts_without_a_past():
+    net = net_of(optimizer=torch.optim.SGD)
+    restore_net(net, store_net(train(net_of(), order=0)), same_parameters=False)
+    assert not net.optimizer_.state

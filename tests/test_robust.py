@@ -48,7 +48,7 @@ from robustlabels import (
     pair_transition,
     symmetric_transition,
 )
-from robustlabels._network import BatchIterator
+from robustlabels._network.batches import BatchIterator
 from robustlabels._refinement import find_temperature
 from robustlabels.losses import AGCE, CE, GCE, SGCE, Loss, Unhinged, available_losses
 
@@ -602,7 +602,7 @@ def test_prediction_in_blocks_is_prediction_at_once(monkeypatch):
     X, y = IRIS
     clf = small().fit(X, y)
     at_once = clf.decision_function(X)
-    monkeypatch.setattr("robustlabels._robust._PREDICT_ROWS", 7)
+    monkeypatch.setattr("robustlabels._network.scores._ROWS", 7)
     np.testing.assert_allclose(clf.decision_function(X), at_once, rtol=1e-10)
 
 

@@ -1,23 +1,17 @@
-"""The skorch net that RobustClassifier trains, what paces it, and how it keeps its peace."""
+"""The skorch net that RobustClassifier trains."""
 
-import dis
 import math
-import threading
+import warnings
 from collections.abc import Mapping
-from contextlib import contextmanager
 
-import numpy as np
 import torch
+from sklearn.exceptions import ConvergenceWarning
 from skorch import NeuralNetClassifier
-from skorch.callbacks import Callback, EpochScoring, LRScheduler
-from tqdm.auto import tqdm
 
-from ._network import MLP
-
-_BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
-
-#: torch initialises modules from its one global generator.
-_GLOBAL_GENERATOR = threading.RLock()
+from .batches import to_tensor
+from .callbacks import OneCycle, looks_at_batches, raised_by_callback
+from .module import MLP
+from .scores import merge_members
 
 
 class Net(NeuralNetClassifier):
@@ -69,8 +63,19 @@ class Net(NeuralNetClassifier):
         self.gradient_seen_ = False
         return self
 
+    def seed(self, order, masks):
+        """Draw the order of the rows and the dropout masks from these seeds."""
+        self.iterator_train__generator = torch.Generator().manual_seed(order)
+        if self.mlp_ is not None:
+            self.mlp_.drop_by(torch.Generator().manual_seed(masks))
+
     def train_on(self, X, y, n_epochs, one_cycle):
-        """Train some epochs. Ctrl-C is raised; a callback that stops the training is not."""
+        """Train some epochs on arrays, X a dict of them.
+
+        Ctrl-C is raised; a callback that stops the training is not.
+        """
+        X = {name: to_tensor(array).to(self.device, self.dtype) for name, array in X.items()}
+        y = torch.from_numpy(y).to(self.device)
         self.n_epochs_, self.one_cycle_ = n_epochs, one_cycle
         self.notify("on_train_begin", X=X, y=y)
         try:
@@ -78,7 +83,7 @@ class Net(NeuralNetClassifier):
             if not all(p.isfinite().all() for p in self.module_.parameters()):
                 self._diverged("largest weight", math.inf)
         except KeyboardInterrupt as stop:
-            if not _raised_by_callback(stop):
+            if not raised_by_callback(stop):
                 if self.history and "train_batch_count" not in self.history[-1]:
                     self.history.pop()  # an epoch that did not end
                 raise
@@ -137,7 +142,7 @@ class Net(NeuralNetClassifier):
         return losses
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
-        listeners = [callback for _, callback in self.callbacks_ if _looks_at_batches(callback)]
+        listeners = [callback for _, callback in self.callbacks_ if looks_at_batches(callback)]
         if not training or any(not isinstance(callback, OneCycle) for callback in listeners):
             super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
             return
@@ -190,6 +195,17 @@ class Net(NeuralNetClassifier):
                 for p in self.module_.parameters()
             )
 
+    def warn_that_nothing_is_learned(self, stacklevel):
+        """Warn that no batch gave a gradient."""
+        warnings.warn(
+            f"The loss {self.criterion_!r} gave the network no gradient above {self.NO_GRADIENT} "
+            f"in any batch: it has learned nothing. The outputs are saturated from the "
+            f"start, mostly because a custom module gets features that are not scaled. "
+            f"Put a StandardScaler before it, or start with loss='ce'.",
+            ConvergenceWarning,
+            stacklevel=stacklevel,
+        )
+
     def on_epoch_end(self, net, dataset_train=None, dataset_valid=None, **kwargs):
         super().on_epoch_end(net, dataset_train, dataset_valid, **kwargs)
         if self.history[-1, "train_batch_count"] == 0:
@@ -209,112 +225,8 @@ class Net(NeuralNetClassifier):
         )
 
 
-class OneCycle(Callback):
-    """Learning rate up to its given value and down to almost 0, in one cycle over a fit."""
-
-    def on_train_begin(self, net, **kwargs):
-        self.highest_ = [group["lr"] for group in net.optimizer_.param_groups]
-        self.schedule_ = None
-
-    def on_epoch_begin(self, net, dataset_train=None, **kwargs):
-        if self.schedule_ is None and net.one_cycle_:
-            n_batches = len(net.get_iterator(dataset_train, training=True))
-            self.schedule_ = torch.optim.lr_scheduler.OneCycleLR(
-                net.optimizer_,
-                self.highest_,
-                total_steps=net.n_epochs_ * n_batches + 1,
-                cycle_momentum=False,
-            )
-
-    def on_batch_end(self, net, training=False, **kwargs):
-        if training and self.schedule_ is not None:
-            self.schedule_.step()
-
-    def on_train_end(self, net, **kwargs):
-        for group, lr in zip(net.optimizer_.param_groups, self.highest_, strict=True):
-            group["lr"] = lr
-        self.schedule_ = None
-
-
-class Progress(Callback):
-    """Progress bar over the epochs of a fit."""
-
-    bar_ = None
-
-    def on_train_begin(self, net, **kwargs):
-        if net.one_cycle_:  # not for the single pass of partial_fit
-            self.bar_ = tqdm(total=net.n_epochs_, desc="Training", unit="epoch")
-
-    def on_epoch_end(self, net, **kwargs):
-        if self.bar_ is not None:
-            self.bar_.set_postfix(loss=f"{net.history[-1, 'train_loss']:.4g}", refresh=False)
-            self.bar_.update()
-
-    def on_train_end(self, net, **kwargs):
-        if self.bar_ is not None:
-            self.bar_.close()
-            self.bar_ = None
-
-
-def merge_members(scores):
-    """Return the scores of the members' mean probabilities, or those of a single network."""
-    if scores.ndim == 2:
-        return scores
-    return torch.log_softmax(scores, dim=-1).logsumexp(1) - math.log(scores.shape[1])
-
-
 def _row_losses(loss, logits, target):
     log_p = loss.log_probabilities(logits)
     if target.ndim == 1:
         return loss.sample_losses(log_p, target)
     return (target * loss.class_losses(log_p)).sum(-1)
-
-
-def is_schedule(entry):
-    """Tell whether an entry of `callbacks` is one of skorch's learning-rate schedules."""
-    callback = entry[1] if isinstance(entry, tuple) else entry
-    return isinstance(callback, LRScheduler) or callback is LRScheduler
-
-
-def _looks_at_batches(callback):
-    """Tell whether a callback does something at each training batch, or reads the record of it."""
-    if not type(callback).__module__.startswith(("skorch.", __name__)):
-        return True  # a user's own may read it at the end of the epoch
-    idle = {getattr(Callback, hook) for hook in _BATCH_HOOKS}
-    if isinstance(callback, EpochScoring) and not callback.on_train:
-        idle.add(EpochScoring.on_batch_end)  # it looks at validation batches only
-    hooks = (getattr(callback, hook) for hook in _BATCH_HOOKS)
-    return any(getattr(hook, "__func__", hook) not in idle for hook in hooks)
-
-
-def _raised_by_callback(stop):
-    """Tell a callback's way to end the training from the user's Ctrl-C.
-
-    A callback executes a raise statement; a signal arrives at any other instruction.
-    """
-    frame, in_callback = stop.__traceback__, False
-    while True:
-        in_callback |= isinstance(frame.tb_frame.f_locals.get("self"), Callback)
-        if frame.tb_next is None:
-            break
-        frame = frame.tb_next
-    instruction = frame.tb_frame.f_code.co_code[frame.tb_lasti]
-    return in_callback and dis.opname[instruction] == "RAISE_VARARGS"
-
-
-@contextmanager
-def seeded_globally(seed, device):
-    """Seed the global generators of torch and numpy and restore them, a thread at a time."""
-    cuda = [device] if device.type == "cuda" else []
-    with _GLOBAL_GENERATOR, torch.random.fork_rng(devices=cuda):
-        before = np.random.get_state()
-        np.random.seed(seed)
-        # torch.manual_seed would seed the devices that are not restored, too.
-        torch.random.default_generator.manual_seed(seed)
-        if cuda:
-            with torch.cuda.device(device):
-                torch.cuda.manual_seed(seed)
-        try:
-            yield
-        finally:
-            np.random.set_state(before)

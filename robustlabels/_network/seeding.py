@@ -1,0 +1,28 @@
+"""The global random states of torch and numpy, set and restored."""
+
+import threading
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+#: torch initialises modules from its one global generator.
+_GLOBAL_GENERATOR = threading.RLock()
+
+
+@contextmanager
+def seeded_globally(seed, device):
+    """Seed the global generators of torch and numpy and restore them, a thread at a time."""
+    cuda = [device] if device.type == "cuda" else []
+    with _GLOBAL_GENERATOR, torch.random.fork_rng(devices=cuda):
+        before = np.random.get_state()
+        np.random.seed(seed)
+        # torch.manual_seed would seed the devices that are not restored, too.
+        torch.random.default_generator.manual_seed(seed)
+        if cuda:
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
+        try:
+            yield
+        finally:
+            np.random.set_state(before)
