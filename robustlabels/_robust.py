@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Mapping
 from contextlib import nullcontext
 from numbers import Integral, Real
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -20,30 +21,36 @@ from ._network.seeding import seeded_globally
 from ._network.storage import restore_net, store_net
 from ._network.threads import threads_for
 from ._random_state import draw_from
-from ._refinement import (
-    RefinedLabels,
-    calibration_targets,
-    count_folds,
-    deal_folds,
-    enough_rows,
-    estimate_noise,
-    find_temperature,
-    find_temperature_by_labels,
-    label_probabilities,
-    true_label_probabilities,
-)
 from ._sklearn import Interval, Options, StrOptions, _check_sample_weight, _fit_context
 from ._unchanged import unchanged_on_error
 from .losses import Loss
-from .noise import check_transition
+from .refinement import LabelRefiner
+from .refinement._copies import deal_folds
+from .refinement._temperatures import find_temperature, find_temperature_by_labels
 
 __all__ = ["RobustClassifier"]
 
 #: skorch's parameter routes, which `set_params` and `get_params` lead into `net_params`.
 _ROUTES = ("module__", "optimizer__", "callbacks__", "iterator_train__", "iterator_valid__")
 
+#: Parts that the rows are dealt to, at least: a network does without one of them.
+_MIN_FOLDS = 4
+
 #: Rows that the temperature of the probabilities is found by, at most.
 _CALIBRATION_ROWS = 4096
+
+
+class Beliefs(NamedTuple):
+    """What a network learns in place of labels, and what its probabilities are calibrated by.
+
+    `posterior`, of shape (n_samples, n_classes), are the probabilities of the true labels;
+    `folds`, of shape (n_samples,), the numbers of the members that do without a row, or None if
+    all learn all; and `rows`, of shape (n_rows,), the indices of the rows to calibrate by.
+    """
+
+    posterior: np.ndarray
+    folds: np.ndarray | None
+    rows: np.ndarray
 
 
 class RobustClassifier(ClassifierMixin, BaseEstimator):
@@ -557,19 +564,19 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
                 f"y has only {np.unique(y).tolist()}."
             )
         rng = self._forget()
-        refined = None
+        beliefs = None
         if refine:
             # A network that goes on may have learned from any row.
             hold_out = hold_out and self.module is None and self.n_members > 1 and not go_on
-            refined = self._refine_labels(X, codes, len(classes), weight, hold_out, rng)
-        weight, refined = self._weigh_classes(weight, codes, classes, refined)
+            beliefs = self._refine_labels(X, codes, weight, hold_out, rng)
+        weight, beliefs = self._weigh_classes(weight, codes, classes, beliefs)
         check_priors(self.priors, classes)
         if go_on:
             self._scaler = StandardScaler()
             self._renew()
         else:
             self._start(X, classes)
-        return X, codes, weight, refined
+        return X, codes, weight, beliefs
 
     def _validate(self, X, y, sample_weight, reset):
         """Check the data and drop the rows without weight."""
@@ -593,55 +600,44 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         self.transition_matrix_ = self.noise_rate_ = self.noise_evidence_ = None
         self.temperature_, self._offset = 1.0, None
 
-    def _refine_labels(self, X, codes, n_classes, weight, hold_out, rng):
-        """Find the noise, and what the true labels probably are; None for those given."""
-        estimate = isinstance(self.transition_matrix, str)
-        if self.transition_matrix is None or (estimate and not enough_rows(len(X), n_classes)):
+    def _refine_labels(self, X, codes, weight, hold_out, rng):
+        """Find the noise, and what the true labels probably are; None for labels as given."""
+        if self.transition_matrix is None:
             return None
-        if not estimate:
-            transition = check_transition(self.transition_matrix, n_classes)
-        proba, number = label_probabilities(X, codes, n_classes, weight, rng)
-        if estimate:
-            transition, self.noise_evidence_ = estimate_noise(codes, proba)
-        posterior = true_label_probabilities(codes, proba, transition)
-        self.transition_matrix_ = transition
-        self.noise_rate_ = float(posterior.mean(axis=0) @ (1 - transition.diagonal()))
-        folds = deal_folds(number, codes, self.n_members, rng) if hold_out else None
+        refiner = LabelRefiner(self.transition_matrix, random_state=rng).fit(X, codes, weight)
+        if refiner.transition_matrix_ is None:
+            return None
+        for name in ("transition_matrix_", "noise_rate_", "noise_evidence_"):
+            setattr(self, name, getattr(refiner, name))
+        folds = None
+        if hold_out:
+            folds = deal_folds(refiner.row_groups_, codes, max(self.n_members, _MIN_FOLDS), rng)
         rows = np.sort(rng.permutation(len(X))[:_CALIBRATION_ROWS])
-        return RefinedLabels(
-            posterior=posterior,
-            folds=folds,
-            rows=rows,
-            targets=calibration_targets(
-                codes[rows], proba[rows], transition, weight[rows] / weight.max()
-            ),
-        )
+        return Beliefs(refiner.label_probabilities_, folds, rows)
 
-    def _weigh_classes(self, weight, codes, classes, refined=None):
-        """Return the weights of the rows, scaled to mean 1, and the probabilities of true labels.
+    def _weigh_classes(self, weight, codes, classes, beliefs=None):
+        """Return the weights of the rows, scaled to mean 1, and the beliefs.
 
         The class weights are multiplied into the latter if there are any, else into the former.
         """
         # Of weights near the largest float the sum would overflow.
         weight, factors = weight / weight.max(), np.ones(len(classes))
-        if refined is None:
+        if beliefs is None:
             totals = np.bincount(codes, weight, minlength=len(classes))
         else:
-            totals = weight @ refined.posterior
+            totals = weight @ beliefs.posterior
         if self.class_weight is not None:
             factors = weigh_classes(self.class_weight, classes, totals)
             total = factors @ totals
             if total == 0:
                 raise ValueError(f"class_weight={self.class_weight!r} leaves no row with a weight.")
-            if refined is None:
+            if beliefs is None:
                 weight = weight * factors[codes]
             else:
                 factors = factors * (totals.sum() / total)
-                refined = refined._replace(
-                    posterior=refined.posterior * factors, targets=refined.targets * factors
-                )
+                beliefs = beliefs._replace(posterior=beliefs.posterior * factors)
         self.class_prior_ = factors * totals / (factors @ totals)
-        return weight / weight.mean(), refined
+        return weight / weight.mean(), beliefs
 
     def _start(self, X, classes):
         """Make a new net for these data."""
@@ -680,7 +676,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
             seed=seed,
         )
 
-    def _train(self, X, codes, weight, refined=None, one_pass=False):
+    def _train(self, X, codes, weight, beliefs=None, one_pass=False):
         """Train the net, for one pass or for all epochs."""
         net = self.net_
         if net.mlp_ is not None:
@@ -692,11 +688,11 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         data = {"X": X}
         if (weight != 1).any():
             data["sample_weight"] = weight
-        if refined is not None:
-            data["posterior"] = refined.posterior
-            if refined.folds is not None:
-                learns = refined.folds[:, None] != np.arange(self.n_members)
-                n_folds = count_folds(self.n_members)
+        if beliefs is not None:
+            data["posterior"] = beliefs.posterior
+            if beliefs.folds is not None:
+                learns = beliefs.folds[:, None] != np.arange(self.n_members)
+                n_folds = max(self.n_members, _MIN_FOLDS)
                 data["member_weight"] = learns * (n_folds / (n_folds - 1))  # of mean 1, about
         n_rows = len(X) if self.batch_size == -1 else min(self.batch_size, len(X))
         n_epochs = 1 if one_pass else count_epochs(self.max_epochs, len(X), n_rows)
@@ -709,23 +705,23 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
             net.train_on(data, codes, n_epochs, one_cycle=not one_pass)
         net.module_.eval()
 
-    def _calibrate(self, X, codes, weight, refined):
+    def _calibrate(self, X, codes, weight, beliefs):
         """Set the temperature of the probabilities, and the shift of the scores by `priors`."""
-        if refined is not None:
-            self.temperature_ = self._find_temperature(X, codes, weight, refined)
+        if beliefs is not None:
+            self.temperature_ = self._find_temperature(X, codes, weight, beliefs)
         if self.priors is not None:
             balanced = isinstance(self.priors, str)
             priors = 1 / len(self.classes_) if balanced else np.asarray(self.priors, dtype=float)
             there = np.maximum(self.class_prior_, np.finfo(float).tiny)
             self._offset = self.temperature_ * np.log(priors / there)
 
-    def _find_temperature(self, X, codes, weight, refined):
+    def _find_temperature(self, X, codes, weight, beliefs):
         """Return what the scores are divided by: by labels that a member has not seen, if any."""
-        rows, weight = refined.rows, weight[refined.rows, None]
+        rows, weight = beliefs.rows, weight[beliefs.rows, None]
         scores = compute_scores(self.net_, X[rows], self.n_threads)
-        targets = weight * refined.targets
+        targets = weight * beliefs.posterior[rows]
         merged = merge_members(scores).numpy()
-        folds = np.full(len(rows), self.n_members) if refined.folds is None else refined.folds[rows]
+        folds = np.full(len(rows), self.n_members) if beliefs.folds is None else beliefs.folds[rows]
         held_out = np.flatnonzero(folds < self.n_members)
         if not held_out.size:
             return find_temperature(merged, targets)

@@ -4,7 +4,6 @@ import sys
 from numbers import Real
 
 import numpy as np
-from scipy.sparse import issparse
 from scipy.special import expit, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import gen_batches
@@ -512,22 +511,17 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         if not isinstance(self.transition_matrix, str):
             self.transition_matrix_ = check_invertible(self.transition_matrix, len(classes))
             return
-        if rows is None or issparse(rows[0]):
+        if rows is None:
             raise ValueError(
-                "transition_matrix='estimate' needs dense rows in memory and fit. Elsewhere "
-                "estimate the matrix from out-of-fold probabilities of some rows, with "
-                "robustlabels.metrics.estimate_transition_matrix, and pass it."
+                "transition_matrix='estimate' needs all rows at once, in memory, and fit. "
+                "Elsewhere estimate the matrix from some rows, with LabelRefiner, and pass it."
             )
-        # Not for those who only import the class: it imports scikit-learn's metrics.
-        from ._refinement import enough_rows, estimate_noise, label_probabilities
+        # Not for those who only import the class: it takes time.
+        from .refinement import LabelRefiner
 
-        X, y, weight = rows
-        if enough_rows(len(y), len(classes)):
-            codes = encode(y, classes)
-            weight = np.ones(len(y)) if weight is None else weight
-            rng = np.random.RandomState(0)
-            proba, _ = label_probabilities(X, codes, len(classes), weight, rng)
-            self.transition_matrix_, self.noise_evidence_ = estimate_noise(codes, proba)
+        refiner = LabelRefiner(random_state=0).fit(*rows)
+        self.transition_matrix_ = refiner.transition_matrix_
+        self.noise_evidence_ = refiner.noise_evidence_
 
     @property
     def _corrects(self):

@@ -1,0 +1,1 @@
+"""RefinedClassifier: to be written."""

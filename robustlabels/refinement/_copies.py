@@ -1,0 +1,111 @@
+"""Rows that stand for each other: copies, and near copies, that stay on one side of a split."""
+
+import numpy as np
+from scipy.sparse import coo_matrix, issparse
+from scipy.sparse.csgraph import connected_components
+
+#: Rows, and rows for each class, from which trees can say something about labels.
+_MIN_ROWS = 50
+_MIN_ROWS_PER_CLASS = 10
+
+#: Rows among which near copies are looked for, at most. Of more, a tree sees too few for the
+#: copies of a row to matter.
+_MAX_ROWS = 20_000
+
+#: A near copy is nearer than this share of the distance to the neighbour of this number.
+_NEAR = 0.1
+_NEIGHBOUR = 10
+
+
+def enough_rows(n_rows, n_classes):
+    """Tell whether a table is large enough to estimate its noise."""
+    return n_rows >= max(_MIN_ROWS, _MIN_ROWS_PER_CLASS * n_classes)
+
+
+def number_rows(X, n_classes):
+    """Number rows, those that are copies of each other, or nearly, alike.
+
+    Copies tell each other's labels, so that a wrong label that was copied with its row looks
+    right. Where hardly any two rows differ each gets a number of its own: what others say of
+    those few is worth less, and in such a crowd a copy tells little.
+
+    Parameters
+    ----------
+    X : {ndarray, sparse matrix} of shape (n_samples, n_features)
+        Features on a common scale; missing values are NaN.
+    n_classes : int
+        Number of classes.
+
+    Returns
+    -------
+    copy : ndarray of shape (n_samples,)
+        Numbers from 0, the same for rows of the same features.
+    cluster : ndarray of shape (n_samples,)
+        Numbers from 0, the same for rows that are copies or nearly.
+    """
+    first, copy = _number_copies(X)
+    if not enough_rows(len(first), n_classes):
+        copy = np.arange(X.shape[0])
+        return copy, copy
+    if not _NEIGHBOUR < len(first) <= _MAX_ROWS:
+        return copy, copy
+    cluster = _number_near_copies(X[first])
+    if not enough_rows(cluster.max() + 1, n_classes):
+        return copy, copy
+    return copy, cluster[copy]
+
+
+def _number_copies(X):
+    """Return the first row of each number, and the numbers."""
+    if issparse(X):
+        X = X.tocsr(copy=True)
+        X.sum_duplicates()
+        rows = np.split(np.arange(X.nnz), X.indptr[1:-1])
+        keys = {}
+        number = np.array(
+            [keys.setdefault((X.indices[r].tobytes(), X.data[r].tobytes()), i)
+             for i, r in enumerate(rows)]
+        )  # fmt: skip
+        return np.unique(number, return_index=True, return_inverse=True)[1:]
+    # Compared as bytes: NaN equals NaN then, and 0 is added for -0.
+    bytes_ = np.ascontiguousarray(X + 0.0).view(f"V{X.shape[1] * X.itemsize}").ravel()
+    return np.unique(bytes_, return_index=True, return_inverse=True)[1:]
+
+
+def _number_near_copies(X):
+    """Return the numbers of the clusters of rows that are far nearer than neighbours are."""
+    from sklearn.neighbors import NearestNeighbors  # not for those who only import the package
+
+    X = X if issparse(X) else np.nan_to_num(X)
+    neighbours = NearestNeighbors(n_neighbors=_NEIGHBOUR).fit(X)
+    distance, neighbour = neighbours.kneighbors()
+    row, place = np.nonzero(distance < _NEAR * distance[:, -1:])
+    links = coo_matrix((np.ones(len(row)), (row, neighbour[row, place])), shape=(X.shape[0],) * 2)
+    return connected_components(links, directed=False)[1]
+
+
+def deal_folds(number, codes, n_folds, rng):
+    """Deal the rows to folds, those of a number to the same, and the classes evenly otherwise.
+
+    Parameters
+    ----------
+    number : ndarray of shape (n_samples,)
+        Numbers from 0, as from :func:`number_rows`.
+    codes : ndarray of shape (n_samples,)
+        Noisy labels. Of rows of the same number that of the first counts.
+    n_folds : int
+        Number of folds.
+    rng : numpy.random.RandomState
+        Source of the order.
+
+    Returns
+    -------
+    folds : ndarray of shape (n_samples,)
+        Numbers of the folds, from 0.
+    """
+    _, first = np.unique(number, return_index=True)
+    order = rng.permutation(len(first))
+    order = order[np.argsort(codes[first[order]], kind="stable")]
+    folds = np.empty(len(first), dtype=np.intp)
+    folds[order] = np.arange(len(first)) % n_folds
+    return folds[number]

@@ -1,0 +1,274 @@
+"""The noise of a table: its transition matrix, how sure that is, and Bayes' rule."""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import entr, softmax
+from scipy.stats import norm
+
+from .._confident_joint import estimate_transition_matrix
+from ..noise import symmetric_transition
+
+#: Share of the entropy of wrong labels that their dependence on the class must explain, and
+#: difference of the noise rates of two classes: below, the noise is taken to be symmetric.
+_EXPLAINED = 0.5
+_DIFFERENCE = 0.25
+
+#: Shares of the confident joint's noise that are weighed against each other, and before the labels
+#: are seen the probability of none at all, and mean and standard deviation of the other shares.
+_SHARES = np.linspace(0, 1.2, 41)
+_NONE = 0.2
+_SHARE_MEAN, _SHARE_STD = 0.9, 0.25
+
+#: Logarithms of the powers of probabilities that are weighed against each other; before the labels
+#: are seen they have this mean where there is noise, and 0 where there is none.
+_LOG_POWERS = np.linspace(-1.5, 3.5, 26)
+_LOG_POWER_MEAN, _LOG_POWER_STD = 0.2, 0.5
+
+#: Share of the noise that is taken out of the probabilities before a power makes them surer.
+_TAKEN_OUT = 0.8
+
+#: What a label counts for: out-of-bag probabilities of rows that are near depend on each other.
+_LABEL_COUNTS = 0.3
+
+#: Probabilities of labels that the noise is found by, at most.
+_MAX_PROBABILITIES = 2**22
+
+#: Largest noise rate, as a share of that of labels drawn at random.
+_HIGHEST = 0.95
+
+#: Steps of expectation maximisation, and times that labels are counted anew.
+_ITERATIONS = 30
+_COUNTS = 3
+
+#: Smallest probability of a class before the label is seen, and of a label that cannot occur.
+_SMALLEST_CLASS, _SMALLEST_LABEL = 1e-4, 1e-12
+
+
+class NoiseFound(NamedTuple):
+    """What labels say of the noise, and of the true labels.
+
+    `beliefs`, of shape (n_samples, n_classes), are the probabilities of the true labels;
+    `transition`, of shape (n_classes, n_classes), the expected noise. Of the `shares`, what the
+    noise is a multiple of, `weights` are the probabilities; both have the shape (n_shares,).
+    `rate` is the noise rate at a share of 1.
+    """
+
+    beliefs: np.ndarray
+    transition: np.ndarray
+    shares: np.ndarray
+    weights: np.ndarray
+    rate: float
+
+    def count_wrong(self, codes, level):
+        """Return the lower and the upper end of the number of wrong labels, at that level."""
+        n_rows = len(codes)
+        wrong = 1 - self.beliefs[np.arange(n_rows), codes]
+        spread = max(np.sqrt((wrong * (1 - wrong)).sum()), 1e-9)
+        numbers = np.arange(n_rows + 1)
+        # Whatever the rate is, which labels are wrong is chance; except that none is at rate 0.
+        below = norm.cdf(numbers[:, None] + 0.5, n_rows * self.rate * self.shares, spread)
+        below[:, self.shares == 0] = 1.0
+        up_to = below @ self.weights
+        tail = (1 - level) / 2
+        low, high = np.searchsorted(up_to, [tail, 1 - tail])
+        return int(low), int(min(high, n_rows))
+
+
+def estimate_noise(codes, proba):
+    """Estimate the noise as the confident joint counts it, hard rows included, and its form.
+
+    It depends on the class only where that is evident: classes that are hard to tell apart look
+    like noise that depends on the class.
+
+    Parameters
+    ----------
+    codes : ndarray of shape (n_samples,)
+        Noisy labels from 0 to n_classes - 1.
+    proba : ndarray of shape (n_samples, n_classes)
+        Out-of-sample probabilities of the labels.
+
+    Returns
+    -------
+    transition : ndarray of shape (n_classes, n_classes)
+        Probability of the label j where the true class is i.
+    evidence : dict
+        What the choice rests on: "form", "symmetric" or "class-dependent"; "explained", the share
+        of the entropy of wrong labels that their true class explains, or with two classes
+        "rate_difference", that of their noise rates; "threshold", what this has to exceed for a
+        matrix that depends on the class; and "tenable", whether one can be had at all: there are
+        as many rows as entries, or with two classes each label mostly means its class.
+    """
+    n_classes = proba.shape[1]
+    transition = estimate_transition_matrix(codes, proba, labels=np.arange(n_classes))
+    share = np.bincount(codes, minlength=n_classes) / len(codes)
+    rates = 1 - transition.diagonal()
+    highest = min(share @ rates, _HIGHEST * (1 - 1 / n_classes))
+    if n_classes == 2:
+        figure, threshold = "rate_difference", _DIFFERENCE
+        value, tenable = abs(rates[0] - rates[1]), _mostly_right(transition, share)
+    else:
+        figure, threshold = "explained", _EXPLAINED
+        tenable = len(codes) >= n_classes**2
+        if tenable:
+            transition = _sharpened(transition, codes, proba)
+        value = _explained(transition, share)
+    evident = tenable and value > threshold
+    evidence = {
+        "form": "class-dependent" if evident else "symmetric",
+        figure: float(value),
+        "threshold": threshold,
+        "tenable": bool(tenable),
+    }
+    return transition if evident else symmetric_transition(n_classes, highest), evidence
+
+
+def _mostly_right(transition, share):
+    """Tell whether each label mostly means its class: what is rarer than its noise misleads."""
+    prior = np.maximum(np.linalg.lstsq(transition.T, share, rcond=None)[0], 0)
+    joint = prior[:, None] * transition
+    return (joint.argmax(axis=0) == np.arange(len(share))).all()
+
+
+def _sharpened(transition, codes, proba):
+    """Count labels anew, by the posteriors: misplaced rows blur what a confident joint counts."""
+    one_hot = np.eye(len(transition))[codes]
+    for _ in range(_COUNTS):
+        p = np.maximum(_without_noise(proba, transition), _SMALLEST_CLASS)
+        posterior = p * (transition.T[codes] + _SMALLEST_LABEL)
+        posterior /= posterior.sum(axis=1, keepdims=True)
+        transition = posterior.T @ one_hot / posterior.sum(axis=0)[:, None]
+    return transition
+
+
+def _explained(transition, share):
+    """Return which share of the entropy of wrong labels their true class explains."""
+    n_classes = len(transition)
+    rates = 1 - transition.diagonal()
+    wrong = transition * ~np.eye(n_classes, dtype=bool)
+    left = share @ (entr(wrong).sum(axis=1) - entr(rates))
+    return 1 - left / max(share @ rates * np.log(n_classes - 1), 1e-12)
+
+
+def find_noise(codes, proba, transition, known):
+    r"""Find how much of a noise there is, and the probabilities of the true labels.
+
+    The confident joint counts rows that are hard to place as wrong labels, too. Noise can be told
+    from them, for it changes the labels of rows that are easy to place as well. Labels have the
+    probabilities
+
+    .. math:: \sum_k T_s[k, \tilde{y}] \, q_k^\beta / \sum_k q_k^\beta,
+        \qquad T_s = (1 - s) I + s T,
+
+    where q are those of the classes, from out-of-sample probabilities of the labels with most of
+    the noise taken out, the power :math:`\beta` makes them as sure as they could be, and s is the
+    share of T that is noise. Before the labels are seen there may be no noise at all; then q are
+    the probabilities of the labels. Everything is averaged over s and :math:`\beta`, weighed by
+    their posterior.
+
+    Parameters
+    ----------
+    codes : ndarray of shape (n_samples,)
+        Noisy labels from 0 to n_classes - 1.
+    proba : ndarray of shape (n_samples, n_classes)
+        Out-of-sample probabilities of the labels.
+    transition : ndarray of shape (n_classes, n_classes)
+        Probability of the label j where the true class is i.
+    known : bool
+        Whether this is the noise itself, so that the share is 1, or an estimate as
+        :func:`estimate_noise` makes it.
+
+    Returns
+    -------
+    found : NoiseFound
+        The noise and the beliefs.
+    """
+    n_classes = len(transition)
+    identity = np.eye(n_classes)
+    if known:
+        shares, log_prior = np.ones(1), np.zeros(1)
+        taken_out = transition
+    else:
+        shares, log_prior = _prior_shares(transition)
+        taken_out = identity + _TAKEN_OUT * (transition - identity)
+    log_q = np.log(_without_noise(proba, taken_out) + _SMALLEST_CLASS)
+    log_proba = np.log(proba + _SMALLEST_CLASS)
+    n_rows = max(1000, _MAX_PROBABILITIES // n_classes)
+    # Drawn at random, for rows may come in periods; always the same.
+    rows = np.random.RandomState(0).permutation(len(codes))[:n_rows]
+    log_posterior = []
+    for log_power in _LOG_POWERS:
+        given, seen = _label_likelihoods(log_power, log_q[rows], codes[rows], transition)[1:]
+        labels = np.log(np.outer(given, 1 - shares) + np.outer(seen, shares)).sum(axis=0)
+        mean = np.where(shares > 0, _LOG_POWER_MEAN, 0.0)
+        if shares[0] == 0:
+            clean = _label_likelihoods(log_power, log_proba[rows], codes[rows], transition)[1]
+            labels[0] = np.log(clean).sum()
+        expected = ((log_power - mean) / _LOG_POWER_STD) ** 2 / 2
+        log_posterior.append(_LABEL_COUNTS * labels - expected + log_prior)
+    weights = softmax(np.asarray(log_posterior))
+    beliefs = np.zeros_like(proba)
+    for log_power, of_shares in zip(_LOG_POWERS, weights, strict=True):
+        if of_shares.sum() > 1e-6:
+            beliefs += _by_bayes(log_power, log_q, codes, transition, shares, of_shares)
+    beliefs /= beliefs.sum(axis=1, keepdims=True)
+    weights = weights.sum(axis=0)
+    share = shares @ weights
+    return NoiseFound(
+        beliefs=beliefs,
+        transition=identity + share * (transition - identity),
+        shares=shares,
+        weights=weights,
+        rate=float(beliefs.mean(axis=0) @ (1 - transition.diagonal())),
+    )
+
+
+def _prior_shares(transition):
+    """Return the shares of a noise that may be there, and the logarithms of their prior."""
+    wrong = transition * ~np.eye(len(transition), dtype=bool)
+    # Beyond that a label would rather mean another class.
+    crossed = (wrong.max(axis=1) + 1 - transition.diagonal()).max()
+    shares = _SHARES[(_SHARES <= 1) | (_SHARES * crossed < 1)]
+    prior = norm.pdf(shares, _SHARE_MEAN, _SHARE_STD)
+    prior[0] = 0
+    prior *= (1 - _NONE) / prior.sum()
+    prior[0] = _NONE
+    return shares, np.log(prior)
+
+
+def _label_likelihoods(log_power, log_q, codes, transition):
+    """Return class probabilities, that of the label without noise, and that with all of it."""
+    p = np.maximum(softmax(np.exp(log_power) * log_q, axis=1), _SMALLEST_CLASS)
+    given = p[np.arange(len(codes)), codes]
+    seen = np.einsum("ik,ki->i", p, transition[:, codes]) + _SMALLEST_LABEL
+    return p, given, seen
+
+
+def _by_bayes(log_power, log_q, codes, transition, shares, weights):
+    """Return the sum of the posteriors of the true labels over the shares, weighed."""
+    p, given, seen = _label_likelihoods(log_power, log_q, codes, transition)
+    odds = 1 / (np.outer(given, 1 - shares) + np.outer(seen, shares))
+    # Labels that cannot occur say nothing.
+    posterior = p * (transition.T[codes] + _SMALLEST_LABEL) * (odds @ (shares * weights))[:, None]
+    posterior[np.arange(len(codes)), codes] += given * (odds @ ((1 - shares) * weights))
+    return posterior
+
+
+def _without_noise(proba, transition):
+    """Return class probabilities under which the noise makes labels as probable as these.
+
+    They are found by a fixed number of steps of expectation maximisation from equal ones, and so
+    stay between these and the noise taken out in full.
+    """
+    change, keep = transition[0, -1], transition[0, 0] - transition[0, -1]
+    if np.allclose(transition, keep * np.eye(len(transition)) + change, rtol=0, atol=1e-12):
+
+        def product(p, _):  # of symmetric noise, without n K^2 multiplications
+            return keep * p + change * p.sum(axis=1, keepdims=True)
+
+    else:
+        product = np.matmul
+    p = np.full_like(proba, 1 / proba.shape[1])
+    for _ in range(_ITERATIONS):
+        p *= product(proba / np.maximum(product(p, transition), 1e-12), transition.T)
+    return p
