@@ -79,12 +79,10 @@ def _column_as_numbers(name, column):
             f"Feature {name!r} is of the kind {kind}, which has no categories and is no number. "
             f"Turn it into numbers, as column.dt.year does with dates, or drop it."
         )
-    # Missing values are all alike, and one category more.
-    there = column[column.notna()].astype(str)
-    counts = there.value_counts()
+    # A missing value is in none of the categories.
+    names = column.reset_index(drop=True)
+    names = names[names.notna()].astype(str)
+    counts = names.value_counts()
     kept = counts.index[: _MAX_CATEGORIES - 1] if len(counts) > _MAX_CATEGORIES else counts.index
-    names = (
-        column.astype(object).where(column.notna(), None).map(lambda v: v if v is None else str(v))
-    )
-    known = names.to_numpy()[:, None] == kept.to_numpy(dtype=object)
-    return known.astype(np.float64)
+    names = names.reindex(range(len(column))).to_numpy(dtype=object)
+    return (names[:, None] == kept.to_numpy(dtype=object)).astype(float)

@@ -68,24 +68,22 @@ def find_wrong_labels(X, y, *, refiner=None, random_state=None):
     refiner.fit(X, given)
     if refiner.transition_matrix_ is None:
         raise ValueError(
-            f"{len(given)} rows of {len(refiner.classes_)} classes are too few to tell wrong labels "
-            f"from right ones: 50 are needed, and 10 for each class. Rank them by a classifier that "
-            f"you trust instead, with robustlabels.metrics.label_quality."
+            f"{len(given)} rows of {len(refiner.classes_)} classes are too few to tell wrong "
+            f"labels from right ones: 50 are needed, and 10 for each class. Rank them by a "
+            f"classifier that you trust instead, with robustlabels.metrics.label_quality."
         )
     beliefs, codes = refiner.label_probabilities_, encode(given, refiner.classes_)
     best = beliefs.argmax(axis=1)
     # Of equals the given one.
     best = np.where(beliefs[np.arange(len(codes)), codes] >= beliefs.max(axis=1), codes, best)
-    index = next(
-        (data.index for data in (y, X) if isinstance(data, pd.Series | pd.DataFrame)), None
-    )
+    frames = [data for data in (y, X) if isinstance(data, pd.Series | pd.DataFrame)]
     labels = pd.DataFrame(
         {
             "label": given,
             "suggested": refiner.classes_[best],
             "wrong_probability": refiner.wrong_probability_,
         },
-        index=index,
+        index=frames[0].index if frames else None,
     ).sort_values("wrong_probability", ascending=False, kind="stable")
     labels.attrs = {"n_wrong": refiner.n_wrong_, "n_wrong_interval": refiner.n_wrong_interval_}
     return labels
