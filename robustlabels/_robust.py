@@ -43,12 +43,14 @@ _CALIBRATION_ROWS = 4096
 class Beliefs(NamedTuple):
     """What a network learns in place of labels, and what its probabilities are calibrated by.
 
-    `posterior`, of shape (n_samples, n_classes), are the probabilities of the true labels;
-    `folds`, of shape (n_samples,), the numbers of the members that do without a row, or None if
-    all learn all; and `rows`, of shape (n_rows,), the indices of the rows to calibrate by.
+    `posterior` and `targets`, of shape (n_samples, n_classes), are the probabilities of the true
+    labels, more cautious ones to learn and those that predicted ones should be like; `folds`, of
+    shape (n_samples,), the numbers of the members that do without a row, or None if all learn all;
+    and `rows`, of shape (n_rows,), the indices of the rows to calibrate by.
     """
 
     posterior: np.ndarray
+    targets: np.ndarray
     folds: np.ndarray | None
     rows: np.ndarray
 
@@ -613,7 +615,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         if hold_out:
             folds = deal_folds(refiner.row_groups_, codes, max(self.n_members, _MIN_FOLDS), rng)
         rows = np.sort(rng.permutation(len(X))[:_CALIBRATION_ROWS])
-        return Beliefs(refiner.label_probabilities_, folds, rows)
+        return Beliefs(refiner.soft_labels_, refiner.label_probabilities_, folds, rows)
 
     def _weigh_classes(self, weight, codes, classes, beliefs=None):
         """Return the weights of the rows, scaled to mean 1, and the beliefs.
@@ -635,7 +637,9 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
                 weight = weight * factors[codes]
             else:
                 factors = factors * (totals.sum() / total)
-                beliefs = beliefs._replace(posterior=beliefs.posterior * factors)
+                beliefs = beliefs._replace(
+                    posterior=beliefs.posterior * factors, targets=beliefs.targets * factors
+                )
         self.class_prior_ = factors * totals / (factors @ totals)
         return weight / weight.mean(), beliefs
 
@@ -719,7 +723,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         """Return what the scores are divided by: by labels that a member has not seen, if any."""
         rows, weight = beliefs.rows, weight[beliefs.rows, None]
         scores = compute_scores(self.net_, X[rows], self.n_threads)
-        targets = weight * beliefs.posterior[rows]
+        targets = weight * beliefs.targets[rows]
         merged = merge_members(scores).numpy()
         folds = np.full(len(rows), self.n_members) if beliefs.folds is None else beliefs.folds[rows]
         held_out = np.flatnonzero(folds < self.n_members)

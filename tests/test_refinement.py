@@ -1,28 +1,34 @@
 """What the labels of a table say of its noise, and of the true labels."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from scipy import sparse
 from scipy.special import softmax
+from sklearn.datasets import load_digits, load_iris
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from robustlabels import (
+    LabelRefiner,
     corrupt_labels,
+    find_wrong_labels,
     pair_transition,
     random_transition,
     symmetric_transition,
 )
-from robustlabels._refinement import (
-    calibration_targets,
-    deal_folds,
-    estimate_noise,
-    find_temperature,
-    find_temperature_by_labels,
-    label_probabilities,
-    true_label_probabilities,
-)
 from robustlabels.metrics import estimate_transition_matrix
+from robustlabels.refinement._copies import deal_folds, number_rows
+from robustlabels.refinement._features import as_numbers
+from robustlabels.refinement._noise_model import estimate_noise, find_noise
+from robustlabels.refinement._probabilities import out_of_bag_probabilities
+from robustlabels.refinement._temperatures import find_temperature, find_temperature_by_labels
 
 
 def blobs(n_classes, seed, n=1500, spread=0.3):
@@ -32,17 +38,23 @@ def blobs(n_classes, seed, n=1500, spread=0.3):
     return np.eye(n_classes)[y] + spread * rng.normal(size=(n, n_classes)), y
 
 
+def rate_of(codes, proba):
+    """Expected rate of the noise that is found."""
+    transition, _ = estimate_noise(codes, proba)
+    return 1 - find_noise(codes, proba, transition, known=False).transition[0, 0]
+
+
 def of_rows(y, noise, rate, X, seed=0):
     y_noisy = corrupt_labels(y, noise, rate, random_state=seed)
     rng = np.random.RandomState(seed)
-    return y_noisy, label_probabilities(X, y_noisy, y.max() + 1, np.ones(len(y)), rng)[0]
+    return y_noisy, out_of_bag_probabilities(X, y_noisy, y.max() + 1, np.ones(len(y)), rng)[0]
 
 
 def test_probabilities_come_from_trees_that_have_not_seen_the_row():
     # Features say nothing about the labels, so that nothing but the row itself could.
     rng = np.random.RandomState(0)
     X, y = rng.normal(size=(600, 5)), rng.randint(3, size=600)
-    proba, _ = label_probabilities(X, y, 3, np.ones(600), rng)
+    proba, _ = out_of_bag_probabilities(X, y, 3, np.ones(600), rng)
     np.testing.assert_allclose(proba.sum(axis=1), 1)
     assert (proba > 0).all()
     assert (proba.argmax(axis=1) == y).mean() < 0.4
@@ -53,7 +65,7 @@ def test_copies_of_a_row_do_not_tell_its_label():
     y_noisy = corrupt_labels(y, "symmetric", 0.4, random_state=0)
     copies = np.repeat(np.arange(300), 3)
     one, three = (
-        label_probabilities(X[rows], y_noisy[rows], 3, weight, np.random.RandomState(0))[0]
+        out_of_bag_probabilities(X[rows], y_noisy[rows], 3, weight, np.random.RandomState(0))[0]
         for rows, weight in ((np.arange(300), np.full(300, 3.0)), (copies, np.ones(900)))
     )
     np.testing.assert_allclose(three, one[copies])
@@ -64,7 +76,7 @@ def test_rows_of_the_same_features_do_not_tell_each_others_labels(n_features):
     # 2 to 256 different rows, whose labels say nothing: neither is one's own likelier nor rarer.
     rng = np.random.RandomState(0)
     X, y = rng.randint(2, size=(2000, n_features)), rng.randint(2, size=2000)
-    proba, _ = label_probabilities(X, y, 2, np.ones(2000), rng)
+    proba, _ = out_of_bag_probabilities(X, y, 2, np.ones(2000), rng)
     assert proba[np.arange(2000), y].mean() == pytest.approx(0.5, abs=0.03)
 
 
@@ -73,14 +85,21 @@ def test_rows_of_the_same_features_do_not_tell_each_others_labels(n_features):
 def test_noise_is_found_in_few_features_of_few_values(n_features, rate):
     X = np.random.RandomState(0).randint(2, size=(2000, n_features))
     y = X[:, :2].sum(axis=1) % 2 if n_features < 6 else np.int64(X[:, :3].sum(axis=1) >= 2)
-    y_noisy, proba = of_rows(y, "symmetric", rate, X)
-    assert (proba.argmax(axis=1) == y).mean() > 0.95
-    assert 1 - estimate_noise(y_noisy, proba)[0][0, 0] == pytest.approx(rate, abs=0.03)
+    y_noisy = corrupt_labels(y, "symmetric", rate, random_state=0)
+    refiner = LabelRefiner(random_state=0).fit(X, y_noisy)
+    low, high = refiner.n_wrong_interval_
+    assert low <= (y_noisy != y).sum() <= high
+    if n_features < 6 and rate > 0:
+        # Of few different rows nobody can tell whether they are hard or labelled wrongly.
+        assert low == 0
+        assert rate / 2 < refiner.noise_rate_ < rate
+    else:
+        assert refiner.noise_rate_ == pytest.approx(rate, abs=0.03)
 
 
 def test_rows_that_every_tree_has_seen():
     rng = np.random.RandomState(0)
-    proba, number = label_probabilities(np.zeros((2, 1)), np.arange(2), 2, np.ones(2), rng)
+    proba, number = out_of_bag_probabilities(np.zeros((2, 1)), np.arange(2), 2, np.ones(2), rng)
     np.testing.assert_allclose(proba.sum(axis=1), 1)
     assert sorted(number) == [0, 1]
 
@@ -93,7 +112,7 @@ def test_noise_that_comes_and_goes_with_the_order_of_rows_is_counted_in_full(ste
     y_noisy = np.where(np.arange(60_000) % step, noisy, y)
     rate = (y_noisy != y).mean()
     proba = symmetric_transition(3, rate)[y]
-    assert 1 - estimate_noise(y_noisy, proba)[0][0, 0] == pytest.approx(rate, abs=0.02)
+    assert rate_of(y_noisy, proba) == pytest.approx(rate, abs=0.02)
 
 
 def test_a_matrix_has_no_more_entries_than_there_are_rows():
@@ -105,8 +124,8 @@ def test_a_matrix_has_no_more_entries_than_there_are_rows():
 def test_weights_count_rows():
     X, y = blobs(2, 0, 400, spread=2.0)
     weight = np.where(y == 0, 9.0, 1.0)
-    proba, _ = label_probabilities(X, y, 2, weight, np.random.RandomState(0))
-    even, _ = label_probabilities(X, y, 2, np.ones(400), np.random.RandomState(0))
+    proba, _ = out_of_bag_probabilities(X, y, 2, weight, np.random.RandomState(0))
+    even, _ = out_of_bag_probabilities(X, y, 2, np.ones(400), np.random.RandomState(0))
     assert proba[:, 0].mean() > even[:, 0].mean() + 0.15
 
 
@@ -115,7 +134,7 @@ def test_scale_of_weights_does_not_count(scale):
     X, y = blobs(3, 0, 300)
     weight = np.where(y == 0, 2.0, 1.0)
     proba, scaled = (
-        label_probabilities(X, y, 3, w, np.random.RandomState(0))[0]
+        out_of_bag_probabilities(X, y, 3, w, np.random.RandomState(0))[0]
         for w in (weight, scale * weight)
     )
     np.testing.assert_allclose(scaled, proba, atol=1e-6)
@@ -127,9 +146,8 @@ def test_symmetric_noise_is_found_symmetric(n_classes, rate):
     X, y = blobs(n_classes, 0)
     y_noisy, proba = of_rows(y, "symmetric", rate, X)
     transition, _ = estimate_noise(y_noisy, proba)
-    found = 1 - transition[0, 0]
-    np.testing.assert_allclose(transition, symmetric_transition(n_classes, found))
-    assert found == pytest.approx(rate, abs=0.05)
+    np.testing.assert_allclose(transition, symmetric_transition(n_classes, 1 - transition[0, 0]))
+    assert rate_of(y_noisy, proba) == pytest.approx(rate, abs=0.05)
 
 
 @pytest.mark.parametrize("n_classes", [2, 3, 8])
@@ -145,11 +163,13 @@ def test_no_noise_is_found_where_none_is(n_classes):
 def test_rows_that_trees_misplace_are_not_taken_for_noise(n_classes, spread, rate):
     X, y = blobs(n_classes, 0, 2000, spread)
     y_noisy, proba = of_rows(y, "symmetric", rate, X)
-    transition, _ = estimate_noise(y_noisy, proba)
     joint = estimate_transition_matrix(y_noisy, proba, refine=False)
     misplaced = 1 - joint.diagonal().mean() - rate
     assert misplaced > 0.1
-    assert abs(1 - transition[0, 0] - rate) < misplaced / 2
+    refiner = LabelRefiner(random_state=0).fit(X, y_noisy)
+    assert refiner.noise_rate_ < rate + misplaced * 2 / 3
+    low, high = refiner.n_wrong_interval_
+    assert low <= (y_noisy != y).sum() <= high
 
 
 @pytest.mark.parametrize("n_classes", [3, 8])
@@ -165,16 +185,20 @@ def test_rates_of_two_classes_that_differ_are_found():
     X, y = blobs(2, 0)
     T = np.array([[0.6, 0.4], [0.05, 0.95]])
     y_noisy = corrupt_labels(y, T, random_state=0)
-    proba, _ = label_probabilities(X, y_noisy, 2, np.ones(len(y)), np.random.RandomState(0))
+    proba, _ = out_of_bag_probabilities(X, y_noisy, 2, np.ones(len(y)), np.random.RandomState(0))
     np.testing.assert_allclose(estimate_noise(y_noisy, proba)[0], T, atol=0.1)
 
 
 def test_rates_of_two_classes_that_hardly_differ_are_taken_to_be_equal():
     X, y = blobs(2, 0, 4000)
     y_noisy = corrupt_labels(y, np.array([[0.8, 0.2], [0.1, 0.9]]), random_state=0)
-    proba, _ = label_probabilities(X, y_noisy, 2, np.ones(len(y)), np.random.RandomState(0))
+    proba, _ = out_of_bag_probabilities(X, y_noisy, 2, np.ones(len(y)), np.random.RandomState(0))
     transition, _ = estimate_noise(y_noisy, proba)
     np.testing.assert_allclose(transition, symmetric_transition(2, transition[0, 1]))
+
+
+def known_noise(codes, proba, transition):
+    return find_noise(codes, proba, transition, known=True).beliefs
 
 
 @given(
@@ -182,55 +206,161 @@ def test_rates_of_two_classes_that_hardly_differ_are_taken_to_be_equal():
     codes=hnp.arrays(int, 6, elements=st.integers(0, 3)),
     rate=st.floats(0.05, 0.7),
     seed=st.integers(0, 1000),
+    known=st.booleans(),
 )
 @settings(deadline=None)
-def test_posterior_is_a_distribution_that_obeys_bayes(logits, codes, rate, seed):
-    proba = np.exp(logits - logits.max(axis=1, keepdims=True))
-    proba = np.maximum(proba, 1e-6)
+def test_beliefs_are_distributions(logits, codes, rate, seed, known):
+    proba = softmax(logits, axis=1) + 1e-6
     proba /= proba.sum(axis=1, keepdims=True)
     transition = random_transition(4, rate, random_state=seed)
-    posterior = true_label_probabilities(codes, proba, transition)
-    assert (posterior > 0).all()
-    np.testing.assert_allclose(posterior.sum(axis=1), 1)
-    # The odds of two classes for one label and another differ by the odds of the noise alone.
-    other = true_label_probabilities((codes + 1) % 4, proba, transition)
-    odds = posterior / other
-    noise = transition[:, codes].T / transition[:, (codes + 1) % 4].T
-    sure = (posterior > 1e-3).all(axis=1) & (other > 1e-3).all(axis=1)
-    ratio = odds[sure] / noise[sure]
-    np.testing.assert_allclose(ratio, ratio[:, :1].repeat(4, axis=1), rtol=1e-6)
+    found = find_noise(codes, proba, transition, known)
+    assert (found.beliefs > 0).all()
+    np.testing.assert_allclose(found.beliefs.sum(axis=1), 1)
+    np.testing.assert_allclose(found.weights.sum(), 1)
+    np.testing.assert_allclose(found.transition.sum(axis=1), 1)
+    assert (found.transition >= 0).all()
+    low, high = found.count_wrong(codes, 0.9)
+    assert 0 <= low <= high <= 6
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_beliefs_obey_bayes(seed):
+    # Labels drawn from probabilities that are right: then no power is needed.
+    rng = np.random.RandomState(seed)
+    clean = softmax(2 * rng.normal(size=(5000, 3)), axis=1)
+    y = (clean.cumsum(axis=1) < rng.uniform(size=(5000, 1))).sum(axis=1)
+    T = random_transition(3, 0.3, random_state=seed)
+    codes = corrupt_labels(y, T, random_state=seed)
+    expected = clean * T[:, codes].T
+    expected /= expected.sum(axis=1, keepdims=True)
+    beliefs = known_noise(codes, clean @ T, T)
+    assert np.abs(beliefs - expected).mean() < 0.03
 
 
 def test_without_noise_labels_stay():
     proba = np.full((5, 3), 1 / 3)
     codes = np.array([0, 1, 2, 0, 1])
-    posterior = true_label_probabilities(codes, proba, np.eye(3))
-    np.testing.assert_allclose(posterior, np.eye(3)[codes], atol=1e-5)
+    np.testing.assert_allclose(known_noise(codes, proba, np.eye(3)), np.eye(3)[codes], atol=1e-5)
     # Even where the trees are sure of another class, and there are many.
     proba = np.full((1, 1000), 1e-6)
     proba[0, 0] = 1 - 999e-6
-    assert true_label_probabilities(np.array([1]), proba, np.eye(1000))[0, 1] > 0.999
+    assert known_noise(np.array([1]), proba, np.eye(1000))[0, 1] > 0.999
 
 
 def test_labels_that_cannot_occur_say_nothing():
     T = np.array([[1.0, 0, 0], [1.0, 0, 0], [0, 0, 1.0]])
-    posterior = true_label_probabilities(np.array([1]), np.full((1, 3), 1 / 3), T)
-    np.testing.assert_allclose(posterior, 1 / 3)
+    beliefs = known_noise(np.array([1]), np.full((1, 3), 1 / 3), T)
+    other = known_noise(np.array([2]), np.full((1, 3), 1 / 3), T)
+    assert other[0, 2] > 0.999
+    assert beliefs[0, 0] == pytest.approx(beliefs[0, 1])
+    assert beliefs[0, 0] > 0.2
 
 
 def test_certain_rows_overrule_their_labels():
     T = pair_transition(3, 0.4)
-    posterior = true_label_probabilities(np.array([1]), T[:1], T)
-    assert posterior[0].argmax() == 0
-    assert posterior[0, 0] > 0.9
+    beliefs = known_noise(np.array([1]), T[:1], T)
+    assert beliefs[0].argmax() == 0
+    assert beliefs[0, 0] > 0.9
 
 
 @pytest.mark.parametrize(("noise", "rate"), [("symmetric", 0.4), ("pair", 0.4)])
 def test_more_labels_are_right_after_than_before(noise, rate):
     X, y = blobs(5, 1)
-    y_noisy, proba = of_rows(y, noise, rate, X)
-    posterior = true_label_probabilities(y_noisy, proba, estimate_noise(y_noisy, proba)[0])
-    assert (posterior.argmax(axis=1) == y).mean() > 0.9
+    y_noisy = corrupt_labels(y, noise, rate, random_state=0)
+    refiner = LabelRefiner(random_state=0).fit(X, y_noisy)
+    assert (refiner.label_probabilities_.argmax(axis=1) == y).mean() > 0.9
+
+
+@pytest.mark.parametrize(
+    ("noise", "spread"),
+    [
+        (("symmetric", 0.2), 0.3),
+        (("symmetric", 0.4), 0.3),
+        (("pair", 0.3), 0.3),
+        (("symmetric", 0.2), 0.6),
+        (("symmetric", 0.4), 0.6),
+    ],
+)
+def test_beliefs_are_as_sure_as_they_are_right(noise, spread):
+    X, y = blobs(4, 1, 3000, spread)
+    y_noisy = corrupt_labels(y, *noise, random_state=0)
+    refiner = LabelRefiner(random_state=0).fit(X, y_noisy)
+    beliefs, chance = refiner.label_probabilities_, refiner.wrong_probability_
+    wrong = y_noisy != y
+    bins = np.minimum((5 * chance).astype(int), 4)
+    error = sum(abs((chance - wrong)[bins == k].sum()) for k in range(5)) / len(y)
+    assert error < 0.06
+    assert abs(beliefs.max(axis=1).mean() - (beliefs.argmax(axis=1) == y).mean()) < 0.06
+    # Those to learn from are right more often than the labels, too.
+    soft = refiner.soft_labels_
+    np.testing.assert_allclose(soft.sum(axis=1), 1)
+    assert (soft.argmax(axis=1) == y).mean() > (~wrong).mean() + 0.05
+
+
+@pytest.mark.parametrize("n_classes", [2, 5])
+@pytest.mark.parametrize("rate", [0.0, 0.2, 0.4])
+def test_interval_holds_the_number_of_wrong_labels(n_classes, rate):
+    held, widths = [], []
+    for seed in range(4):
+        X, y = blobs(n_classes, seed, 600, 0.45)
+        y_noisy = corrupt_labels(y, "symmetric", rate, random_state=seed)
+        refiner = LabelRefiner(random_state=seed).fit(X, y_noisy)
+        low, high = refiner.n_wrong_interval_
+        held.append(low <= (y_noisy != y).sum() <= high)
+        widths.append(high - low)
+        assert low <= refiner.n_wrong_ <= high
+    assert sum(held) >= 3
+    assert max(widths) < 300
+
+
+@pytest.mark.parametrize("n", [300, 2000])
+@pytest.mark.parametrize("seed", range(4))
+def test_hard_rows_need_not_be_wrong_labels(n, seed):
+    # Three in ten rows lie on the other class's side; no label is wrong.
+    rng = np.random.RandomState(seed)
+    y = rng.randint(2, size=n)
+    X = rng.normal(size=(n, 2)) + 1.048 * np.column_stack([y, np.zeros(n)])
+    refiner = LabelRefiner(random_state=seed).fit(X, y)
+    assert refiner.n_wrong_interval_[0] == 0
+    assert refiner.noise_evidence_["none"] > 0.05
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_labels_of_a_rare_class_are_not_taken_for_noise(seed):
+    rng = np.random.RandomState(seed)
+    y = np.int64(np.arange(2000) < 100)
+    X = rng.normal(size=(2000, 10)) + 2 * y[:, None] * (np.arange(10) < 3)
+    y_noisy = corrupt_labels(y, "symmetric", 0.1, random_state=seed)
+    refiner = LabelRefiner(random_state=seed).fit(X, y_noisy)
+    called_wrong = refiner.wrong_probability_ > 0.5
+    assert called_wrong[(y == 1) & (y_noisy == 1)].mean() < 0.3
+    assert called_wrong[(y == 0) & (y_noisy == 1)].mean() > 0.9
+
+
+def test_labels_at_random_have_no_rate_of_one():
+    # The confident joint may count more wrong labels than random ones have.
+    rng = np.random.RandomState(0)
+    codes, proba = np.arange(1000) % 2, np.tile([[0.4, 0.6], [0.6, 0.4]], (500, 1))
+    joint = estimate_transition_matrix(codes, proba, refine=False)
+    assert 1 - joint.diagonal().mean() > 0.9
+    transition, _ = estimate_noise(codes, proba)
+    np.testing.assert_allclose(transition, symmetric_transition(2, 0.475))
+    found = find_noise(codes, proba, transition, known=False)
+    assert 1 - found.transition[0, 0] < 0.5
+    assert rng.uniform() < 1
+
+
+@pytest.mark.parametrize("scale", [1, 3])
+def test_probabilities_are_made_as_sure_as_labels_say(scale):
+    # Teachers that are too careful, or too bold, end in nearly the same beliefs.
+    rng = np.random.RandomState(0)
+    logits = 2 * rng.normal(size=(4000, 3))
+    y = (softmax(logits, axis=1).cumsum(axis=1) < rng.uniform(size=(4000, 1))).sum(axis=1)
+    T = symmetric_transition(3, 0.2)
+    codes = corrupt_labels(y, T, random_state=0)
+    distorted = softmax(logits * scale / 2, axis=1) @ T
+    right = known_noise(codes, softmax(logits, axis=1) @ T, T)
+    assert np.abs(known_noise(codes, distorted, T) - right).mean() < 0.06
 
 
 @pytest.mark.parametrize(
@@ -255,22 +385,6 @@ def test_evidence_says_what_was_chosen_and_why(noise, rate, n_classes, form, fig
 def test_evidence_says_where_rows_are_too_few():
     X, y = blobs(20, 0, 380)
     assert not estimate_noise(*of_rows(y, "pair", 0.3, X))[1]["tenable"]
-
-
-@pytest.mark.parametrize(("noise", "rate"), [("symmetric", 0.4), ("pair", 0.4)])
-def test_calibration_targets_are_as_sure_as_they_are_right(noise, rate):
-    X, y = blobs(5, 1, 3000)
-    y_noisy, proba = of_rows(y, noise, rate, X)
-    transition = estimate_noise(y_noisy, proba)[0]
-    targets = calibration_targets(y_noisy, proba, transition, np.ones(3000))
-    cautious = true_label_probabilities(y_noisy, proba, transition)
-    np.testing.assert_allclose(targets.sum(axis=1), 1)
-
-    def gap(p):
-        return abs(p.max(axis=1).mean() - (p.argmax(axis=1) == y).mean())
-
-    assert gap(targets) < 0.05
-    assert gap(targets) < gap(cautious)
 
 
 @pytest.mark.parametrize("noise", [symmetric_transition(4, 0.4), pair_transition(4, 0.4)])
@@ -305,18 +419,17 @@ def test_trees_decide_on_a_temperature_where_labels_do_not():
 
 @given(
     codes=hnp.arrays(int, st.integers(1, 60), elements=st.integers(0, 3)),
-    n_members=st.integers(1, 7),
+    n_folds=st.integers(2, 7),
     seed=st.integers(0, 1000),
 )
-def test_folds_are_even_in_each_class_and_keep_copies_together(codes, n_members, seed):
-    folds = deal_folds(np.arange(len(codes)), codes, n_members, np.random.RandomState(seed))
-    n_folds = max(4, n_members)
+def test_folds_are_even_in_each_class_and_keep_copies_together(codes, n_folds, seed):
+    folds = deal_folds(np.arange(len(codes)), codes, n_folds, np.random.RandomState(seed))
     for code in np.unique(codes):
         counts = np.bincount(folds[codes == code], minlength=n_folds)
         assert len(counts) == n_folds
         assert np.ptp(counts) <= 1
     copies = np.repeat(np.arange(len(codes)), 3)
-    of_copies = deal_folds(copies, codes[copies], n_members, np.random.RandomState(seed))
+    of_copies = deal_folds(copies, codes[copies], n_folds, np.random.RandomState(seed))
     np.testing.assert_array_equal(of_copies, folds[copies])
 
 
@@ -336,3 +449,217 @@ def test_temperature_stays_finite_where_none_is_best():
     scores = np.array([[1.0, 0.0], [1.0, 0.0]])
     assert 0 < find_temperature(scores, np.array([[1.0, 0.0], [1.0, 0.0]])) < 0.01
     assert 100 < find_temperature(scores, np.array([[0.0, 1.0], [0.0, 1.0]])) < np.inf
+
+
+def mixed(n, seed):
+    """A data frame with numbers, categories and texts, some missing, and labels as texts."""
+    rng = np.random.RandomState(seed)
+    frame = pd.DataFrame(
+        {
+            "age": rng.normal(50, 10, n),
+            "city": pd.Categorical(rng.choice(["Bonn", "Kiel", "Ulm"], n)),
+            "job": rng.choice(["baker", "clerk", "nurse"], n).astype(object),
+            "children": pd.array(rng.randint(4, size=n), dtype="Int64"),
+            "member": rng.uniform(size=n) < 0.5,
+        },
+        index=rng.permutation(10 * n)[:n],
+    )
+    y = np.where((frame.city == "Kiel") | (frame.age > 60), "yes", "no")
+    for name in frame.columns[:4]:
+        frame.iloc[rng.permutation(n)[: n // 20], frame.columns.get_loc(name)] = None
+    return frame, pd.Series(y, index=frame.index)
+
+
+def test_a_table_goes_in_as_it_is():
+    X, y = mixed(800, 0)
+    y_noisy, wrong = corrupt_labels(y, "symmetric", 0.2, random_state=0, return_mask=True)
+    labels = find_wrong_labels(X, y_noisy, random_state=0)
+    assert labels.index.sort_values().equals(X.index.sort_values())
+    assert labels.columns.tolist() == ["label", "suggested", "wrong_probability"]
+    assert labels.wrong_probability.is_monotonic_decreasing
+    low, high = labels.attrs["n_wrong_interval"]
+    assert low <= wrong.sum() <= high
+    assert labels.attrs["n_wrong"] == pytest.approx(labels.wrong_probability.sum())
+    first = labels.head(100)
+    assert (first.label != y[first.index]).mean() > 0.9
+    assert (first.suggested == y[first.index]).mean() > 0.9
+
+
+def test_find_wrong_labels_says_the_same_as_its_refiner():
+    X, y = load_iris(return_X_y=True)
+    y_noisy = corrupt_labels(y, "symmetric", 0.2, random_state=0)
+    refiner = LabelRefiner(symmetric_transition(3, 0.2), random_state=1)
+    labels = find_wrong_labels(X, y_noisy, refiner=refiner)
+    refiner.fit(X, y_noisy)
+    np.testing.assert_array_equal(
+        labels.wrong_probability, refiner.wrong_probability_[labels.index]
+    )
+    np.testing.assert_array_equal(labels.label, y_noisy[labels.index])
+    assert labels.attrs["n_wrong"] == refiner.n_wrong_
+    assert refiner.noise_evidence_ is None
+
+
+def test_few_rows_say_nothing():
+    X, y = load_iris(return_X_y=True)
+    X, y = X[::5], y[::5]
+    refiner = LabelRefiner().fit(X, y)
+    np.testing.assert_array_equal(refiner.label_probabilities_, np.eye(3)[y])
+    assert np.isnan(refiner.wrong_probability_).all()
+    assert np.isnan(refiner.n_wrong_)
+    assert refiner.n_wrong_interval_ == (0, 30)
+    assert refiner.transition_matrix_ is None
+    with pytest.raises(ValueError, match="30 rows of 3 classes are too few"):
+        find_wrong_labels(X, y)
+    # Noise that is known needs no estimate.
+    known = LabelRefiner(symmetric_transition(3, 0.1), random_state=0).fit(X, y)
+    assert 0 < known.n_wrong_ < 10
+
+
+@pytest.mark.parametrize("jitter", [0.0, 1e-3])
+def test_copies_do_not_vouch_for_each_other(jitter):
+    rng = np.random.RandomState(0)
+    X = rng.normal(size=(400, 6))
+    y = np.int64(X[:, 0] + X[:, 1] > 0)
+    y_noisy = corrupt_labels(y, "symmetric", 0.3, random_state=0)
+    copies = np.repeat(np.arange(400), 3)
+    near = X[copies] + jitter * rng.normal(size=(1200, 6))
+    refiner = LabelRefiner(random_state=0).fit(near, y_noisy[copies])
+    assert refiner.noise_rate_ > 0.15
+    assert refiner.n_wrong_interval_[1] > (y_noisy != y).sum() * 3
+    assert len(np.unique(refiner.row_groups_)) == 400
+    assert (refiner.row_groups_.reshape(400, 3) == refiner.row_groups_[::3, None]).all()
+    # Neighbours at the usual distances are none.
+    alone = LabelRefiner(random_state=0).fit(X, y_noisy)
+    assert len(np.unique(alone.row_groups_)) > 390
+
+
+def test_any_number_of_jobs_gives_the_same():
+    X, y = blobs(3, 0, 300)
+    one, two = (LabelRefiner(random_state=0, n_jobs=n).fit(X, y) for n in (1, 2))
+    np.testing.assert_array_equal(one.label_probabilities_, two.label_probabilities_)
+
+
+def test_sparse_rows_are_taken_as_dense_ones():
+    X, y = load_digits(return_X_y=True)
+    X, y = X[:500], y[:500]
+    y_noisy = corrupt_labels(y, "symmetric", 0.2, random_state=0)
+    rows = np.arange(500) // 2  # every row twice
+    dense, csr = (
+        LabelRefiner(random_state=0).fit(part[rows], y_noisy[rows])
+        for part in (X, sparse.csr_matrix(X))
+    )
+    # Which rows are copies is the same; scales differ, for zeros stay zeros.
+    np.testing.assert_array_equal(np.unique(csr.row_groups_, return_counts=True)[1], 2)
+    np.testing.assert_array_equal(csr.row_groups_[::2], csr.row_groups_[1::2])
+    assert csr.noise_rate_ == pytest.approx(dense.noise_rate_, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    "teacher",
+    [
+        RandomForestClassifier(50, min_samples_leaf=5, random_state=0),
+        make_pipeline(StandardScaler(), KNeighborsClassifier(20)),
+    ],
+)
+def test_a_teacher_stands_in_for_the_trees(teacher):
+    X, y = blobs(3, 0, 900)
+    y_noisy = np.array(["a", "b", "c"])[corrupt_labels(y, "symmetric", 0.3, random_state=0)]
+    refiner = LabelRefiner(teacher=teacher, random_state=0).fit(X, y_noisy)
+    assert refiner.noise_rate_ == pytest.approx(0.3, abs=0.05)
+    assert (refiner.label_probabilities_.argmax(axis=1) == y).mean() > 0.95
+
+
+def test_a_teacher_has_not_seen_the_row_or_its_copies():
+    # Features say nothing. A neighbour that was copied would tell the label.
+    rng = np.random.RandomState(0)
+    X, y = np.repeat(rng.normal(size=(200, 4)), 2, axis=0), np.repeat(rng.randint(2, size=200), 2)
+    refiner = LabelRefiner(teacher=KNeighborsClassifier(1), random_state=0).fit(X, y)
+    assert refiner.noise_evidence_["none"] < 0.9
+    assert refiner.n_wrong_interval_[1] > 50
+
+
+def test_a_teacher_takes_what_only_it_understands():
+    texts = np.array([["good fine"], ["bad poor"]] * 60, dtype=object)
+    y = np.arange(120) % 2
+
+    class Reader(LogisticRegression):
+        def fit(self, X, y, sample_weight=None):
+            return super().fit([[len(text)] for (text,) in X], y, sample_weight)
+
+        def predict_proba(self, X):
+            return super().predict_proba([[len(text)] for (text,) in X])
+
+    y_noisy = corrupt_labels(y, "symmetric", 0.2, exact=True, random_state=0)
+    refiner = LabelRefiner(teacher=Reader(), random_state=0).fit(texts, y_noisy)
+    assert (refiner.label_probabilities_.argmax(axis=1) == y).mean() > 0.95
+    with pytest.raises(ValueError, match="sample_weight needs a teacher whose fit takes it"):
+        LabelRefiner(teacher=KNeighborsClassifier()).fit(
+            np.eye(120), y, sample_weight=1.0 + np.arange(120)
+        )
+
+
+def test_rows_without_weight_play_no_part():
+    X, y = blobs(3, 0, 400)
+    y_noisy = corrupt_labels(y, "symmetric", 0.2, random_state=0)
+    weight = np.float64(np.arange(400) < 300)
+    y_noisy[350] = 7  # a class that has no other row
+    some = LabelRefiner(random_state=0).fit(X, y_noisy, sample_weight=weight)
+    alone = LabelRefiner(random_state=0).fit(X[:300], y_noisy[:300])
+    np.testing.assert_array_equal(some.label_probabilities_[:300], alone.label_probabilities_)
+    assert np.isnan(some.label_probabilities_[300:]).all()
+    assert np.isnan(some.wrong_probability_[300:]).all()
+    assert (some.row_groups_[300:] == -1).all()
+    assert some.n_wrong_interval_ == alone.n_wrong_interval_
+    assert some.classes_.tolist() == [0, 1, 2]
+
+
+def test_categories_of_a_table():
+    frame = pd.DataFrame({"rare": [f"level {i}" for i in range(100)] + ["often"] * 100})
+    estimator = LabelRefiner()
+    numbers = as_numbers(estimator, frame)
+    assert numbers.shape == (200, 31)
+    np.testing.assert_array_equal(numbers[:, 0], np.repeat([0.0, 1.0], 100))
+    assert estimator.feature_names_in_.tolist() == ["rare"]
+    frame = pd.DataFrame({"n": np.array([1, 2.5, None], dtype=object), "c": ["x", None, "y"]})
+    np.testing.assert_array_equal(as_numbers(estimator, frame)[:, 0], [1, 2.5, np.nan])
+    np.testing.assert_array_equal(as_numbers(estimator, frame)[:, 1:], [[1, 0], [0, 0], [0, 1]])
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        (
+            pd.DataFrame({"when": pd.date_range("2020", periods=60)}),
+            "'when' is of the kind datetime",
+        ),
+        (pd.DataFrame({"x": [np.inf] * 60}), "'x' has infinite values"),
+        (np.array([["a"], ["b"]] * 30, dtype=object), "Pass a data frame"),
+        (np.full((60, 1), np.inf), "infinity"),
+    ],
+)
+def test_features_that_trees_cannot_take(X, message):
+    with pytest.raises(ValueError, match=message):
+        LabelRefiner().fit(X, np.arange(60) % 2)
+
+
+def test_errors_leave_a_refiner_as_it_was():
+    X, y = blobs(3, 0, 300)
+    refiner = LabelRefiner(random_state=0).fit(X, y)
+    before = dict(vars(refiner))
+    with pytest.raises(ValueError, match="only one class"):
+        refiner.fit(X, np.zeros(300))
+    with pytest.raises(ValueError, match="y has missing labels"):
+        refiner.fit(X, np.where(y > 0, y, None))
+    with pytest.raises(ValueError, match="must have shape"):
+        refiner.set_params(transition_matrix=np.eye(2)).fit(X, y)
+    refiner.set_params(transition_matrix="estimate")
+    assert vars(refiner).keys() == before.keys()
+    np.testing.assert_array_equal(refiner.label_probabilities_, before["label_probabilities_"])
+
+
+def test_numbers_of_copies():
+    X = np.array([[0.0, np.nan], [-0.0, np.nan], [1.0, 2.0]] * 30, dtype=np.float32)
+    X = np.concatenate([X, np.random.RandomState(0).normal(size=(60, 2)).astype(np.float32)])
+    copy, _ = number_rows(X, 2)
+    assert len(np.unique(copy)) == 62
+    assert copy[0] == copy[1] == copy[3] != copy[2]

@@ -16,17 +16,20 @@ _DIFFERENCE = 0.25
 
 #: Shares of the confident joint's noise that are weighed against each other, and before the labels
 #: are seen the probability of none at all, and mean and standard deviation of the other shares.
-_SHARES = np.linspace(0, 1.2, 41)
-_NONE = 0.2
+_SHARES = np.linspace(0, 1.2, 25)
+_NONE = 1 / 3
 _SHARE_MEAN, _SHARE_STD = 0.9, 0.25
 
-#: Logarithms of the powers of probabilities that are weighed against each other; before the labels
-#: are seen they have this mean where there is noise, and 0 where there is none.
+#: Shares of the noise that are taken out of the probabilities, each for the shares around it.
+_TAKEN_OUT = np.linspace(0, 1.2, 5)
+
+#: Logarithms of the powers of probabilities that are weighed against each other, and their mean
+#: and standard deviation before the labels are seen.
 _LOG_POWERS = np.linspace(-1.5, 3.5, 26)
 _LOG_POWER_MEAN, _LOG_POWER_STD = 0.2, 0.5
 
-#: Share of the noise that is taken out of the probabilities before a power makes them surer.
-_TAKEN_OUT = 0.8
+#: Quantile of the share that soft labels rest on: a learner loses more by a rate that is too low.
+_QUANTILE = 0.8
 
 #: What a label counts for: out-of-bag probabilities of rows that are near depend on each other.
 _LABEL_COUNTS = 0.3
@@ -41,6 +44,9 @@ _HIGHEST = 0.95
 _ITERATIONS = 30
 _COUNTS = 3
 
+#: Weight of a power that does not count.
+_NO_WEIGHT = 1e-6
+
 #: Smallest probability of a class before the label is seen, and of a label that cannot occur.
 _SMALLEST_CLASS, _SMALLEST_LABEL = 1e-4, 1e-12
 
@@ -48,13 +54,15 @@ _SMALLEST_CLASS, _SMALLEST_LABEL = 1e-4, 1e-12
 class NoiseFound(NamedTuple):
     """What labels say of the noise, and of the true labels.
 
-    `beliefs`, of shape (n_samples, n_classes), are the probabilities of the true labels;
-    `transition`, of shape (n_classes, n_classes), the expected noise. Of the `shares`, what the
-    noise is a multiple of, `weights` are the probabilities; both have the shape (n_shares,).
-    `rate` is the noise rate at a share of 1.
+    `beliefs`, of shape (n_samples, n_classes), are the probabilities of the true labels, and
+    `soft_labels`, of the same shape, more cautious ones to learn from; `transition`, of shape
+    (n_classes, n_classes), is the expected noise. Of the `shares`, what the noise is a multiple
+    of, `weights` are the probabilities; both have the shape (n_shares,). `rate` is the noise rate
+    at a share of 1.
     """
 
     beliefs: np.ndarray
+    soft_labels: np.ndarray
     transition: np.ndarray
     shares: np.ndarray
     weights: np.ndarray
@@ -134,9 +142,7 @@ def _sharpened(transition, codes, proba):
     """Count labels anew, by the posteriors: misplaced rows blur what a confident joint counts."""
     one_hot = np.eye(len(transition))[codes]
     for _ in range(_COUNTS):
-        p = np.maximum(_without_noise(proba, transition), _SMALLEST_CLASS)
-        posterior = p * (transition.T[codes] + _SMALLEST_LABEL)
-        posterior /= posterior.sum(axis=1, keepdims=True)
+        posterior = _soft_labels(codes, proba, transition)
         transition = posterior.T @ one_hot / posterior.sum(axis=0)[:, None]
     return transition
 
@@ -154,16 +160,15 @@ def find_noise(codes, proba, transition, known):
     r"""Find how much of a noise there is, and the probabilities of the true labels.
 
     The confident joint counts rows that are hard to place as wrong labels, too. Noise can be told
-    from them, for it changes the labels of rows that are easy to place as well. Labels have the
-    probabilities
+    from them, for it changes the labels of rows that are easy to place as well. The most probable
+    class of a row is its label with the probability
 
     .. math:: \sum_k T_s[k, \tilde{y}] \, q_k^\beta / \sum_k q_k^\beta,
         \qquad T_s = (1 - s) I + s T,
 
-    where q are those of the classes, from out-of-sample probabilities of the labels with most of
-    the noise taken out, the power :math:`\beta` makes them as sure as they could be, and s is the
-    share of T that is noise. Before the labels are seen there may be no noise at all; then q are
-    the probabilities of the labels. Everything is averaged over s and :math:`\beta`, weighed by
+    where q are the probabilities of the classes, from out-of-sample ones of the labels with the
+    noise taken out, the power :math:`\beta` makes them as sure as they could be, and s is the share
+    of T that is noise; maybe none is. Everything is averaged over s and :math:`\beta`, weighed by
     their posterior.
 
     Parameters
@@ -185,42 +190,53 @@ def find_noise(codes, proba, transition, known):
     """
     n_classes = len(transition)
     identity = np.eye(n_classes)
-    if known:
-        shares, log_prior = np.ones(1), np.zeros(1)
-        taken_out = transition
-    else:
-        shares, log_prior = _prior_shares(transition)
-        taken_out = identity + _TAKEN_OUT * (transition - identity)
-    log_q = np.log(_without_noise(proba, taken_out) + _SMALLEST_CLASS)
-    log_proba = np.log(proba + _SMALLEST_CLASS)
+    shares, log_prior = (np.ones(1), np.zeros(1)) if known else _prior_shares(transition)
+    taken_out = np.ones(1) if known else _TAKEN_OUT
+    nearest = np.abs(shares[:, None] - taken_out).argmin(axis=1)
+    log_q = {}
+    for knot in np.unique(nearest):
+        part = identity + taken_out[knot] * (transition - identity)
+        log_q[knot] = np.log(_without_noise(proba, part) + _SMALLEST_CLASS)
     n_rows = max(1000, _MAX_PROBABILITIES // n_classes)
     # Drawn at random, for rows may come in periods; always the same.
     rows = np.random.RandomState(0).permutation(len(codes))[:n_rows]
-    log_posterior = []
-    for log_power in _LOG_POWERS:
-        given, seen = _label_likelihoods(log_power, log_q[rows], codes[rows], transition)[1:]
-        labels = np.log(np.outer(given, 1 - shares) + np.outer(seen, shares)).sum(axis=0)
-        mean = np.where(shares > 0, _LOG_POWER_MEAN, 0.0)
-        if shares[0] == 0:
-            clean = _label_likelihoods(log_power, log_proba[rows], codes[rows], transition)[1]
-            labels[0] = np.log(clean).sum()
-        expected = ((log_power - mean) / _LOG_POWER_STD) ** 2 / 2
-        log_posterior.append(_LABEL_COUNTS * labels - expected + log_prior)
-    weights = softmax(np.asarray(log_posterior))
+    # The same event for all shares.
+    top = proba[rows].argmax(axis=1)
+    agrees = codes[rows] == top
+    log_posterior = np.empty((len(_LOG_POWERS), len(shares)))
+    for i, log_power in enumerate(_LOG_POWERS):
+        expected = ((log_power - _LOG_POWER_MEAN) / _LOG_POWER_STD) ** 2 / 2
+        for knot, log_p in log_q.items():
+            of_knot = nearest == knot
+            given, seen = _top_likelihoods(log_power, log_p[rows], top, agrees, transition)
+            labels = _mixture(given, seen, shares[of_knot])
+            log_posterior[i, of_knot] = _LABEL_COUNTS * np.log(labels).sum(axis=0) - expected
+    weights = softmax(log_posterior + log_prior)
     beliefs = np.zeros_like(proba)
-    for log_power, of_shares in zip(_LOG_POWERS, weights, strict=True):
-        if of_shares.sum() > 1e-6:
-            beliefs += _by_bayes(log_power, log_q, codes, transition, shares, of_shares)
+    for log_power, of_power in zip(_LOG_POWERS, weights, strict=True):
+        for knot, log_p in log_q.items():
+            of_both = of_power * (nearest == knot)
+            if of_both.sum() > _NO_WEIGHT:
+                beliefs += _by_bayes(log_power, log_p, codes, transition, shares, of_both)
     beliefs /= beliefs.sum(axis=1, keepdims=True)
     weights = weights.sum(axis=0)
     share = shares @ weights
+    high = shares[np.searchsorted(weights.cumsum(), _QUANTILE)]
     return NoiseFound(
         beliefs=beliefs,
+        soft_labels=_soft_labels(codes, proba, identity + high * (transition - identity)),
         transition=identity + share * (transition - identity),
         shares=shares,
         weights=weights,
         rate=float(beliefs.mean(axis=0) @ (1 - transition.diagonal())),
     )
+
+
+def _soft_labels(codes, proba, transition):
+    """Return beliefs as cautious as the probabilities of the labels are: to no power."""
+    p = np.maximum(_without_noise(proba, transition), _SMALLEST_CLASS)
+    posterior = p * (transition.T[codes] + _SMALLEST_LABEL)
+    return posterior / posterior.sum(axis=1, keepdims=True)
 
 
 def _prior_shares(transition):
@@ -244,10 +260,29 @@ def _label_likelihoods(log_power, log_q, codes, transition):
     return p, given, seen
 
 
+def _top_likelihoods(log_power, log_q, top, agrees, transition):
+    """Return how probable it is that the label is the most probable class, or is not, as it is.
+
+    Without noise, and with all of it. Which other class a label names says more of the form of the
+    noise than of how much there is.
+    """
+    p = np.maximum(softmax(np.exp(log_power) * log_q, axis=1), _SMALLEST_CLASS)
+    given = p[np.arange(len(top)), top]
+    seen = np.einsum("ik,ki->i", p, transition[:, top])
+    return tuple(
+        np.maximum(np.where(agrees, part, 1 - part), _SMALLEST_CLASS) for part in (given, seen)
+    )
+
+
+def _mixture(given, seen, shares):
+    """Return the probabilities of the labels under a share of the noise, (n_rows, n_shares)."""
+    return np.outer(given, 1 - shares) + np.outer(seen, shares)
+
+
 def _by_bayes(log_power, log_q, codes, transition, shares, weights):
     """Return the sum of the posteriors of the true labels over the shares, weighed."""
     p, given, seen = _label_likelihoods(log_power, log_q, codes, transition)
-    odds = 1 / (np.outer(given, 1 - shares) + np.outer(seen, shares))
+    odds = 1 / _mixture(given, seen, shares)
     # Labels that cannot occur say nothing.
     posterior = p * (transition.T[codes] + _SMALLEST_LABEL) * (odds @ (shares * weights))[:, None]
     posterior[np.arange(len(codes)), codes] += given * (odds @ ((1 - shares) * weights))
