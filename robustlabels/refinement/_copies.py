@@ -3,6 +3,7 @@
 import numpy as np
 from scipy.sparse import coo_matrix, issparse
 from scipy.sparse.csgraph import connected_components
+from sklearn.preprocessing import MaxAbsScaler, StandardScaler
 
 #: Rows, and rows for each class, from which trees can say something about labels.
 _MIN_ROWS = 50
@@ -22,6 +23,18 @@ def enough_rows(n_rows, n_classes):
     return n_rows >= max(_MIN_ROWS, _MIN_ROWS_PER_CLASS * n_classes)
 
 
+def on_a_common_scale(X):
+    """Scale features for distances, and so that trees can take them as float32."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        if issparse(X):
+            return MaxAbsScaler().fit_transform(X).astype(np.float32)
+        X = StandardScaler().fit_transform(X)
+        X[np.isinf(X)] = 0.0
+        # A feature whose variance overflows has no scale left.
+        X[:, np.isnan(X).all(axis=0)] = 0.0
+        return X.astype(np.float32)
+
+
 def number_rows(X, n_classes):
     """Number rows, those that are copies of each other, or nearly, alike.
 
@@ -32,7 +45,7 @@ def number_rows(X, n_classes):
     Parameters
     ----------
     X : {ndarray, sparse matrix} of shape (n_samples, n_features)
-        Features on a common scale; missing values are NaN.
+        Features; missing values are NaN.
     n_classes : int
         Number of classes.
 
@@ -49,7 +62,7 @@ def number_rows(X, n_classes):
         return copy, copy
     if not _NEIGHBOUR < len(first) <= _MAX_ROWS:
         return copy, copy
-    cluster = _number_near_copies(X[first])
+    cluster = _number_near_copies(on_a_common_scale(X[first]))
     if not enough_rows(cluster.max() + 1, n_classes):
         return copy, copy
     return copy, cluster[copy]

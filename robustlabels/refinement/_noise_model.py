@@ -28,9 +28,6 @@ _TAKEN_OUT = np.linspace(0, 1.2, 5)
 _LOG_POWERS = np.linspace(-1.5, 3.5, 26)
 _LOG_POWER_MEAN, _LOG_POWER_STD = 0.2, 0.5
 
-#: Quantile of the share that soft labels rest on: a learner loses more by a rate that is too low.
-_QUANTILE = 0.8
-
 #: What a label counts for: out-of-bag probabilities of rows that are near depend on each other.
 _LABEL_COUNTS = 0.3
 
@@ -189,14 +186,13 @@ def find_noise(codes, proba, transition, known):
         The noise and the beliefs.
     """
     n_classes = len(transition)
-    identity = np.eye(n_classes)
     shares, log_prior = (np.ones(1), np.zeros(1)) if known else _prior_shares(transition)
     taken_out = np.ones(1) if known else _TAKEN_OUT
     nearest = np.abs(shares[:, None] - taken_out).argmin(axis=1)
     log_q = {}
     for knot in np.unique(nearest):
-        part = identity + taken_out[knot] * (transition - identity)
-        log_q[knot] = np.log(_without_noise(proba, part) + _SMALLEST_CLASS)
+        without_noise = _without_noise(proba, _part_of(transition, taken_out[knot]))
+        log_q[knot] = np.log(without_noise + _SMALLEST_CLASS)
     n_rows = max(1000, _MAX_PROBABILITIES // n_classes)
     # Drawn at random, for rows may come in periods; always the same.
     rows = np.random.RandomState(0).permutation(len(codes))[:n_rows]
@@ -220,16 +216,21 @@ def find_noise(codes, proba, transition, known):
                 beliefs += _by_bayes(log_power, log_p, codes, transition, shares, of_both)
     beliefs /= beliefs.sum(axis=1, keepdims=True)
     weights = weights.sum(axis=0)
-    share = shares @ weights
-    high = shares[np.searchsorted(weights.cumsum(), _QUANTILE)]
+    # A learner loses more by noise that is overlooked than by some that is not there.
+    if_noisy = transition if known else _part_of(transition, shares @ weights / (1 - weights[0]))
     return NoiseFound(
         beliefs=beliefs,
-        soft_labels=_soft_labels(codes, proba, identity + high * (transition - identity)),
-        transition=identity + share * (transition - identity),
+        soft_labels=_soft_labels(codes, proba, if_noisy),
+        transition=transition if known else _part_of(transition, shares @ weights),
         shares=shares,
         weights=weights,
         rate=float(beliefs.mean(axis=0) @ (1 - transition.diagonal())),
     )
+
+
+def _part_of(transition, share):
+    """Return the matrix of a share of a noise."""
+    return (1 - share) * np.eye(len(transition)) + share * transition
 
 
 def _soft_labels(codes, proba, transition):

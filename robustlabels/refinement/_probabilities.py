@@ -4,11 +4,10 @@ import numpy as np
 from joblib import Parallel, delayed
 from scipy.sparse import issparse
 from sklearn.base import clone
-from sklearn.preprocessing import MaxAbsScaler, StandardScaler
 from sklearn.utils.validation import has_fit_parameter
 
 from .._sklearn import _safe_indexing
-from ._copies import deal_folds, number_rows
+from ._copies import deal_folds, number_rows, on_a_common_scale
 
 #: Trees, rows of their leaves at least, and rows that one looks at, at most.
 _TREES = 200
@@ -17,18 +16,6 @@ _ROWS_PER_TREE = 20_000
 
 #: Folds for a classifier of the user's.
 _FOLDS = 5
-
-
-def on_a_common_scale(X):
-    """Scale features for distances, and so that trees can take them as float32."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        if issparse(X):
-            return MaxAbsScaler().fit_transform(X).astype(np.float32)
-        X = StandardScaler().fit_transform(X)
-        X[np.isinf(X)] = 0.0
-        # A feature whose variance overflows has no scale left.
-        X[:, np.isnan(X).all(axis=0)] = 0.0
-        return X.astype(np.float32)
 
 
 def out_of_bag_probabilities(X, codes, n_classes, weight, rng, n_jobs=None):
@@ -61,11 +48,10 @@ def out_of_bag_probabilities(X, codes, n_classes, weight, rng, n_jobs=None):
     """
     from sklearn.tree import DecisionTreeClassifier  # not for those who only import the package
 
-    X = on_a_common_scale(X)
     copy, cluster = number_rows(X, n_classes)
     # Of copies with the same label one is enough. What it weighs counts instead.
     _, first, pair = np.unique(copy * n_classes + codes, return_index=True, return_inverse=True)
-    X, codes, group = X[first], codes[first], cluster[first]
+    X, codes, group = on_a_common_scale(X[first]), codes[first], cluster[first]
     # Sums of weights far from 1 would under- or overflow in a tree.
     weight = np.bincount(pair, weight / weight.max())
     weight = np.maximum(weight / weight.max(), 1e-12)
@@ -114,7 +100,7 @@ def out_of_fold_probabilities(teacher, X, numbers, codes, n_classes, weight, rng
     """
     cluster = np.arange(len(codes))
     if numbers is not None:
-        _, cluster = number_rows(on_a_common_scale(numbers), n_classes)
+        _, cluster = number_rows(numbers, n_classes)
     weighted = np.ptp(weight) > 0
     if weighted and not has_fit_parameter(teacher, "sample_weight"):
         raise ValueError(f"sample_weight needs a teacher whose fit takes it. {teacher!r} does not.")

@@ -105,8 +105,8 @@ class LabelRefiner(BaseEstimator):
     more than 1/4; otherwise it is symmetric. Then Bayes' rule gives the probabilities of the true
     label, :math:`P(k \mid x, \tilde{y}) \propto q_k(x) \, T_s[k, \tilde{y}]`, averaged over s.
     q is raised to the power, averaged over as well, that makes it as sure as the labels say it
-    can be. `soft_labels_` leave that out and take a high quantile of s, 0.8: learners generalise
-    better from these.
+    can be. `soft_labels_` leave that out and take the mean of s if there is any noise: learners
+    generalise better from these.
 
     Noise that depends on the row sits on hard rows, and passes for hardness in part: the number
     found is too low then. Labels that look random throughout are noise, or a task that is hard
