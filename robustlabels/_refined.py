@@ -113,7 +113,7 @@ class RefinedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     """
 
     _parameter_constraints = {
-        "estimator": [HasMethods(["fit", "predict"])],
+        "estimator": [HasMethods("fit")],
         "refiner": [LabelRefiner, None],
         "random_state": ["random_state"],
     }
@@ -227,7 +227,9 @@ class RefinedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             X, codes, weight, validation = hold_out_for_boosting(
                 expanded, share, surest, X, codes, weight
             )
-        return estimator.fit(X, codes, **{parameter: weight}, **validation)
+        # Weights of 1 may draw other bootstrap samples than none do.
+        weights = {} if (weight == 1).all() else {parameter: weight}
+        return estimator.fit(X, codes, **weights, **validation)
 
     def _expanded(self, rows, beliefs, kept):
         groups, codes = self.refiner_.row_groups_[kept], beliefs.argmax(axis=1)
