@@ -30,7 +30,11 @@ from joblib import Parallel, delayed
 from lightgbm import LGBMClassifier
 from sklearn import datasets
 from sklearn.compose import make_column_selector, make_column_transformer
-from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.ensemble import (
+    ExtraTreesRegressor,
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+)
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
@@ -41,7 +45,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import LabelEncoder, OneHotEncoder, StandardScaler
 from tqdm import tqdm
 
-from robustlabels import RobustClassifier, corrupt_labels
+from robustlabels import RefinedClassifier, RobustClassifier, corrupt_labels
 
 #: Table: its name and version on OpenML, or None where it comes with scikit-learn.
 CHOOSE = {
@@ -86,6 +90,10 @@ SMALLEST = 1e-4
 
 def robust(**params):
     return lambda seed: RobustClassifier(random_state=seed, **params)
+
+
+def refined(make):
+    return lambda seed: RefinedClassifier(make(seed), random_state=seed)
 
 
 def clean_learning(make):
@@ -134,8 +142,16 @@ PEERS |= {
         "the same network": "the same network, cross-entropy",
     }.items()
 }
+REFINED = {
+    f"RefinedClassifier({name})": refined(PEERS[name])
+    for name in ("LightGBM", "HistGradientBoosting", "RandomForest")
+}
+REFINED["RefinedClassifier(ExtraTrees)"] = refined(
+    lambda seed: ExtraTreesRegressor(min_samples_leaf=5, max_features="sqrt", random_state=seed)
+)
 METHODS = {
     "RobustClassifier": robust(),
+    **REFINED,
     "RobustClassifier, labels as given": robust(transition_matrix=None),
     **PEERS,
 }

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from sklearn.datasets import make_classification
+from sklearn.ensemble import ExtraTreesRegressor, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 from sklearn.utils.estimator_checks import (
@@ -15,7 +16,9 @@ from sklearn.utils.estimator_checks import (
 
 from robustlabels import (
     LabelNoiseInjector,
+    LabelRefiner,
     NoiseInjectedClassifier,
+    RefinedClassifier,
     RobustClassifier,
     UnhingedClassifier,
 )
@@ -36,6 +39,10 @@ ESTIMATORS = [
     NoiseInjectedClassifier(LogisticRegression(), LabelNoiseInjector()),
     NoiseInjectedClassifier(UnhingedClassifier(), LabelNoiseInjector("instance")),
     NoiseInjectedClassifier(RobustClassifier(**SHORT), LabelNoiseInjector()),
+    LabelRefiner(random_state=0),
+    RefinedClassifier(LogisticRegression(), random_state=0),
+    RefinedClassifier(RandomForestClassifier(10, bootstrap=False, random_state=0), random_state=0),
+    RefinedClassifier(ExtraTreesRegressor(10, random_state=0), random_state=0),
 ]
 
 

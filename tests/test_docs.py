@@ -12,6 +12,8 @@ from pathlib import Path
 
 import numpydoc.validate
 import pytest
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
 
 import robustlabels
 
@@ -109,9 +111,18 @@ def test_every_public_name_is_in_the_reference_and_no_other():
     assert [path for path in PUBLIC if id(resolve(path)) not in documented] == []
 
 
-@pytest.mark.parametrize("name", ["RobustClassifier", "UnhingedClassifier"])
-def test_classifier_documents_all_its_attributes(name):
-    clf = getattr(robustlabels, name)().fit([[0.0], [1.0]], [0, 1])
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        robustlabels.LabelRefiner(),
+        robustlabels.RefinedClassifier(LogisticRegression()),
+        robustlabels.RobustClassifier(),
+        robustlabels.UnhingedClassifier(),
+    ],
+    ids=lambda estimator: type(estimator).__name__,
+)
+def test_estimator_documents_all_its_attributes(estimator):
+    clf = clone(estimator).fit([[0.0], [1.0]], [0, 1])
     properties = {name for name, _ in inspect.getmembers(type(clf), inspect.isdatadescriptor)}
     fitted = {
         name
