@@ -2,8 +2,8 @@
 
     OMP_NUM_THREADS=1 python benchmarks/wrong_probability.py
 
-On the tables that benchmarks/accuracy.py reports on. Of the probabilities that labels are wrong, the
-expected calibration error in 10 bins, means over tables; beside it that of as many labels that
+On the tables that benchmarks/accuracy.py reports on. Of the probabilities that labels are wrong,
+the expected calibration error in 10 bins, means over tables; beside it that of as many labels that
 are wrong with just these probabilities, which is what chance does. Of the number of wrong labels,
 the share of tables and seeds where the 90 % interval holds the true one, its mean width as a
 share of the rows, and the mean error of the expected number. Prints a Markdown table, and with

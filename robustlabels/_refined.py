@@ -173,7 +173,7 @@ class RefinedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
                 vars(self).pop(name, None)
                 if hasattr(self.refiner_, name):
                     setattr(self, name, getattr(self.refiner_, name))
-            beliefs = self.refiner_.label_probabilities_
+            beliefs = self.refiner_.soft_labels_
             n_rows = len(beliefs)
             weight = _check_sample_weight(
                 sample_weight, np.empty((n_rows, 1)), dtype=np.float64, ensure_non_negative=True

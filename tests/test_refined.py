@@ -53,7 +53,7 @@ class Known(LabelRefiner):
 
     def fit(self, X, y, sample_weight=None):
         self.classes_ = np.unique(y)
-        self.label_probabilities_ = self.beliefs
+        self.label_probabilities_ = self.soft_labels_ = self.beliefs
         self.row_groups_ = np.arange(len(y)) if self.groups is None else self.groups
         return self
 
@@ -91,7 +91,7 @@ def blobs(n=400, spread=0.6, rate=0.35, n_classes=3):
 X, Y_NOISY, Y = blobs()
 X_TEST, _, Y_TEST = (part[1200:] for part in blobs(3000))
 REFINER = LabelRefiner(random_state=0).fit(X, Y_NOISY)
-B = REFINER.label_probabilities_
+B = REFINER.soft_labels_
 KNOWN = Known(B, REFINER.row_groups_)
 
 
@@ -500,5 +500,5 @@ def test_same_random_state_same_result_also_stored():
 def test_given_refiner_keeps_its_own_seed_and_is_not_fitted():
     refiner = LabelRefiner(random_state=0)
     refined = RefinedClassifier(LogisticRegression(), refiner, random_state=5).fit(X, Y_NOISY)
-    np.testing.assert_array_equal(refined.refiner_.label_probabilities_, B)
+    np.testing.assert_array_equal(refined.refiner_.soft_labels_, B)
     assert not hasattr(refiner, "classes_")

@@ -17,8 +17,11 @@ _DIFFERENCE = 0.25
 #: Shares of the confident joint's noise that are weighed against each other, and before the labels
 #: are seen the probability of none at all, and mean and standard deviation of the other shares.
 _SHARES = np.linspace(0, 1.2, 25)
-_NONE = 1 / 3
+_NONE = 0.1
 _SHARE_MEAN, _SHARE_STD = 0.9, 0.25
+
+#: The same probability for somebody who doubts that there is any noise, as an interval should.
+_NONE_TO_SCEPTICS = 0.5
 
 #: Shares of the noise that are taken out of the probabilities, each for the shares around it.
 _TAKEN_OUT = np.linspace(0, 1.2, 5)
@@ -65,6 +68,13 @@ class NoiseFound(NamedTuple):
     weights: np.ndarray
     rate: float
 
+    @property
+    def sceptical_weights(self):
+        """The weights of the shares to somebody who doubts that there is any noise."""
+        odds = _NONE_TO_SCEPTICS / (1 - _NONE_TO_SCEPTICS) * (1 - _NONE) / _NONE
+        weights = np.where(self.shares == 0, odds, 1.0) * self.weights
+        return weights / weights.sum()
+
     def count_wrong(self, codes, level):
         """Return the lower and the upper end of the number of wrong labels, at that level."""
         n_rows = len(codes)
@@ -74,7 +84,7 @@ class NoiseFound(NamedTuple):
         # Whatever the rate is, which labels are wrong is chance; except that none is at rate 0.
         below = norm.cdf(numbers[:, None] + 0.5, n_rows * self.rate * self.shares, spread)
         below[:, self.shares == 0] = 1.0
-        up_to = below @ self.weights
+        up_to = below @ self.sceptical_weights
         tail = (1 - level) / 2
         low, high = np.searchsorted(up_to, [tail, 1 - tail])
         return int(low), int(min(high, n_rows))

@@ -76,7 +76,8 @@ class LabelRefiner(BaseEstimator):
         "explained", the share of the entropy of wrong labels that their true class explains, or
         with two classes "rate_difference", that of their noise rates; "threshold", what this has
         to exceed for a matrix that depends on the class; "tenable", whether the data allow for one
-        at all; and "none", the probability that no label is wrong. None if the noise is known.
+        at all; and "none", the probability that no label is wrong, to a sceptic. None if the noise
+        is known.
     row_groups_ : ndarray of shape (n_samples,)
         Numbers from 0, the same for rows that are copies of each other, or nearly. Keep these on
         one side of a split. -1 for rows without weight.
@@ -98,15 +99,18 @@ class LabelRefiner(BaseEstimator):
 
     The confident joint [1]_ counts labels that these probabilities contradict. Among them are
     rows that are hard to place. Noise strikes rows that are easy to place as well: what share s of
-    the counted matrix T is noise has a posterior distribution, of which `n_wrong_interval_` is the
-    middle. Its prior is 1/3 for no noise at all and normal otherwise, with mean 0.9 and standard
-    deviation 0.25, from 0 to 1.2. The matrix depends on the class where the class explains at least
+    the counted matrix T is noise has a posterior distribution. Its prior is 1/10 for no noise at
+    all and normal otherwise, with mean 0.9 and standard deviation 0.25, from 0 to 1.2. The matrix
+    depends on the class where the class explains at least
     half of the entropy of the wrong labels, or, with two classes, their noise rates differ by
     more than 1/4; otherwise it is symmetric. Then Bayes' rule gives the probabilities of the true
     label, :math:`P(k \mid x, \tilde{y}) \propto q_k(x) \, T_s[k, \tilde{y}]`, averaged over s.
     q is raised to the power, averaged over as well, that makes it as sure as the labels say it
     can be. `soft_labels_` leave that out and take the mean of s if there is any noise: learners
     generalise better from these.
+
+    `n_wrong_interval_` is the middle of the posterior to a sceptic, who gives even odds to no
+    noise: an interval that contains 0 means that the labels can be explained without a wrong one.
 
     Noise that depends on the row sits on hard rows, and passes for hardness in part: the number
     found is too low then. Labels that look random throughout are noise, or a task that is hard
@@ -247,7 +251,7 @@ class LabelRefiner(BaseEstimator):
         if estimate:
             transition, self.noise_evidence_ = estimate_noise(codes, proba)
             found = find_noise(codes, proba, transition, known=False)
-            self.noise_evidence_["none"] = float(found.weights[0])
+            self.noise_evidence_["none"] = float(found.sceptical_weights[0])
         else:
             found = find_noise(codes, proba, known, known=True)
         wrong = 1 - found.beliefs[np.arange(len(codes)), codes]
