@@ -9,6 +9,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from robustlabels import corrupt_labels, pair_transition, symmetric_transition
+from robustlabels._confident_joint import _shrunk
 from robustlabels.metrics import estimate_noise_rate, estimate_transition_matrix
 
 NOISES = {"symmetric": symmetric_transition, "pair": pair_transition}
@@ -101,3 +102,30 @@ def test_standard_errors_are_those_of_many_draws():
 def test_bad_input(call, match):
     with pytest.raises(ValueError, match=match):
         call()
+
+
+def test_symmetric_noise_is_rejected_at_the_level_of_the_test():
+    # Of 400 tables with symmetric noise about one in twenty is taken for another.
+    y = np.arange(600) % 3
+    sure = 0.9 * np.eye(3)[y] + 0.1 / 3
+    rejected = []
+    for seed in range(400):
+        y_noisy = corrupt_labels(y, "symmetric", 0.3, random_state=seed)
+        found = estimate_transition_matrix(y_noisy, sure)
+        rejected.append(not np.allclose(found, symmetric_transition(3, 1 - found[0, 0])))
+    assert 0.02 < np.mean(rejected) < 0.09
+
+
+def test_wrong_labels_are_shrunk_as_far_as_they_are_few():
+    # James and Stein: the variance of the shares, over their squared distance from equal ones.
+    transition = np.array([[0.6, 0.3, 0.1], [0.0, 1.0, 0.0], [0.2, 0.2, 0.6]])
+    for n_rows in (20, 200, 20_000):
+        rows = np.full((3, 1), float(n_rows))
+        n_wrong = 0.4 * n_rows
+        share = np.array([0.75, 0.25])
+        intensity = (1 - (share**2).sum()) / (n_wrong - 1) / ((share - 0.5) ** 2).sum()
+        expected = 0.4 * (min(intensity, 1) / 2 + (1 - min(intensity, 1)) * share)
+        found = _shrunk(transition, rows)
+        np.testing.assert_allclose(found[0], [0.6, *expected])
+        np.testing.assert_allclose(found[1:], transition[1:])
+    assert found[0, 1] == pytest.approx(0.3, abs=1e-3)

@@ -104,7 +104,6 @@ KNOWN = Known(B, REFINER.row_groups_)
             iterations=300, verbose=0, thread_count=1, learning_rate=0.2, allow_writing_files=False
         ),
         HistGradientBoostingClassifier(max_iter=60, early_stopping=False),
-        HistGradientBoostingClassifier(early_stopping=True, learning_rate=0.5, random_state=0),
         RandomForestClassifier(50, random_state=0),
         ExtraTreesClassifier(50, random_state=0),
     ],
@@ -349,6 +348,12 @@ def test_estimators_that_split_or_draw(estimator):
     assert refined.predict_proba(X_TEST).shape == (len(X_TEST), 3)
 
 
+def test_boosting_that_stops_early_gains():
+    test_each_gains_on_itself(
+        HistGradientBoostingClassifier(early_stopping=True, learning_rate=0.5, random_state=0)
+    )
+
+
 class Boosting(HistGradientBoostingClassifier):
     """Remembers its arguments."""
 
@@ -381,7 +386,7 @@ def test_boosting_stops_early_by_rows_whose_copies_it_has_not_seen(fraction):
     np.testing.assert_array_equal(again.estimator_.held_[0], fitted.held_[0])
 
 
-def test_boosting_counts_rows_and_not_copies():
+def test_boosting_stops_early_by_rows_and_not_copies():
     rng = np.random.RandomState(0)
     X, y = rng.normal(size=(10_002, 1)), np.arange(10_002) % 2
     beliefs = rng.dirichlet([1, 1], size=len(X))

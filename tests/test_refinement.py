@@ -382,6 +382,24 @@ def test_evidence_says_what_was_chosen_and_why(noise, rate, n_classes, form, fig
     assert np.allclose(transition, symmetric) == (form == "symmetric")
 
 
+def test_evidence_below_the_threshold_is_not_enough():
+    X, y = blobs(4, 1, 3000, 0.6)
+    transition, evidence = estimate_noise(*of_rows(y, "pair", 0.3, X))
+    assert 0.3 < evidence["explained"] < 0.5
+    np.testing.assert_allclose(transition, symmetric_transition(4, 1 - transition[0, 0]))
+
+
+def test_a_label_that_mostly_means_another_class_misleads():
+    # Half of a rare class are labelled as the other, of which a tenth bear its label.
+    y = np.int64(np.arange(4000) < 200)
+    y_noisy = corrupt_labels(y, np.array([[0.9, 0.1], [0.5, 0.5]]), random_state=0)
+    proba = np.where(y[:, None] == 1, [[0.5, 0.5]], [[0.9, 0.1]])
+    transition, evidence = estimate_noise(y_noisy, proba)
+    assert evidence["rate_difference"] > evidence["threshold"]
+    assert not evidence["tenable"]
+    np.testing.assert_allclose(transition, symmetric_transition(2, transition[0, 1]))
+
+
 def test_evidence_says_where_rows_are_too_few():
     X, y = blobs(20, 0, 380)
     assert not estimate_noise(*of_rows(y, "pair", 0.3, X))[1]["tenable"]
