@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import entr, softmax
 from scipy.stats import norm
+from sklearn.utils import gen_batches
 
 from .._confident_joint import estimate_transition_matrix
 from ..noise import symmetric_transition
@@ -34,8 +35,15 @@ _LOG_POWER_MEAN, _LOG_POWER_STD = 0.2, 0.5
 #: What a label counts for: out-of-bag probabilities of rows that are near depend on each other.
 _LABEL_COUNTS = 0.3
 
-#: Probabilities of labels that the noise is found by, at most.
+#: Rows that the noise is found by, and probabilities of their classes, at most.
+_ROWS = 20_000
 _MAX_PROBABILITIES = 2**22
+
+#: Rows whose beliefs are computed at once.
+_BLOCK = 2**15
+
+#: Numbers of wrong labels that an interval is found by, at most.
+_NUMBERS = 2**12
 
 #: Largest noise rate, as a share of that of labels drawn at random.
 _HIGHEST = 0.95
@@ -45,7 +53,7 @@ _ITERATIONS = 30
 _COUNTS = 3
 
 #: Weight of a power that does not count.
-_NO_WEIGHT = 1e-6
+_NO_WEIGHT = 1e-5
 
 #: Smallest probability of a class before the label is seen, and of a label that cannot occur.
 _SMALLEST_CLASS, _SMALLEST_LABEL = 1e-4, 1e-12
@@ -80,14 +88,14 @@ class NoiseFound(NamedTuple):
         n_rows = len(codes)
         wrong = 1 - self.beliefs[np.arange(n_rows), codes]
         spread = max(np.sqrt((wrong * (1 - wrong)).sum()), 1e-9)
-        numbers = np.arange(n_rows + 1)
+        numbers = np.unique(np.linspace(0, n_rows, min(n_rows + 1, _NUMBERS)).round())
         # Whatever the rate is, which labels are wrong is chance; except that none is at rate 0.
         below = norm.cdf(numbers[:, None] + 0.5, n_rows * self.rate * self.shares, spread)
         below[:, self.shares == 0] = 1.0
         up_to = below @ self.sceptical_weights
         tail = (1 - level) / 2
-        low, high = np.searchsorted(up_to, [tail, 1 - tail])
-        return int(low), int(min(high, n_rows))
+        low, high = np.minimum(np.searchsorted(up_to, [tail, 1 - tail]), len(numbers) - 1)
+        return int(numbers[low]), int(numbers[high])
 
 
 def estimate_noise(codes, proba):
@@ -195,7 +203,6 @@ def find_noise(codes, proba, transition, known):
     found : NoiseFound
         The noise and the beliefs.
     """
-    n_classes = len(transition)
     shares, log_prior = (np.ones(1), np.zeros(1)) if known else _prior_shares(transition)
     taken_out = np.ones(1) if known else _TAKEN_OUT
     nearest = np.abs(shares[:, None] - taken_out).argmin(axis=1)
@@ -203,43 +210,59 @@ def find_noise(codes, proba, transition, known):
     for knot in np.unique(nearest):
         without_noise = _without_noise(proba, _part_of(transition, taken_out[knot]))
         log_q[knot] = np.log(without_noise + _SMALLEST_CLASS)
-    n_rows = max(1000, _MAX_PROBABILITIES // n_classes)
-    # Drawn at random, for rows may come in periods; always the same.
-    rows = np.random.RandomState(0).permutation(len(codes))[:n_rows]
-    # The same event for all shares.
-    top = proba[rows].argmax(axis=1)
-    agrees = codes[rows] == top
-    log_posterior = np.empty((len(_LOG_POWERS), len(shares)))
-    for i, log_power in enumerate(_LOG_POWERS):
-        expected = ((log_power - _LOG_POWER_MEAN) / _LOG_POWER_STD) ** 2 / 2
-        for knot, log_p in log_q.items():
-            of_knot = nearest == knot
-            given, seen = _top_likelihoods(log_power, log_p[rows], top, agrees, transition)
-            labels = _mixture(given, seen, shares[of_knot])
-            log_posterior[i, of_knot] = _LABEL_COUNTS * np.log(labels).sum(axis=0) - expected
-    weights = softmax(log_posterior + log_prior)
+    log_posterior = log_prior + _log_likelihoods(codes, proba, transition, shares, nearest, log_q)
+    weights = softmax(log_posterior)
     beliefs = np.zeros_like(proba)
     for log_power, of_power in zip(_LOG_POWERS, weights, strict=True):
         for knot, log_p in log_q.items():
             of_both = of_power * (nearest == knot)
-            if of_both.sum() > _NO_WEIGHT:
-                beliefs += _by_bayes(log_power, log_p, codes, transition, shares, of_both)
+            if of_both.sum() < _NO_WEIGHT:
+                continue
+            for rows in gen_batches(len(codes), _BLOCK):
+                beliefs[rows] += _by_bayes(
+                    log_power, log_p[rows], codes[rows], transition, shares, of_both
+                )
     beliefs /= beliefs.sum(axis=1, keepdims=True)
-    weights = weights.sum(axis=0)
     # A learner loses more by noise that is overlooked than by some that is not there.
-    if_noisy = transition if known else _part_of(transition, shares @ weights / (1 - weights[0]))
+    some = shares > 0
+    if_noisy = shares[some] @ softmax(log_posterior[:, some]).sum(axis=0)
+    weights = weights.sum(axis=0)
     return NoiseFound(
         beliefs=beliefs,
-        soft_labels=_soft_labels(codes, proba, if_noisy),
-        transition=transition if known else _part_of(transition, shares @ weights),
+        soft_labels=_soft_labels(codes, proba, _part_of(transition, if_noisy)),
+        transition=_part_of(transition, shares @ weights),
         shares=shares,
         weights=weights,
         rate=float(beliefs.mean(axis=0) @ (1 - transition.diagonal())),
     )
 
 
+def _log_likelihoods(codes, proba, transition, shares, nearest, log_q):
+    """Return how probable the labels are, for each power, a row, and share, a column.
+
+    With the prior of the powers. `nearest` says which of the probabilities `log_q` is for a share.
+    """
+    n_rows = min(_ROWS, max(1000, _MAX_PROBABILITIES // proba.shape[1]))
+    # Drawn at random, for rows may come in periods; always the same.
+    rows = np.random.RandomState(0).permutation(len(codes))[:n_rows]
+    # The same event for all shares.
+    top = proba[rows].argmax(axis=1)
+    agrees = codes[rows] == top
+    found = np.empty((len(_LOG_POWERS), len(shares)))
+    for i, log_power in enumerate(_LOG_POWERS):
+        expected = ((log_power - _LOG_POWER_MEAN) / _LOG_POWER_STD) ** 2 / 2
+        for knot, log_p in log_q.items():
+            of_knot = nearest == knot
+            given, seen = _top_likelihoods(log_power, log_p[rows], top, agrees, transition)
+            labels = _mixture(given, seen, shares[of_knot])
+            found[i, of_knot] = _LABEL_COUNTS * np.log(labels).sum(axis=0) - expected
+    return found
+
+
 def _part_of(transition, share):
     """Return the matrix of a share of a noise."""
+    if share == 1:
+        return transition
     return (1 - share) * np.eye(len(transition)) + share * transition
 
 
