@@ -84,7 +84,10 @@ class NoiseFound(NamedTuple):
         return weights / weights.sum()
 
     def count_wrong(self, codes, level):
-        """Return the lower and the upper end of the number of wrong labels, at that level."""
+        """Return the lower and the upper end of the number of wrong labels, at that level.
+
+        The lower end is that of a sceptic, the upper one that of somebody who is none.
+        """
         n_rows = len(codes)
         wrong = 1 - self.beliefs[np.arange(n_rows), codes]
         spread = max(np.sqrt((wrong * (1 - wrong)).sum()), 1e-9)
@@ -92,9 +95,9 @@ class NoiseFound(NamedTuple):
         # Whatever the rate is, which labels are wrong is chance; except that none is at rate 0.
         below = norm.cdf(numbers[:, None] + 0.5, n_rows * self.rate * self.shares, spread)
         below[:, self.shares == 0] = 1.0
-        up_to = below @ self.sceptical_weights
         tail = (1 - level) / 2
-        low, high = np.minimum(np.searchsorted(up_to, [tail, 1 - tail]), len(numbers) - 1)
+        low = np.searchsorted(below @ self.sceptical_weights, tail)
+        high = min(np.searchsorted(below @ self.weights, 1 - tail), len(numbers) - 1)
         return int(numbers[low]), int(numbers[high])
 
 
@@ -126,7 +129,8 @@ def estimate_noise(codes, proba):
     transition = estimate_transition_matrix(codes, proba, labels=np.arange(n_classes))
     share = np.bincount(codes, minlength=n_classes) / len(codes)
     rates = 1 - transition.diagonal()
-    highest = min(share @ rates, _HIGHEST * (1 - 1 / n_classes))
+    # One at least: that none is counted does not mean that none is there.
+    highest = np.clip(share @ rates, 1 / len(codes), _HIGHEST * (1 - 1 / n_classes))
     if n_classes == 2:
         figure, threshold = "rate_difference", _DIFFERENCE
         value, tenable = abs(rates[0] - rates[1]), _mostly_right(transition, share)

@@ -109,8 +109,9 @@ class LabelRefiner(BaseEstimator):
     can be. `soft_labels_` leave that out and take the mean of s if there is any noise: learners
     generalise better from these.
 
-    `n_wrong_interval_` is the middle of the posterior to a sceptic, who gives even odds to no
-    noise: an interval that contains 0 means that the labels can be explained without a wrong one.
+    The upper end of `n_wrong_interval_` is the 95 % quantile of the posterior. The lower end is
+    the 5 % quantile to a sceptic, who gives even odds to no noise: where it is 0 the labels can be
+    explained without a wrong one.
 
     Noise that depends on the row sits on hard rows, and passes for hardness in part: the number
     found is too low then. Labels that look random throughout are noise, or a task that is hard
