@@ -50,6 +50,7 @@ sphinx_gallery_conf = {
             "plot_losses.py",
             "plot_noise_curves.py",
             "plot_search_with_noisy_labels.py",
+            "plot_how_many_labels_are_wrong.py",
             "plot_find_wrong_labels.py",
             "plot_custom_module.py",
             "plot_unhinged.py",
