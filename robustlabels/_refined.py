@@ -15,7 +15,13 @@ from ._inner_fit import (
     keep_copies_together,
 )
 from ._random_state import draw_from
-from ._sklearn import HasMethods, _check_sample_weight, _fit_context, _safe_indexing
+from ._sklearn import (
+    HasMethods,
+    _check_sample_weight,
+    _fit_context,
+    _num_samples,
+    _safe_indexing,
+)
 from ._unchanged import unchanged_on_error
 from .refinement import LabelRefiner
 
@@ -164,7 +170,7 @@ class RefinedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None."
             )
-        with unchanged_on_error(self):
+        with unchanged_on_error(self, BaseException):
             estimator = clone(self.estimator)
             parameter = self._check_weights(estimator, sample_weight)
             self.refiner_ = self._make_refiner().fit(X, y, sample_weight)
@@ -253,7 +259,15 @@ class RefinedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             codes = self.predict_proba(X).argmax(axis=1)
         else:
             # CatBoost returns a column.
-            codes = np.ravel(self.estimator_.predict(X)).astype(np.intp)
+            predicted = np.ravel(self.estimator_.predict(X))
+            codes = predicted.astype(np.intp)
+            known = np.isin(predicted, range(len(self.classes_))).all()
+            if not known or len(codes) != _num_samples(X):
+                raise ValueError(
+                    f"estimator={self.estimator!r} predicts other values than the labels 0 to "
+                    f"{len(self.classes_) - 1} that it was fitted to. With an objective of one's "
+                    f"own LightGBM predicts raw scores: use its own objective here."
+                )
         return self.classes_[codes]
 
     @available_if(_has_probabilities)

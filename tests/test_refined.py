@@ -41,6 +41,7 @@ from xgboost import XGBClassifier
 
 from robustlabels import LabelRefiner, RefinedClassifier, corrupt_labels, symmetric_transition
 from robustlabels._expanded_rows import ExpandedRows, expand
+from robustlabels.losses import boosting_objective
 
 
 class Known(LabelRefiner):
@@ -507,3 +508,14 @@ def test_given_refiner_keeps_its_own_seed_and_is_not_fitted():
     refined = RefinedClassifier(LogisticRegression(), refiner, random_state=5).fit(X, Y_NOISY)
     np.testing.assert_array_equal(refined.refiner_.soft_labels_, B)
     assert not hasattr(refiner, "classes_")
+
+
+def test_raw_scores_are_not_taken_for_classes():
+    objective = boosting_objective("gce")
+    refined = RefinedClassifier(LGBMClassifier(objective=objective, verbose=-1, n_jobs=1), KNOWN)
+    refined.fit(X, Y_NOISY)
+    with (
+        pytest.warns(UserWarning, match="customized objective"),
+        pytest.raises(ValueError, match="predicts other values than the labels 0 to 2"),
+    ):
+        refined.predict(X)

@@ -640,7 +640,10 @@ def test_categories_of_a_table():
     assert estimator.feature_names_in_.tolist() == ["rare"]
     frame = pd.DataFrame({"n": np.array([1, 2.5, None], dtype=object), "c": ["x", None, "y"]})
     np.testing.assert_array_equal(as_numbers(estimator, frame)[:, 0], [1, 2.5, np.nan])
-    np.testing.assert_array_equal(as_numbers(estimator, frame)[:, 1:], [[1, 0], [0, 0], [0, 1]])
+    # One column more says where a value is missing.
+    np.testing.assert_array_equal(
+        as_numbers(estimator, frame)[:, 1:], [[1, 0, 0], [0, 0, 1], [0, 1, 0]]
+    )
 
 
 @pytest.mark.parametrize(
@@ -651,6 +654,7 @@ def test_categories_of_a_table():
             "'when' is of the kind datetime",
         ),
         (pd.DataFrame({"x": [np.inf] * 60}), "'x' has infinite values"),
+        (pd.DataFrame({"x": [[1, 2]] * 60}), "'x' is of the kind mixed"),
         (np.array([["a"], ["b"]] * 30, dtype=object), "Pass a data frame"),
         (np.full((60, 1), np.inf), "infinity"),
     ],
@@ -681,3 +685,63 @@ def test_numbers_of_copies():
     copy, _ = number_rows(X, 2)
     assert len(np.unique(copy)) == 62
     assert copy[0] == copy[1] == copy[3] != copy[2]
+
+
+@pytest.mark.parametrize("huge", [1e9, 1e12, 1e155])
+def test_a_huge_value_does_not_hide_the_others(huge):
+    X, y = blobs(4, 0, 400)
+    y_noisy = corrupt_labels(y, "symmetric", 0.2, random_state=0)
+    X[0, 0] = X[1, 1] = huge
+    refiner = LabelRefiner(random_state=0).fit(X, y_noisy)
+    assert (refiner.label_probabilities_.argmax(axis=1) == y).mean() > 0.95
+    assert len(np.unique(refiner.row_groups_)) > 390
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e200])
+def test_scale_of_features_does_not_count(scale):
+    X, y = blobs(3, 0, 300)
+    one, scaled = (LabelRefiner(random_state=0).fit(x, y) for x in (X, scale * X))
+    np.testing.assert_allclose(scaled.label_probabilities_, one.label_probabilities_, atol=0.02)
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.4])
+def test_interval_holds_the_expected_number_where_the_noise_is_given(rate):
+    X, y = blobs(2, 0, 300)
+    refiner = LabelRefiner(symmetric_transition(2, rate), random_state=0).fit(X, y)
+    low, high = refiner.n_wrong_interval_
+    assert low <= refiner.n_wrong_ <= high + 0.5
+
+
+def test_ctrl_c_leaves_a_refiner_as_it_was():
+    X, y = blobs(3, 0, 300)
+
+    class Interrupted(LogisticRegression):
+        def fit(self, X, y, sample_weight=None):
+            raise KeyboardInterrupt
+
+    refiner = LabelRefiner(random_state=0).fit(X, y)
+    before = dict(vars(refiner))
+    refiner.teacher = Interrupted()
+    with pytest.raises(KeyboardInterrupt):
+        refiner.fit(X[:, :2], y + 5)
+    refiner.teacher = None
+    assert vars(refiner) == before
+
+
+def test_a_teacher_keeps_its_labels():
+    X, y = blobs(3, 0, 300)
+
+    class Named(LogisticRegression):
+        def fit(self, X, y, sample_weight=None):
+            return super().fit(X, np.array(["a", "b", "c"])[y], sample_weight)
+
+    with pytest.raises(ValueError, match="must keep the labels that it is fitted to, 0 to 2"):
+        LabelRefiner(teacher=Named()).fit(X, y)
+
+
+def test_categories_of_equal_number_do_not_depend_on_the_order_of_rows():
+    frame = pd.DataFrame({"c": np.repeat([f"c{i}" for i in range(60)], 3)})
+    order = np.random.RandomState(0).permutation(180)
+    numbers = as_numbers(LabelRefiner(), frame)
+    again = as_numbers(LabelRefiner(), frame.iloc[order])
+    np.testing.assert_array_equal(again, numbers[order])

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.sparse import coo_matrix, issparse
 from scipy.sparse.csgraph import connected_components
-from sklearn.preprocessing import MaxAbsScaler, StandardScaler
+from sklearn.preprocessing import MaxAbsScaler
 
 #: Rows, and rows for each class, from which trees can say something about labels.
 _MIN_ROWS = 50
@@ -12,6 +12,9 @@ _MIN_ROWS_PER_CLASS = 10
 #: Rows among which near copies are looked for, at most. Of more, a tree sees too few for the
 #: copies of a row to matter.
 _MAX_ROWS = 20_000
+
+#: Largest feature on the common scale: squares of such differences are still float32.
+_LARGEST = 1e15
 
 #: A near copy is nearer than this share of the distance to the neighbour of this number.
 _NEAR = 0.1
@@ -24,15 +27,21 @@ def enough_rows(n_rows, n_classes):
 
 
 def on_a_common_scale(X):
-    """Scale features for distances, and so that trees can take them as float32."""
+    """Scale features for distances, and so that trees can take them as float32.
+
+    By quartiles, for a single huge value must not press all others together.
+    """
+    if issparse(X):
+        return MaxAbsScaler().fit_transform(X).astype(np.float32)
+    X = np.where(np.isnan(X).all(axis=0), 0.0, X)
     with np.errstate(over="ignore", invalid="ignore"):
-        if issparse(X):
-            return MaxAbsScaler().fit_transform(X).astype(np.float32)
-        X = StandardScaler().fit_transform(X)
-        X[np.isinf(X)] = 0.0
-        # A feature whose variance overflows has no scale left.
-        X[:, np.isnan(X).all(axis=0)] = 0.0
-        return X.astype(np.float32)
+        low, middle, high = np.nanpercentile(X, [25, 50, 75], axis=0)
+        X = X - middle
+        spread = high - low
+        largest = np.nanmax(np.abs(X), axis=0)
+        spread = np.where((spread > 0) & np.isfinite(spread), spread, largest)
+        X /= np.where((spread > 0) & np.isfinite(spread), spread, 1.0)
+    return np.clip(X, -_LARGEST, _LARGEST).astype(np.float32)
 
 
 def number_rows(X, n_classes):
@@ -73,6 +82,7 @@ def _number_copies(X):
     if issparse(X):
         X = X.tocsr(copy=True)
         X.sum_duplicates()
+        X.eliminate_zeros()
         rows = np.split(np.arange(X.nnz), X.indptr[1:-1])
         keys = {}
         number = np.array(

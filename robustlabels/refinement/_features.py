@@ -4,11 +4,14 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils.validation import validate_data
 
-#: Columns that a feature of categories becomes, at most: the rarest of more share one.
-_MAX_CATEGORIES = 32
+#: Categories of a feature that get a column, at most. The rarest of more are in none.
+_MAX_CATEGORIES = 31
 
 #: What pandas calls columns of Python's numbers.
 _NUMBERS = ("integer", "floating", "mixed-integer-float", "decimal", "boolean")
+
+#: What it calls columns of other objects, such as lists.
+_NO_CATEGORIES = ("mixed", "complex", "bytes", "datetime", "date", "timedelta")
 
 #: What a text in an array is told, where it must be a number.
 _HINT = (
@@ -71,18 +74,21 @@ def _column_as_numbers(name, column):
         if np.isinf(numbers).any():
             raise ValueError(f"Feature {name!r} has infinite values. Replace or drop them.")
         return numbers
-    if types.is_object_dtype(kind) and types.infer_dtype(column, skipna=True) in _NUMBERS:
+    values = types.infer_dtype(column, skipna=True) if types.is_object_dtype(kind) else None
+    if values in _NUMBERS:
         return column.to_numpy(dtype=np.float64, na_value=np.nan)
     texts = isinstance(kind, types.CategoricalDtype) or types.is_string_dtype(kind)
-    if not texts and not types.is_object_dtype(kind):
+    if values in _NO_CATEGORIES or (values is None and not texts):
         raise ValueError(
-            f"Feature {name!r} is of the kind {kind}, which has no categories and is no number. "
-            f"Turn it into numbers, as column.dt.year does with dates, or drop it."
+            f"Feature {name!r} is of the kind {values or kind}, which has no categories and is no "
+            f"number. Turn it into numbers, as column.dt.year does with dates, or drop it."
         )
-    # A missing value is in none of the categories.
     names = column.reset_index(drop=True)
-    names = names[names.notna()].astype(str)
-    counts = names.value_counts()
-    kept = counts.index[: _MAX_CATEGORIES - 1] if len(counts) > _MAX_CATEGORIES else counts.index
+    missing = names.isna().to_numpy()
+    names = names[~missing].astype(str)
+    # Those of equal number by name, not by the order of the rows.
+    counts = names.value_counts().sort_index().sort_values(ascending=False, kind="stable")
+    kept = counts.index[:_MAX_CATEGORIES].to_numpy(dtype=object)
     names = names.reindex(range(len(column))).to_numpy(dtype=object)
-    return (names[:, None] == kept.to_numpy(dtype=object)).astype(float)
+    columns = (names[:, None] == kept).astype(float)
+    return np.column_stack([columns, missing]) if missing.any() else columns

@@ -65,8 +65,7 @@ class NoiseFound(NamedTuple):
     `beliefs`, of shape (n_samples, n_classes), are the probabilities of the true labels, and
     `soft_labels`, of the same shape, more cautious ones to learn from; `transition`, of shape
     (n_classes, n_classes), is the expected noise. Of the `shares`, what the noise is a multiple
-    of, `weights` are the probabilities; both have the shape (n_shares,). `rate` is the noise rate
-    at a share of 1.
+    of, `weights` are the probabilities; both have the shape (n_shares,).
     """
 
     beliefs: np.ndarray
@@ -74,7 +73,6 @@ class NoiseFound(NamedTuple):
     transition: np.ndarray
     shares: np.ndarray
     weights: np.ndarray
-    rate: float
 
     @property
     def sceptical_weights(self):
@@ -91,9 +89,10 @@ class NoiseFound(NamedTuple):
         n_rows = len(codes)
         wrong = 1 - self.beliefs[np.arange(n_rows), codes]
         spread = max(np.sqrt((wrong * (1 - wrong)).sum()), 1e-9)
+        expected = wrong.sum() * self.shares / max(self.shares @ self.weights, 1e-12)
         numbers = np.unique(np.linspace(0, n_rows, min(n_rows + 1, _NUMBERS)).round())
         # Whatever the rate is, which labels are wrong is chance; except that none is at rate 0.
-        below = norm.cdf(numbers[:, None] + 0.5, n_rows * self.rate * self.shares, spread)
+        below = norm.cdf(numbers[:, None] + 0.5, expected, spread)
         below[:, self.shares == 0] = 1.0
         tail = (1 - level) / 2
         low = np.searchsorted(below @ self.sceptical_weights, tail)
@@ -237,7 +236,6 @@ def find_noise(codes, proba, transition, known):
         transition=_part_of(transition, shares @ weights),
         shares=shares,
         weights=weights,
-        rate=float(beliefs.mean(axis=0) @ (1 - transition.diagonal())),
     )
 
 

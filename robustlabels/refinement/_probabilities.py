@@ -110,8 +110,22 @@ def out_of_fold_probabilities(teacher, X, numbers, codes, n_classes, weight, rng
         learn, left_out = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
         given = {"sample_weight": weight[learn]} if weighted else {}
         fitted = clone(teacher).fit(_safe_indexing(X, learn), codes[learn], **given)
+        found = np.asarray(fitted.predict_proba(_safe_indexing(X, left_out)))
+        learned = np.asarray(getattr(fitted, "classes_", ()))
+        if (
+            found.shape != (len(left_out), len(learned))
+            or not np.isin(learned, range(n_classes)).all()
+        ):
+            raise ValueError(
+                f"teacher={teacher!r} must keep the labels that it is fitted to, 0 to "
+                f"{n_classes - 1} here, as classes_, and give a probability for each. Got classes_ "
+                f"{learned.tolist()} and probabilities of shape {found.shape} for {len(left_out)} "
+                f"rows."
+            )
+        if not (found >= 0).all():
+            raise ValueError(f"teacher={teacher!r} gives probabilities that are negative or NaN.")
         proba = np.full((len(left_out), n_classes), 1e-6)
-        proba[:, fitted.classes_] += fitted.predict_proba(_safe_indexing(X, left_out))
+        proba[:, learned.astype(np.intp)] += found
         return left_out, proba
 
     proba = np.empty((len(codes), n_classes))

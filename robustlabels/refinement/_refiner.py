@@ -176,7 +176,7 @@ class LabelRefiner(BaseEstimator):
         ----------
         X : {array-like, sparse matrix, data frame} of shape (n_samples, n_features)
             Features on any scale. Numbers may be missing; in a data frame columns of categories
-            and texts are taken as they are, the rarest of more than 32 as one. With a `teacher`,
+            and texts are taken as they are, but for the rarest of more than 31. With a `teacher`,
             whatever it takes.
         y : array-like of shape (n_samples,)
             Labels of any kind, two classes at least; some of them may be wrong.
@@ -197,7 +197,9 @@ class LabelRefiner(BaseEstimator):
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None."
             )
-        with unchanged_on_error(self):
+        with unchanged_on_error(self, BaseException):
+            for name in ("n_features_in_", "feature_names_in_"):
+                vars(self).pop(name, None)
             numbers = self._check_features(X)
             y = check_labels(y)
             check_consistent_length(X if numbers is None else numbers, y)
