@@ -174,7 +174,7 @@ def _explained(transition, share):
     return 1 - left / max(share @ rates * np.log(n_classes - 1), 1e-12)
 
 
-def find_noise(codes, proba, transition, known):
+def find_noise(codes, proba, transition, known, weight=None):
     r"""Find how much of a noise there is, and the probabilities of the true labels.
 
     The confident joint counts rows that are hard to place as wrong labels, too. Noise can be told
@@ -200,6 +200,8 @@ def find_noise(codes, proba, transition, known):
     known : bool
         Whether this is the noise itself, so that the share is 1, or an estimate as
         :func:`estimate_noise` makes it.
+    weight : ndarray of shape (n_samples,) or None, default=None
+        What the labels count for. Only the ratios matter.
 
     Returns
     -------
@@ -213,7 +215,10 @@ def find_noise(codes, proba, transition, known):
     for knot in np.unique(nearest):
         without_noise = _without_noise(proba, _part_of(transition, taken_out[knot]))
         log_q[knot] = np.log(without_noise + _SMALLEST_CLASS)
-    log_posterior = log_prior + _log_likelihoods(codes, proba, transition, shares, nearest, log_q)
+    weight = np.ones(len(codes)) if weight is None else weight / weight.mean()
+    log_posterior = log_prior + _log_likelihoods(
+        codes, proba, transition, weight, shares, nearest, log_q
+    )
     weights = softmax(log_posterior)
     beliefs = np.zeros_like(proba)
     for log_power, of_power in zip(_LOG_POWERS, weights, strict=True):
@@ -239,7 +244,7 @@ def find_noise(codes, proba, transition, known):
     )
 
 
-def _log_likelihoods(codes, proba, transition, shares, nearest, log_q):
+def _log_likelihoods(codes, proba, transition, weight, shares, nearest, log_q):
     """Return how probable the labels are, for each power, a row, and share, a column.
 
     With the prior of the powers. `nearest` says which of the probabilities `log_q` is for a share.
@@ -257,7 +262,7 @@ def _log_likelihoods(codes, proba, transition, shares, nearest, log_q):
             of_knot = nearest == knot
             given, seen = _top_likelihoods(log_power, log_p[rows], top, agrees, transition)
             labels = _mixture(given, seen, shares[of_knot])
-            found[i, of_knot] = _LABEL_COUNTS * np.log(labels).sum(axis=0) - expected
+            found[i, of_knot] = _LABEL_COUNTS * (weight[rows] @ np.log(labels)) - expected
     return found
 
 

@@ -253,10 +253,10 @@ class LabelRefiner(BaseEstimator):
             proba, groups = out_of_fold_probabilities(self.teacher, X, numbers, *rest)
         if estimate:
             transition, self.noise_evidence_ = estimate_noise(codes, proba)
-            found = find_noise(codes, proba, transition, known=False)
+            found = find_noise(codes, proba, transition, False, weight / weight.max())
             self.noise_evidence_["none"] = float(found.sceptical_weights[0])
         else:
-            found = find_noise(codes, proba, known, known=True)
+            found = find_noise(codes, proba, known, True, weight / weight.max())
         wrong = 1 - found.beliefs[np.arange(len(codes)), codes]
         self.transition_matrix_ = found.transition
         self.n_wrong_, self.noise_rate_ = float(wrong.sum()), float(wrong.mean())
