@@ -335,7 +335,9 @@ def test_pairs_of_rows_name_rows_of_x():
     [
         CalibratedClassifierCV(LogisticRegression()),
         CalibratedClassifierCV(LogisticRegression(), ensemble=False, cv=3),
-        StackingClassifier([("forest", RandomForestClassifier(10, random_state=0))], cv=3),
+        StackingClassifier(
+            [("forest", RandomForestClassifier(30, min_samples_leaf=5, random_state=0))], cv=3
+        ),
         GridSearchCV(LogisticRegression(), {"C": [0.1, 1]}, cv=3),
         GridSearchCV(make_pipeline(StandardScaler(), LogisticRegression()), {}, cv=3),
         GridSearchCV(KNeighborsRegressor(), {"n_neighbors": [1, 30]}, cv=3),
