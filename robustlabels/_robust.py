@@ -198,15 +198,10 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
 
     With a `transition_matrix` the label of a row gives way to the probabilities of its true one,
     :math:`P(k \mid x, \tilde{y}) \propto p_k(x) T_{k\tilde{y}}`, and a row's loss is the sum of
-    the losses of all classes, weighted by them. The class probabilities p come from a random
-    forest's trees that have not seen the row, the noise taken out of them. "estimate" gets T
-    from the same trees by :func:`~robustlabels.metrics.estimate_transition_matrix`, and takes the
-    noise to be symmetric unless the true class explains at least half of the entropy of the wrong
-    labels, or, with two classes, their noise rates differ by more than 1/4: classes that are
-    hard to tell apart look like noise that depends on the class. From the rate of symmetric noise
-    it takes off what comes of rows that trees misplace: noise strikes rows that are easy to place,
-    too. Where there are fewer rows than a forest needs and a linear rule would do, compare
-    with ``transition_matrix=None``. The trees also see the rows that a ``train_split`` sets aside.
+    the losses of all classes, weighted by them. :class:`LabelRefiner` finds them, its
+    `soft_labels_`, and estimates T. Where there are fewer rows than a forest needs and a linear
+    rule would do, compare with ``transition_matrix=None``. The trees also see the rows that a
+    ``train_split`` sets aside.
     `noise_rate_` counts rows, whatever they weigh.
 
     The network computes in the dtype of X: float64 in, float64 training on the CPU. A fit whose

@@ -67,7 +67,7 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         under symmetric noise, where the correction is only a rescaling for the intercepts
         "penalized" and "none" and adds variance for the others, which divide by corrected
         class frequencies (at least 0.01 of an equal share). "estimate" estimates it in `fit` as
-        :class:`RobustClassifier` does, by 200 trees, from dense rows in memory, at least 50 and 10
+        :class:`RobustClassifier` does, by 200 trees, from rows in memory, at least 50 and 10
         a class; where the noise is found symmetric the probabilities alone are corrected.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, multiplied into the weights of the rows. "balanced" makes all
