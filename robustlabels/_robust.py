@@ -168,8 +168,9 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         Why the estimated noise is as it is: "form", "symmetric" or "class-dependent"; "explained",
         the share of the entropy of wrong labels that their true class explains, or with two
         classes "rate_difference", that of their noise rates; "threshold", what this has to exceed
-        for a matrix that depends on the class; "tenable", whether the data allow for one at all.
-        None if the noise was not estimated.
+        for a matrix that depends on the class; "tenable", whether the data allow for one at all;
+        "none", the probability that no label is wrong, see :class:`LabelRefiner`. None if the
+        noise was not estimated.
     class_prior_ : ndarray of shape (n_classes,)
         Class frequencies in training, with all weights: of the true classes with a
         `transition_matrix`, of the labels otherwise; in `partial_fit` those of the last block.

@@ -293,9 +293,14 @@ def _prior_shares(transition):
     return shares, np.log(prior)
 
 
+def _to_the_power(log_power, log_q):
+    """Return the class probabilities that a power makes of others, none of them too small."""
+    return np.maximum(softmax(np.exp(log_power) * log_q, axis=1), _SMALLEST_CLASS)
+
+
 def _label_likelihoods(log_power, log_q, codes, transition):
     """Return class probabilities, that of the label without noise, and that with all of it."""
-    p = np.maximum(softmax(np.exp(log_power) * log_q, axis=1), _SMALLEST_CLASS)
+    p = _to_the_power(log_power, log_q)
     given = p[np.arange(len(codes)), codes]
     seen = np.einsum("ik,ki->i", p, transition[:, codes]) + _SMALLEST_LABEL
     return p, given, seen
@@ -307,7 +312,7 @@ def _top_likelihoods(log_power, log_q, top, agrees, transition):
     Without noise, and with all of it. Which other class a label names says more of the form of the
     noise than of how much there is.
     """
-    p = np.maximum(softmax(np.exp(log_power) * log_q, axis=1), _SMALLEST_CLASS)
+    p = _to_the_power(log_power, log_q)
     given = p[np.arange(len(top)), top]
     seen = np.einsum("ik,ki->i", p, transition[:, top])
     return tuple(

@@ -224,11 +224,11 @@ class LabelRefiner(BaseEstimator):
 
     def _check_features(self, X):
         """Return the features as numbers, or None if a teacher knows what to do with them."""
-        if self.teacher is None:
-            return as_numbers(self, X)
         try:
             return as_numbers(self, X)
         except (TypeError, ValueError):
+            if self.teacher is None:
+                raise
             # Images and texts are the teacher's business.
             return None
 
