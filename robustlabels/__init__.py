@@ -14,6 +14,7 @@ _HOMES = {
     "NoiseInjectedClassifier": "_injector",
     "RefinedClassifier": "_refined",
     "RobustClassifier": "_robust",
+    "RobustEnsembleClassifier": "_ensemble",
     "TransitionMatrixDisplay": "_transition_display",
     "UnhingedClassifier": "_unhinged",
     "asymmetric_transition": "noise",

@@ -676,6 +676,18 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
             seed=seed,
         )
 
+    def _fit_members(self, X, codes, n_classes, soft_labels, folds, losses):
+        """Train members with losses and soft labels, (n_samples, n_members, n_classes), each.
+
+        A member does without the fold of its number, less a multiple of that of the folds.
+        """
+        self._forget()
+        self.n_features_in_ = X.shape[1]
+        self._start(X, np.arange(n_classes))
+        self.net_.losses_ = losses
+        beliefs = Beliefs(soft_labels, soft_labels, folds, np.arange(0))
+        self._train(X, codes, np.ones(len(X)), beliefs)
+
     def _train(self, X, codes, weight, beliefs=None, one_pass=False):
         """Train the net, for one pass or for all epochs."""
         net = self.net_
@@ -691,8 +703,8 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         if beliefs is not None:
             data["posterior"] = beliefs.posterior
             if beliefs.folds is not None:
-                learns = beliefs.folds[:, None] != np.arange(self.n_members)
-                n_folds = max(self.n_members, _MIN_FOLDS)
+                n_folds = beliefs.folds.max() + 1
+                learns = beliefs.folds[:, None] != np.arange(self.n_members) % n_folds
                 data["member_weight"] = learns * (n_folds / (n_folds - 1))  # of mean 1, about
         n_rows = len(X) if self.batch_size == -1 else min(self.batch_size, len(X))
         n_epochs = 1 if one_pass else count_epochs(self.max_epochs, len(X), n_rows)

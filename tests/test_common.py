@@ -20,6 +20,7 @@ from robustlabels import (
     NoiseInjectedClassifier,
     RefinedClassifier,
     RobustClassifier,
+    RobustEnsembleClassifier,
     UnhingedClassifier,
 )
 from robustlabels.losses import GCE, available_losses
@@ -40,6 +41,7 @@ ESTIMATORS = [
     NoiseInjectedClassifier(UnhingedClassifier(), LabelNoiseInjector("instance")),
     NoiseInjectedClassifier(RobustClassifier(**SHORT), LabelNoiseInjector()),
     LabelRefiner(random_state=0),
+    RobustEnsembleClassifier(max_epochs=3, random_state=0),
     RefinedClassifier(LogisticRegression(), random_state=0),
     RefinedClassifier(RandomForestClassifier(10, bootstrap=False, random_state=0), random_state=0),
     RefinedClassifier(ExtraTreesRegressor(10, random_state=0), random_state=0),

@@ -25,8 +25,10 @@ from robustlabels import (
 )
 from robustlabels.metrics import estimate_transition_matrix
 from robustlabels.refinement._copies import deal_folds, number_rows
-from robustlabels.refinement._features import as_numbers
+from robustlabels.refinement._crossing import soft_labels_without_folds
+from robustlabels.refinement._features import TableNumbers
 from robustlabels.refinement._noise_model import estimate_noise, find_noise
+from robustlabels.refinement._pooling import find_weights
 from robustlabels.refinement._probabilities import out_of_bag_probabilities
 from robustlabels.refinement._temperatures import find_temperature, find_temperature_by_labels
 
@@ -635,15 +637,17 @@ def test_rows_without_weight_play_no_part():
 def test_categories_of_a_table():
     frame = pd.DataFrame({"rare": [f"level {i}" for i in range(100)] + ["often"] * 100})
     estimator = LabelRefiner()
-    numbers = as_numbers(estimator, frame)
+    numbers = TableNumbers().fit_transform(estimator, frame)
     assert numbers.shape == (200, 31)
     np.testing.assert_array_equal(numbers[:, 0], np.repeat([0.0, 1.0], 100))
     assert estimator.feature_names_in_.tolist() == ["rare"]
     frame = pd.DataFrame({"n": np.array([1, 2.5, None], dtype=object), "c": ["x", None, "y"]})
-    np.testing.assert_array_equal(as_numbers(estimator, frame)[:, 0], [1, 2.5, np.nan])
+    np.testing.assert_array_equal(
+        TableNumbers().fit_transform(estimator, frame)[:, 0], [1, 2.5, np.nan]
+    )
     # One column more says where a value is missing.
     np.testing.assert_array_equal(
-        as_numbers(estimator, frame)[:, 1:], [[1, 0, 0], [0, 0, 1], [0, 1, 0]]
+        TableNumbers().fit_transform(estimator, frame)[:, 1:], [[1, 0, 0], [0, 0, 1], [0, 1, 0]]
     )
 
 
@@ -743,6 +747,94 @@ def test_a_teacher_keeps_its_labels():
 def test_categories_of_equal_number_do_not_depend_on_the_order_of_rows():
     frame = pd.DataFrame({"c": np.repeat([f"c{i}" for i in range(60)], 3)})
     order = np.random.RandomState(0).permutation(180)
-    numbers = as_numbers(LabelRefiner(), frame)
-    again = as_numbers(LabelRefiner(), frame.iloc[order])
+    numbers = TableNumbers().fit_transform(LabelRefiner(), frame)
+    again = TableNumbers().fit_transform(LabelRefiner(), frame.iloc[order])
     np.testing.assert_array_equal(again, numbers[order])
+
+
+def test_soft_labels_without_a_fold_know_nothing_of_its_labels():
+    X, y = blobs(3, 0, 300)
+    codes = corrupt_labels(y, "symmetric", 0.3, random_state=0)
+    folds = np.arange(300) % 4
+    others = np.where(folds == 1, (codes + 1) % 3, codes)
+    T = symmetric_transition(3, 0.3)
+    soft, changed = (
+        soft_labels_without_folds(X, labels, 3, np.ones(300), T, folds, np.random.RandomState(0))
+        for labels in (codes, others)
+    )
+    np.testing.assert_array_equal(soft[folds != 1, 1], changed[folds != 1, 1])
+    assert not np.array_equal(soft[folds == 0, 2], changed[folds == 0, 2])
+    np.testing.assert_allclose(soft.sum(axis=2), 1, rtol=1e-5)
+    learned = soft[folds != 2, 2].argmax(axis=1)
+    assert (learned == y[folds != 2]).mean() > (codes == y).mean() + 0.15
+    as_given = soft_labels_without_folds(X, codes, 3, np.ones(300), None, folds, None)
+    np.testing.assert_array_equal(as_given, np.repeat(np.eye(3)[codes][:, None], 4, axis=1))
+
+
+def opinions(y, n_classes, sharpness, error, seed):
+    """Logarithms of probabilities that are right but for normal errors, times a sharpness."""
+    rng = np.random.RandomState(seed)
+    scores = np.eye(n_classes)[y] * 3 + error * rng.normal(size=(len(y), n_classes))
+    return np.log(softmax(sharpness * scores, axis=1))
+
+
+def pooled_weights(log_proba, codes, T):
+    weight = np.ones(len(codes))
+    return find_weights(np.stack(log_proba), codes, T, weight, np.random.RandomState(0))
+
+
+def test_weights_of_a_pool():
+    y = np.arange(3000) % 3
+    codes, T = corrupt_labels(y, "symmetric", 0.3, random_state=0), symmetric_transition(3, 0.3)
+    good, other = opinions(y, 3, 0.3, 3.0, 0), opinions(y, 3, 0.3, 3.0, 1)
+    useless = np.log(np.random.RandomState(2).dirichlet(np.ones(3), 3000))
+    a, b, c = pooled_weights([good, other, useless], codes, T)
+    assert a == pytest.approx(b, rel=0.2)
+    assert c < 0.1 * a
+    # In another order they are the same.
+    np.testing.assert_allclose(
+        pooled_weights([useless, other, good], codes, T), [c, b, a], rtol=1e-3
+    )
+    # Twice as sure counts half as much, and the noise is not learned: the pool predicts y.
+    (alone,), (twice,) = (pooled_weights([opinions(y, 3, s, 3.0, 0)], codes, T) for s in (0.3, 0.6))
+    assert twice == pytest.approx(alone / 2, rel=0.01)
+    both = (a * good + b * other).argmax(axis=1) == y
+    assert both.mean() > (good.argmax(axis=1) == y).mean() + 0.05
+
+
+def test_weights_of_a_pool_are_alike_where_rows_are_few():
+    y = np.arange(6) % 3
+    good, useless = opinions(y, 3, 1.0, 1.0, 0), np.log(np.full((6, 3), 1 / 3))
+    a, b = pooled_weights([good, useless], y, symmetric_transition(3, 0.3))
+    assert 0.2 < a / (a + b) < 0.8
+
+
+@settings(max_examples=20)
+@given(st.integers(2, 4), st.integers(1, 4), st.integers(0, 100))
+def test_weights_of_a_pool_make_labels_most_probable(n_classes, n_learners, seed):
+    rng = np.random.RandomState(seed)
+    y = rng.randint(n_classes, size=400)
+    T = symmetric_transition(n_classes, 0.2)
+    codes = corrupt_labels(y, T, random_state=seed) if len(np.unique(y)) == n_classes else y
+    log_proba = [opinions(y, n_classes, 1.0, 1.5, seed + i) for i in range(n_learners)]
+    weights = pooled_weights(log_proba, codes, T)
+
+    def objective(log_weights):
+        pool = softmax(np.tensordot(np.exp(log_weights), log_proba, 1), axis=1)
+        apart = log_weights - log_weights.mean()
+        prior = 0.15 * apart @ apart + 0.5 * np.log(np.exp(log_weights).sum()) ** 2
+        return np.log((pool * T.T[codes]).sum(axis=1)).sum() - prior
+
+    best = objective(np.log(weights))
+    for _ in range(10):
+        assert objective(np.log(weights) + 0.05 * rng.normal(size=n_learners)) < best + 1e-3
+
+
+def test_numbers_of_later_rows_are_those_of_the_first():
+    frame = pd.DataFrame({"n": [1.0, np.nan, 3], "c": ["x", None, "y"], "b": [True, False, True]})
+    numbers, estimator = TableNumbers(), LabelRefiner()
+    first = numbers.fit_transform(estimator, frame)
+    np.testing.assert_array_equal(numbers.transform(estimator, frame), first)
+    np.testing.assert_array_equal(numbers.transform(estimator, frame[1:2]), first[1:2])
+    new = numbers.transform(estimator, frame.assign(c="z"))
+    np.testing.assert_array_equal(new[:, 1:4], 0)

@@ -19,7 +19,8 @@ class Net(NeuralNetClassifier):
 
     X is a dict of the features ``"X"`` and, where they are needed, the weights of the rows,
     ``"sample_weight"``, those that a row has for each member, ``"member_weight"``, and the class
-    probabilities to train on, ``"posterior"``; or the features alone when predicting.
+    probabilities to train on, ``"posterior"``, of shape (n, n_classes), or (n, n_members,
+    n_classes) where each member has its own; or the features alone when predicting.
     """
 
     #: Adam divides by the root of its second moment plus this number: less does not move it.
@@ -121,12 +122,13 @@ class Net(NeuralNetClassifier):
         target = y_true.to(y_pred.device, torch.int64)
         if training and isinstance(X, Mapping) and "posterior" in X:
             target = X["posterior"]
+        if n_members > 1 and target.ndim < 3:
+            target = target.unsqueeze(1).expand(-1, n_members, *target.shape[1:])
         if len(self.losses_) > 1:
-            logits = zip(self.losses_, y_pred.unbind(1), strict=True)
-            losses = torch.stack([_row_losses(loss, part, target) for loss, part in logits], 1)
+            parts = zip(self.losses_, y_pred.unbind(1), target.unbind(1), strict=True)
+            losses = torch.stack([_row_losses(*part) for part in parts], 1)
         elif n_members > 1:
-            target = target.repeat_interleave(n_members, dim=0)
-            losses = _row_losses(self.losses_[0], y_pred.flatten(0, 1), target)
+            losses = _row_losses(self.losses_[0], y_pred.flatten(0, 1), target.flatten(0, 1))
         else:
             losses = _row_losses(self.losses_[0], y_pred, target)
         losses = losses.view(n_rows, n_members)

@@ -26,21 +26,29 @@ def enough_rows(n_rows, n_classes):
     return n_rows >= max(_MIN_ROWS, _MIN_ROWS_PER_CLASS * n_classes)
 
 
-def on_a_common_scale(X):
-    """Scale features for distances, and so that trees can take them as float32.
+def find_scale(X):
+    """Return the median of each feature and what it is divided by, for a common scale.
 
     By quartiles, for a single huge value must not press all others together.
     """
-    if issparse(X):
-        return MaxAbsScaler().fit_transform(X).astype(np.float32)
     X = np.where(np.isnan(X).all(axis=0), 0.0, X)
     with np.errstate(over="ignore", invalid="ignore"):
         low, middle, high = np.nanpercentile(X, [25, 50, 75], axis=0)
-        X = X - middle
-        spread = high - low
-        largest = np.nanmax(np.abs(X), axis=0)
-        spread = np.where((spread > 0) & np.isfinite(spread), spread, largest)
-        X /= np.where((spread > 0) & np.isfinite(spread), spread, 1.0)
+        spread, largest = high - low, np.nanmax(np.abs(X - middle), axis=0)
+    spread = np.where((spread > 0) & np.isfinite(spread), spread, largest)
+    return middle, np.where((spread > 0) & np.isfinite(spread), spread, 1.0)
+
+
+def on_a_common_scale(X, scale=None):
+    """Scale features for distances, and so that trees can take them as float32.
+
+    By their own :func:`find_scale`, or that of other rows.
+    """
+    if issparse(X):
+        return MaxAbsScaler().fit_transform(X).astype(np.float32)
+    middle, spread = find_scale(X) if scale is None else scale
+    with np.errstate(over="ignore", invalid="ignore"):
+        X = (X - middle) / spread
     return np.clip(X, -_LARGEST, _LARGEST).astype(np.float32)
 
 
@@ -65,7 +73,7 @@ def number_rows(X, n_classes):
     cluster : ndarray of shape (n_samples,)
         Numbers from 0, the same for rows that are copies or nearly.
     """
-    first, copy = _number_copies(X)
+    first, copy = number_copies(X)
     if not enough_rows(len(first), n_classes):
         copy = np.arange(X.shape[0])
         return copy, copy
@@ -77,8 +85,11 @@ def number_rows(X, n_classes):
     return copy, cluster[copy]
 
 
-def _number_copies(X):
-    """Return the first row of each number, and the numbers."""
+def number_copies(X):
+    """Return the first row of each number, and numbers that are the same for rows that are equal.
+
+    They are in an order of the rows' contents.
+    """
     if issparse(X):
         X = X.tocsr(copy=True)
         X.sum_duplicates()

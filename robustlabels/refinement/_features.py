@@ -20,75 +20,132 @@ _HINT = (
 )
 
 
-def as_numbers(estimator, X):
-    """Check the features of a table and return them as numbers, for the `fit` of `estimator`.
+class TableNumbers:
+    """The features of a table as numbers: the same columns for later rows as for the first.
 
-    Parameters
-    ----------
-    estimator : estimator
-        It gets `n_features_in_` and the names of the features.
-    X : {array-like, sparse matrix, data frame} of shape (n_samples, n_features)
-        Numbers; in a data frame also categories and texts. Values may be missing, except in a
-        sparse matrix.
-
-    Returns
-    -------
-    numbers : {ndarray, sparse matrix} of shape (n_samples, n_columns)
-        Floats; missing values are NaN.
-
-    Raises
-    ------
-    ValueError
-        If a feature is infinite or of a kind that has no order and no categories.
+    A feature of numbers is a column; one of categories or texts a column of 0 and 1 for each
+    category, and one more where some are missing.
     """
-    if not hasattr(X, "columns") or not hasattr(X, "dtypes"):
-        finite = True if issparse(X) else "allow-nan"
+
+    def __init__(self, accept_sparse="csr"):
+        self.accept_sparse = accept_sparse
+
+    def fit_transform(self, estimator, X):
+        """Check the features and return them as numbers, for the `fit` of `estimator`.
+
+        Parameters
+        ----------
+        estimator : estimator
+            It gets `n_features_in_` and the names of the features.
+        X : {array-like, sparse matrix, data frame} of shape (n_samples, n_features)
+            Numbers; in a data frame also categories and texts. Values may be missing, except in
+            a sparse matrix.
+
+        Returns
+        -------
+        numbers : {ndarray, sparse matrix} of shape (n_samples, n_columns)
+            Floats; missing values are NaN.
+
+        Raises
+        ------
+        ValueError
+            If a feature is infinite or of a kind that has no order and no categories.
+        """
+        if not _is_frame(X):
+            self._columns = None
+            return self._check_array(estimator, X, reset=True)
+        validate_data(estimator, X, skip_check_array=True)
+        X = _as_pandas(X)
+        self._columns = [_Column(name, X.iloc[:, i]) for i, name in enumerate(X.columns)]
+        return self._put_together(X)
+
+    def transform(self, estimator, X):
+        """Return the features of other rows as numbers, for `estimator` to predict from."""
+        if self._columns is None:
+            return self._check_array(estimator, X, reset=False)
+        if not _is_frame(X):
+            raise ValueError(
+                f"{type(estimator).__name__} was fitted to a data frame. Pass one with the same "
+                f"columns."
+            )
+        validate_data(estimator, X, reset=False, skip_check_array=True)
+        return self._put_together(_as_pandas(X))
+
+    def _check_array(self, estimator, X, reset):
+        """Return an array or a sparse matrix of numbers, checked."""
         try:
             return validate_data(
                 estimator,
                 X,
-                accept_sparse="csr",
+                reset=reset,
+                accept_sparse=self.accept_sparse,
                 dtype=(np.float64, np.float32),
-                ensure_all_finite=finite,
+                ensure_all_finite=True if issparse(X) else "allow-nan",
             )
         except ValueError as error:
             if "could not convert string" in str(error):
                 raise ValueError(f"{error}. {_HINT}") from error
             raise
-    validate_data(estimator, X, skip_check_array=True)
-    if hasattr(X, "to_pandas"):
-        X = X.to_pandas()
-    columns = [_column_as_numbers(name, X.iloc[:, i]) for i, name in enumerate(X.columns)]
-    if not columns or len(X) == 0:
-        raise ValueError(f"X is empty: {len(X)} rows of {len(columns)} features.")
-    return np.column_stack(columns)
+
+    def _put_together(self, X):
+        if not self._columns or len(X) == 0:
+            raise ValueError(f"X is empty: {len(X)} rows of {len(self._columns)} features.")
+        parts = [column.as_numbers(X.iloc[:, i]) for i, column in enumerate(self._columns)]
+        return np.column_stack(parts)
 
 
-def _column_as_numbers(name, column):
-    """Return the columns of numbers that a column of a data frame stands for."""
-    from pandas.api import types
+def _is_frame(X):
+    return hasattr(X, "columns") and hasattr(X, "dtypes")
 
-    kind = column.dtype
-    if types.is_bool_dtype(kind) or types.is_numeric_dtype(kind):
-        numbers = column.to_numpy(dtype=np.float64, na_value=np.nan)
-        if np.isinf(numbers).any():
-            raise ValueError(f"Feature {name!r} has infinite values. Replace or drop them.")
-        return numbers
-    values = types.infer_dtype(column, skipna=True) if types.is_object_dtype(kind) else None
-    if values in _NUMBERS:
-        return column.to_numpy(dtype=np.float64, na_value=np.nan)
-    texts = isinstance(kind, types.CategoricalDtype) or types.is_string_dtype(kind)
-    if values in _NO_CATEGORIES or (values is None and not texts):
-        raise ValueError(
-            f"Feature {name!r} is of the kind {values or kind}, which has no categories and is no "
-            f"number. Turn it into numbers, as column.dt.year does with dates, or drop it."
-        )
-    names = column.reset_index(drop=True)
-    missing = names.isna().to_numpy()
-    names = names[~missing].astype(str)
-    # Those of equal number by name, not by the order of the rows.
-    counts = names.value_counts().sort_index().sort_values(ascending=False, kind="stable")
-    kept = counts.index[:_MAX_CATEGORIES].to_numpy(dtype=object)
-    names = names.reindex(range(len(column))).to_numpy(dtype=object)
-    columns = (names[:, None] == kept).astype(float)
-    return np.column_stack([columns, missing]) if missing.any() else columns
+
+def _as_pandas(X):
+    return X.to_pandas() if hasattr(X, "to_pandas") else X
+
+
+class _Column:
+    """A feature of a data frame, and the columns of numbers that it becomes."""
+
+    def __init__(self, name, column):
+        from pandas.api import types
+
+        self.name, kind = name, column.dtype
+        #: The categories that have a column, or None where the feature is a number.
+        self.categories = None
+        if types.is_bool_dtype(kind) or types.is_numeric_dtype(kind):
+            return
+        values = types.infer_dtype(column, skipna=True) if types.is_object_dtype(kind) else None
+        if values in _NUMBERS:
+            return
+        texts = isinstance(kind, types.CategoricalDtype) or types.is_string_dtype(kind)
+        if values in _NO_CATEGORIES or (values is None and not texts):
+            raise ValueError(
+                f"Feature {name!r} is of the kind {values or kind}, which has no categories and "
+                f"is no number. Turn it into numbers, as column.dt.year does with dates, or drop "
+                f"it."
+            )
+        missing = column.isna().to_numpy()
+        # Those of equal number by name, not by the order of the rows.
+        counts = column[~missing].astype(str).value_counts().sort_index()
+        counts = counts.sort_values(ascending=False, kind="stable")
+        self.categories = counts.index[:_MAX_CATEGORIES].to_numpy(dtype=object)
+        self.some_missing = bool(missing.any())
+
+    def as_numbers(self, column):
+        """Return the feature of some rows as columns of numbers."""
+        if self.categories is None:
+            try:
+                numbers = column.to_numpy(dtype=np.float64, na_value=np.nan)
+            except (TypeError, ValueError) as error:
+                raise ValueError(
+                    f"Feature {self.name!r} had numbers in fit, and has other values now: {error}."
+                ) from error
+            if np.isinf(numbers).any():
+                raise ValueError(
+                    f"Feature {self.name!r} has infinite values. Replace or drop them."
+                )
+            return numbers
+        missing = column.isna().to_numpy()
+        names = np.full(len(column), None, dtype=object)
+        names[~missing] = column[~missing].astype(str).to_numpy(dtype=object)
+        columns = (names[:, None] == self.categories).astype(float)
+        return np.column_stack([columns, missing]) if self.some_missing else columns

@@ -62,15 +62,15 @@ _SMALLEST_CLASS, _SMALLEST_LABEL = 1e-4, 1e-12
 class NoiseFound(NamedTuple):
     """What labels say of the noise, and of the true labels.
 
-    `beliefs`, of shape (n_samples, n_classes), are the probabilities of the true labels, and
-    `soft_labels`, of the same shape, more cautious ones to learn from; `transition`, of shape
-    (n_classes, n_classes), is the expected noise. Of the `shares`, what the noise is a multiple
-    of, `weights` are the probabilities; both have the shape (n_shares,).
+    `beliefs`, of shape (n_samples, n_classes), are the probabilities of the true labels;
+    `transition`, of shape (n_classes, n_classes), is the expected noise, and `if_noisy` what it is
+    if there is any. Of the `shares`, what the noise is a multiple of, `weights` are the
+    probabilities; both have the shape (n_shares,).
     """
 
     beliefs: np.ndarray
-    soft_labels: np.ndarray
     transition: np.ndarray
+    if_noisy: np.ndarray
     shares: np.ndarray
     weights: np.ndarray
 
@@ -160,7 +160,7 @@ def _sharpened(transition, codes, proba):
     """Count labels anew, by the posteriors: misplaced rows blur what a confident joint counts."""
     one_hot = np.eye(len(transition))[codes]
     for _ in range(_COUNTS):
-        posterior = _soft_labels(codes, proba, transition)
+        posterior = soften(codes, proba, transition)
         transition = posterior.T @ one_hot / posterior.sum(axis=0)[:, None]
     return transition
 
@@ -231,14 +231,13 @@ def find_noise(codes, proba, transition, known, weight=None):
                     log_power, log_p[rows], codes[rows], transition, shares, of_both
                 )
     beliefs /= beliefs.sum(axis=1, keepdims=True)
-    # A learner loses more by noise that is overlooked than by some that is not there.
     some = shares > 0
     if_noisy = shares[some] @ softmax(log_posterior[:, some]).sum(axis=0)
     weights = weights.sum(axis=0)
     return NoiseFound(
         beliefs=beliefs,
-        soft_labels=_soft_labels(codes, proba, _part_of(transition, if_noisy)),
         transition=_part_of(transition, shares @ weights),
+        if_noisy=_part_of(transition, if_noisy),
         shares=shares,
         weights=weights,
     )
@@ -273,7 +272,7 @@ def _part_of(transition, share):
     return (1 - share) * np.eye(len(transition)) + share * transition
 
 
-def _soft_labels(codes, proba, transition):
+def soften(codes, proba, transition):
     """Return beliefs as cautious as the probabilities of the labels are: to no power."""
     p = np.maximum(_without_noise(proba, transition), _SMALLEST_CLASS)
     posterior = p * (transition.T[codes] + _SMALLEST_LABEL)

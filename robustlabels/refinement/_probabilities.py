@@ -18,7 +18,7 @@ _ROWS_PER_TREE = 20_000
 _FOLDS = 5
 
 
-def out_of_bag_probabilities(X, codes, n_classes, weight, rng, n_jobs=None):
+def out_of_bag_probabilities(X, codes, n_classes, weight, rng, n_jobs=None, n_trees=_TREES):
     """Estimate the probabilities of the labels, for each row by trees that did not learn from it.
 
     A random forest's out-of-bag probabilities. Rows that are copies of each other, or nearly,
@@ -38,6 +38,8 @@ def out_of_bag_probabilities(X, codes, n_classes, weight, rng, n_jobs=None):
         Source of the trees' randomness.
     n_jobs : int or None, default=None
         Trees that are grown at the same time, in threads.
+    n_trees : int, default=200
+        Trees.
 
     Returns
     -------
@@ -64,12 +66,14 @@ def out_of_bag_probabilities(X, codes, n_classes, weight, rng, n_jobs=None):
         drawn = np.bincount(drawn, minlength=n_groups)[group]
         tree = DecisionTreeClassifier(
             min_samples_leaf=_LEAF, max_features="sqrt", random_state=rng.randint(2**31)
-        ).fit(to_fit, codes, weight * drawn)
+        )
+        # Checked once; it would take as long as a small tree.
+        tree.fit(to_fit, codes, weight * drawn, check_input=False)
         unseen = np.flatnonzero(drawn == 0)
-        return unseen, tree.predict_proba(X[unseen]) if len(unseen) else 0.0
+        return unseen, tree.predict_proba(X[unseen], check_input=False)
 
     votes = np.full((X.shape[0], n_classes), 1e-6)
-    seeds = rng.randint(2**31, size=_TREES)
+    seeds = rng.randint(2**31, size=n_trees)
     # In the order of the seeds, so that sums do not depend on n_jobs.
     parallel = Parallel(n_jobs, prefer="threads", return_as="generator")
     for unseen, proba in parallel(delayed(grow)(seed) for seed in seeds):

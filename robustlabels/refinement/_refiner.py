@@ -19,8 +19,8 @@ from .._sklearn import (
 from .._unchanged import unchanged_on_error
 from ..noise import check_transition
 from ._copies import enough_rows
-from ._features import as_numbers
-from ._noise_model import estimate_noise, find_noise
+from ._features import TableNumbers
+from ._noise_model import estimate_noise, find_noise, soften
 from ._probabilities import out_of_bag_probabilities, out_of_fold_probabilities
 
 __all__ = ["LabelRefiner"]
@@ -225,7 +225,7 @@ class LabelRefiner(BaseEstimator):
     def _check_features(self, X):
         """Return the features as numbers, or None if a teacher knows what to do with them."""
         try:
-            return as_numbers(self, X)
+            return TableNumbers().fit_transform(self, X)
         except (TypeError, ValueError):
             if self.teacher is None:
                 raise
@@ -257,11 +257,14 @@ class LabelRefiner(BaseEstimator):
             self.noise_evidence_["none"] = float(found.sceptical_weights[0])
         else:
             found = find_noise(codes, proba, known, True, weight / weight.max())
+        # A learner loses more by noise that is overlooked than by some that is not there.
+        self._to_learn_by = found.if_noisy
+        soft_labels = soften(codes, proba, found.if_noisy)
         wrong = 1 - found.beliefs[np.arange(len(codes)), codes]
         self.transition_matrix_ = found.transition
         self.n_wrong_, self.noise_rate_ = float(wrong.sum()), float(wrong.mean())
         self.n_wrong_interval_ = found.count_wrong(codes, _LEVEL)
-        self._spread(found.beliefs, found.soft_labels, wrong, groups, kept, n_rows)
+        self._spread(found.beliefs, soft_labels, wrong, groups, kept, n_rows)
 
     def _spread(self, beliefs, soft_labels, wrong, groups, kept, n_rows):
         """Set the attributes that have an entry for each row."""

@@ -1,0 +1,332 @@
+"""RobustEnsembleClassifier: learners of several kinds, weighed by labels they have not seen."""
+
+from numbers import Integral
+
+import numpy as np
+import torch
+from scipy.special import softmax
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.impute import SimpleImputer
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
+
+from ._labels import check_labels, encode, find_classes, weigh_classes
+from ._learners import make_learners
+from ._network.parameters import find_device
+from ._random_state import draw_from
+from ._sklearn import Interval, StrOptions, _check_sample_weight, _fit_context
+from ._unchanged import unchanged_on_error
+from .refinement import LabelRefiner
+from .refinement._copies import (
+    deal_folds,
+    find_scale,
+    number_copies,
+    number_rows,
+    on_a_common_scale,
+)
+from .refinement._crossing import soft_labels_without_folds
+from .refinement._features import TableNumbers
+from .refinement._pooling import find_weights
+
+__all__ = ["RobustEnsembleClassifier"]
+
+#: Parts that the rows are dealt to. Each learner has a part of its own for each, without it.
+_FOLDS = 4
+
+#: Smallest factor of a class, where opinions are taken back to classes as they are.
+_SMALLEST_FACTOR = 1e-12
+
+
+class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
+    r"""Networks, trees and a linear rule, which learn from labels that are partly wrong.
+
+    The classifier to start with. It takes tables as they are, with categories and missing values.
+    What suits a table, a network, trees or a linear rule, nobody knows beforehand; its noisy labels
+    tell, if those who learned from others are judged by them.
+
+    Parameters
+    ----------
+    transition_matrix : array-like, "estimate" or None, default="estimate"
+        The noise, of shape (n_classes, n_classes): ``T[i, j]`` is the probability of the label j
+        where the true class is i, the classes in sorted order. "estimate" estimates it; tables of
+        fewer than 50 rows, or 10 a class, are too small for that, and their labels are taken as
+        given. None takes the labels as given always.
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes, multiplied with `sample_weight`. They weigh, and "balanced" counts,
+        the probabilities of the true labels.
+    max_epochs : int or "auto", default="auto"
+        Passes of the networks over the data. "auto" is 27; as many as make 400 steps where rows
+        are few, and 6000 where they are many, but no fewer than 5.
+    device : str or torch.device, default="auto"
+        Where the networks compute. "auto" is a CUDA device if torch sees one, else the CPU.
+    n_jobs : int or None, default=None
+        Trees that are grown at the same time. The result is the same for any.
+    n_threads : int or "auto", default="auto"
+        Threads of torch, as in :class:`RobustClassifier`.
+    verbose : int, default=0
+        1 shows a progress bar over the epochs of the networks.
+    random_state : int, RandomState instance or None, default=None
+        Source of all randomness. An int gives the same classifier every time. None draws fresh
+        entropy.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Class labels, sorted.
+    weights_ : dict of str to float
+        How much each learner counts.
+    refiner_ : LabelRefiner or None
+        What found the noise and the labels that are probably wrong; None if labels were taken as
+        given without looking.
+    transition_matrix_ : ndarray of shape (n_classes, n_classes) or None
+        The noise, as given or estimated; None if labels were taken as given.
+    noise_rate_ : float or None
+        Share of wrong labels under that noise.
+    noise_evidence_ : dict or None
+        Why the estimated noise is as it is, see :class:`LabelRefiner`.
+    class_prior_ : ndarray of shape (n_classes,)
+        Frequencies of the true classes in training, with all weights.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the features, if X had any that are all strings.
+
+    See Also
+    --------
+    RobustClassifier : The networks alone, with losses and layers of one's own choice.
+    RefinedClassifier : Any other classifier, on the same soft labels.
+    LabelRefiner : What finds the noise.
+
+    Notes
+    -----
+    The rows are dealt to four folds. For each fold the labels of the other rows are refined by
+    trees that know nothing of the fold, and each learner learns these: two multi-layer perceptrons
+    [1]_ of two layers of 128 units, with the cross-entropy and with SGCE; two forests of 50
+    extremely randomised trees, whose splits choose among few or among all features, but no more
+    than 40; and the closed form of the unhinged loss. So each row has opinions that know
+    nothing of its label, not even by its neighbours' soft labels. Their pool is
+
+    .. math:: p_k(x) \propto \prod_l p_{lk}(x)^{w_l},
+
+    by weights w that make the noisy labels most probable where the noise is what was found,
+
+    .. math:: \sum_i \log \sum_k T_{k \tilde{y}_i} \, p_k(x_i),
+
+    under a weak prior that they are alike and sum to 1. They set how sure the probabilities are,
+    too. The four parts of a learner predict together, by their mean.
+
+    `fit` keeps what the estimator was if it fails, or is stopped.
+
+    References
+    ----------
+    .. [1] Lemire Paquin, Chaib-Draa and Giguere, "Symmetrization of Loss Functions for Robust
+       Training of Neural Networks in the Presence of Noisy Labels", arXiv:2605.20347.
+
+    Examples
+    --------
+    >>> from robustlabels import RobustEnsembleClassifier, corrupt_labels
+    >>> from sklearn.datasets import load_wine
+    >>> X, y = load_wine(return_X_y=True)
+    >>> y_noisy = corrupt_labels(y, "symmetric", 0.3, exact=True, random_state=0)
+    >>> clf = RobustEnsembleClassifier(random_state=0).fit(X, y_noisy)
+    >>> clf.score(X, y) > 0.9
+    True
+    """
+
+    _parameter_constraints = {
+        "transition_matrix": ["array-like", StrOptions({"estimate"}), None],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+        "max_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "device": [str, torch.device],
+        "n_jobs": [Integral, None],
+        "n_threads": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "verbose": ["verbose"],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        transition_matrix="estimate",
+        *,
+        class_weight=None,
+        max_epochs="auto",
+        device="auto",
+        n_jobs=None,
+        n_threads="auto",
+        verbose=0,
+        random_state=None,
+    ):
+        self.transition_matrix = transition_matrix
+        self.class_weight = class_weight
+        self.max_epochs = max_epochs
+        self.device = device
+        self.n_jobs = n_jobs
+        self.n_threads = n_threads
+        self.verbose = verbose
+        self.random_state = random_state
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = True
+        return tags
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None):
+        """Find the noise, train the learners, and weigh them.
+
+        Parameters
+        ----------
+        X : {array-like, data frame} of shape (n_samples, n_features)
+            Features on any scale. Numbers may be missing; in a data frame columns of categories
+            and texts are taken as they are, but for the rarest of more than 31.
+        y : array-like of shape (n_samples,)
+            Labels of any kind, two classes at least; some of them may be wrong.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+            Non-negative weights; only their ratios matter.
+
+        Returns
+        -------
+        self : RobustEnsembleClassifier
+            The fitted classifier.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or the data are unfit.
+        """
+        if y is None:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None."
+            )
+        find_device(self.device)
+        with unchanged_on_error(self, BaseException):
+            self._fit(X, y, sample_weight)
+        return self
+
+    def _fit(self, X, y, sample_weight):
+        for name in ("n_features_in_", "feature_names_in_"):
+            vars(self).pop(name, None)
+        self._numbers = TableNumbers(accept_sparse=False)
+        X = self._numbers.fit_transform(self, X)
+        y = check_labels(y)
+        check_consistent_length(X, y)
+        check_classification_targets(y)
+        weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        kept = weight > 0
+        if not kept.any():
+            raise ValueError("All sample weights are zero: there is no row to learn from.")
+        if not kept.all():
+            X, y, weight = X[kept], y[kept], weight[kept]
+        self.classes_ = find_classes(y)
+        n_classes = len(self.classes_)
+        if n_classes < 2:
+            raise ValueError(
+                f"{type(self).__name__} needs at least 2 classes, but y has only one class, "
+                f"{self.classes_.tolist()}."
+            )
+        codes = encode(y, self.classes_)
+        rng = draw_from(self.random_state)
+        groups, to_learn_by = self._refine(X, codes, weight / weight.max(), rng)
+        X, codes, weight, groups = _merge_copies(X, codes, weight / weight.max(), groups)
+        folds = deal_folds(groups, codes, _FOLDS, rng)
+        soft_labels = soft_labels_without_folds(
+            X, codes, n_classes, weight, to_learn_by, folds, rng, self.n_jobs
+        )
+        weight = weight / weight.mean()
+        factors = self._find_factors(soft_labels, weight)
+        self._scale = find_scale(X)
+        self._imputer = SimpleImputer(
+            strategy="median", add_indicator=True, keep_empty_features=True
+        ).fit(on_a_common_scale(X, self._scale))
+        X = self._complete(X)
+        self._learners = make_learners(
+            X.shape[1], self.max_epochs, self.device, self.n_jobs, self.n_threads, self.verbose
+        )
+        to_learn = soft_labels * (weight[:, None, None] * factors).astype(np.float32)
+        held_out = [learner.fit(X, to_learn, codes, folds, rng) for learner in self._learners]
+        # Opinions are about classes as they are weighed, labels are about those that there are.
+        held_out = np.concatenate(held_out) - np.log(np.maximum(factors, _SMALLEST_FACTOR))
+        noise = np.eye(n_classes) if self.transition_matrix_ is None else self.transition_matrix_
+        self._weights = find_weights(held_out, codes, noise, weight, rng)
+        names = [name for learner in self._learners for name in learner.names]
+        self.weights_ = dict(zip(names, self._weights.tolist(), strict=True))
+
+    def _refine(self, X, codes, weight, rng):
+        """Find the noise; return the numbers of rows that are copies, and what to learn by."""
+        self.refiner_ = self.transition_matrix_ = self.noise_rate_ = self.noise_evidence_ = None
+        if self.transition_matrix is None:
+            return number_rows(X, len(self.classes_))[1], None
+        self.refiner_ = LabelRefiner(self.transition_matrix, n_jobs=self.n_jobs, random_state=rng)
+        self.refiner_.fit(X, self.classes_[codes], weight)
+        if self.refiner_.transition_matrix_ is None:
+            return self.refiner_.row_groups_, None
+        for name in ("transition_matrix_", "noise_rate_", "noise_evidence_"):
+            setattr(self, name, getattr(self.refiner_, name))
+        return self.refiner_.row_groups_, self.refiner_._to_learn_by
+
+    def _find_factors(self, soft_labels, weight):
+        """Return the factors of the classes, such that the rows weigh 1 in the mean."""
+        totals = np.einsum("i,ifk->k", weight, soft_labels.astype(np.float64))
+        totals /= totals.sum()
+        if self.class_weight is None:
+            factors = np.ones(len(self.classes_))
+        else:
+            factors = weigh_classes(self.class_weight, self.classes_, totals)
+        if factors @ totals == 0:
+            raise ValueError(f"class_weight={self.class_weight!r} leaves no row with a weight.")
+        factors = factors / (factors @ totals)
+        self.class_prior_ = factors * totals
+        return factors
+
+    def _complete(self, X):
+        """Return the features on a common scale, none of them missing."""
+        return self._imputer.transform(on_a_common_scale(X, self._scale))
+
+    def predict_proba(self, X):
+        """Estimate the probabilities of the true classes.
+
+        Parameters
+        ----------
+        X : {array-like, data frame} of shape (n_samples, n_features)
+            Features, as in `fit`.
+
+        Returns
+        -------
+        proba : ndarray of shape (n_samples, n_classes)
+            Columns in the order of ``classes_``.
+        """
+        check_is_fitted(self)
+        X = self._complete(self._numbers.transform(self, X))
+        opinions = np.concatenate([learner.log_proba(X) for learner in self._learners])
+        return softmax(np.tensordot(self._weights, opinions.astype(np.float64), 1), axis=1)
+
+    def predict(self, X):
+        """Predict the true class of each row.
+
+        Parameters
+        ----------
+        X : {array-like, data frame} of shape (n_samples, n_features)
+            Features, as in `fit`.
+
+        Returns
+        -------
+        y_pred : ndarray of shape (n_samples,)
+            Class labels.
+        """
+        check_is_fitted(self)
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "weights_")
+
+
+def _merge_copies(X, codes, weight, groups):
+    """Make one row of those that are equal, with the same label: it weighs what they weigh."""
+    _, copy = number_copies(X)
+    pair = copy * (codes.max() + 1) + codes
+    _, first, merged = np.unique(pair, return_index=True, return_inverse=True)
+    _, begin, groups = np.unique(groups[first], return_index=True, return_inverse=True)
+    # In the order in which they begin, as the rows are in that of their contents.
+    groups = np.argsort(np.argsort(begin))[groups]
+    return X[first], codes[first], np.bincount(merged, weight), groups

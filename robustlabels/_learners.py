@@ -1,0 +1,183 @@
+"""The learners of RobustEnsembleClassifier: each learns soft labels and leaves out folds.
+
+A learner's `fit` trains a part of it for each fold, on the other folds, and returns what the parts
+say of the rows that they have not learned: the logarithms of class probabilities, of shape
+(n_names, n_samples, n_classes). It takes soft labels of shape (n_samples, n_folds, n_classes) that
+sum to what the row weighs. `log_proba` returns what all parts say of other rows.
+"""
+
+import math
+
+import numpy as np
+import torch
+from scipy.special import softmax
+from sklearn.ensemble import ExtraTreesRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from ._expanded_rows import expand
+from ._network.scores import compute_scores
+from ._robust import RobustClassifier
+from ._unhinged import UnhingedClassifier
+from .losses import get_loss
+
+#: Networks: losses, of each fold one; widths, dropout; passes over the data and steps, at most.
+_LOSSES = ("ce", "sgce")
+_WIDTHS, _DROPOUT = (128, 128), 0.25
+_EPOCHS, _STEPS = 27, 6000
+_FEWEST_STEPS, _FEWEST_EPOCHS = 400, 5
+
+#: Trees of each fold, rows of their leaves at least, rows that they look at, at most, and
+#: features that a split looks at, at most, where it does not look at the root of their number.
+_TREES, _LEAF = 50, 2
+_ROWS_PER_TREE = 20_000
+_FEATURES = 40
+
+#: Share of equal probabilities in those of a learner, none of which is certain.
+_DOUBT = 0.01
+
+#: Smallest probability of a class in a soft label: of none at all a linear rule knows nothing.
+_SMALLEST = 1e-6
+
+
+def to_log(proba):
+    """Return the logarithms of probabilities that are moved a little towards equal ones."""
+    n_classes = proba.shape[-1]
+    return np.log((1 - _DOUBT) * proba + _DOUBT / n_classes).astype(np.float32)
+
+
+def _take_out(fold, folds, soft_labels):
+    """Return the rows to learn, those of the fold, and soft labels and weights of the former."""
+    weight = soft_labels[:, fold].sum(axis=1, dtype=np.float64)
+    learn = np.flatnonzero((folds != fold) & (weight > 0))
+    weight = weight[learn]
+    return learn, np.flatnonzero(folds == fold), soft_labels[learn, fold] / weight[:, None], weight
+
+
+class Networks:
+    """Multi-layer perceptrons, for each fold one with each loss, trained at once."""
+
+    names = tuple(f"networks, {loss}" for loss in _LOSSES)
+
+    def __init__(self, max_epochs, device, n_threads, verbose):
+        self.max_epochs = max_epochs
+        self.device = device
+        self.n_threads = n_threads
+        self.verbose = verbose
+
+    def fit(self, X, soft_labels, codes, folds, rng):
+        n_rows, n_folds, n_classes = soft_labels.shape
+        self._networks = RobustClassifier(
+            "ce",
+            n_members=len(_LOSSES) * n_folds,
+            max_epochs=self._count_epochs(n_rows),
+            hidden_layer_sizes=_WIDTHS,
+            dropout=_DROPOUT,
+            device=self.device,
+            n_threads=self.n_threads,
+            verbose=self.verbose,
+            random_state=rng.randint(2**31),
+        )
+        losses = [get_loss(name) for name in _LOSSES for _ in range(n_folds)]
+        of_losses = np.tile(soft_labels, (1, len(_LOSSES), 1))
+        self._networks._fit_members(X, codes, n_classes, of_losses, folds, losses)
+        return to_log(self._proba(X)[:, np.arange(n_rows), folds])
+
+    def _count_epochs(self, n_rows):
+        """Return passes over the data: fewer over large tables, more over small ones."""
+        if self.max_epochs != "auto":
+            return self.max_epochs
+        n_batches = math.ceil(n_rows / min(n_rows, 128))
+        most = max(_FEWEST_EPOCHS, min(_EPOCHS, _STEPS // n_batches))
+        return max(most, math.ceil(_FEWEST_STEPS / n_batches))
+
+    def _proba(self, X):
+        """Return probabilities of shape (n_losses, n_samples, n_folds, n_classes)."""
+
+        def finish(scores):
+            return torch.softmax(scores, dim=-1).float()
+
+        proba = compute_scores(self._networks.net_, X, self.n_threads, finish).numpy()
+        return np.stack(np.split(proba, len(_LOSSES), axis=1))
+
+    def log_proba(self, X):
+        return to_log(self._proba(X).mean(axis=2))
+
+
+class Trees:
+    """Extremely randomised trees, for each fold a forest, whose targets are the soft labels."""
+
+    def __init__(self, name, max_features, n_jobs):
+        self.names = (name,)
+        self.max_features = max_features
+        self.n_jobs = n_jobs
+
+    def fit(self, X, soft_labels, codes, folds, rng):
+        n_rows, n_folds, n_classes = soft_labels.shape
+        held_out = np.empty((n_rows, n_classes))
+        self._forests = []
+        for fold in range(n_folds):
+            learn, rest, targets, weight = _take_out(fold, folds, soft_labels)
+            many = len(learn) > _ROWS_PER_TREE
+            forest = ExtraTreesRegressor(
+                _TREES,
+                min_samples_leaf=_LEAF,
+                max_features=self.max_features,
+                bootstrap=many,
+                max_samples=_ROWS_PER_TREE if many else None,
+                n_jobs=self.n_jobs,
+                random_state=rng.randint(2**31),
+            ).fit(X[learn], targets, weight)
+            held_out[rest] = self._normalise(forest.predict(X[rest]))
+            self._forests.append(forest)
+        return to_log(held_out[None])
+
+    @staticmethod
+    def _normalise(means):
+        means = np.maximum(means, 0)
+        return means / means.sum(axis=1, keepdims=True)
+
+    def log_proba(self, X):
+        proba = sum(self._normalise(forest.predict(X)) for forest in self._forests)
+        return to_log(proba[None] / len(self._forests))
+
+
+class Linear:
+    """The closed form of the unhinged loss, for each fold one."""
+
+    names = ("linear",)
+
+    def fit(self, X, soft_labels, codes, folds, rng):
+        n_rows, n_folds, n_classes = soft_labels.shape
+        held_out = np.empty((n_rows, n_classes))
+        self._rules = []
+        for fold in range(n_folds):
+            learn, rest, targets, weight = _take_out(fold, folds, soft_labels)
+            rows, labels, shares = expand(np.maximum(targets, _SMALLEST))
+            rule = make_pipeline(StandardScaler(), UnhingedClassifier())
+            weight = weight[rows] * shares
+            rule.fit(X[learn[rows]], labels, unhingedclassifier__sample_weight=weight)
+            held_out[rest] = self._proba(rule, X[rest])
+            self._rules.append(rule)
+        return to_log(held_out[None])
+
+    @staticmethod
+    def _proba(rule, X):
+        scores = rule.decision_function(X)
+        if scores.ndim == 1:
+            scores = np.column_stack([np.zeros_like(scores), scores])
+        return softmax(scores.astype(np.float64), axis=1)
+
+    def log_proba(self, X):
+        proba = sum(self._proba(rule, X) for rule in self._rules)
+        return to_log(proba[None] / len(self._rules))
+
+
+def make_learners(n_features, max_epochs, device, n_jobs, n_threads, verbose):
+    """Return the learners of the ensemble, for tables of so many columns."""
+    return [
+        Networks(max_epochs, device, n_threads, verbose),
+        Trees("trees", "sqrt", n_jobs),
+        Trees("trees, all features", min(n_features, _FEATURES), n_jobs),
+        Linear(),
+    ]

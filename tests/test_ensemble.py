@@ -1,0 +1,207 @@
+"""RobustEnsembleClassifier: what it learns, how its learners are weighed, and hard problems."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.datasets import load_digits, load_wine
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.exceptions import NotFittedError
+from sklearn.metrics import balanced_accuracy_score
+from sklearn.model_selection import GridSearchCV, train_test_split
+
+from robustlabels import LabelRefiner, RobustEnsembleClassifier, corrupt_labels, pair_transition
+
+#: A fit that takes a second, where the networks do not matter.
+SHORT = {"max_epochs": 5, "random_state": 0}
+
+
+@pytest.fixture(scope="module")
+def wine():
+    X, y = load_wine(return_X_y=True)
+    return X, y, corrupt_labels(y, "symmetric", 0.3, exact=True, random_state=0)
+
+
+@pytest.fixture(scope="module")
+def mixed():
+    """A table with categories, texts, missing values, and names as labels."""
+    rng = np.random.RandomState(0)
+    n = 600
+    kind, amount = rng.randint(3, size=n), rng.normal(size=n)
+    y = np.where((kind == 1) ^ (amount > 0.3), "good", "bad").astype(object)
+    table = pd.DataFrame(
+        {
+            "kind": pd.Categorical.from_codes(kind, ["low", "mid", "high"]),
+            "place": np.array(["here", "there"], dtype=object)[rng.randint(2, size=n)],
+            "amount": np.where(rng.uniform(size=n) < 0.1, np.nan, amount),
+            "flag": rng.uniform(size=n) < 0.5,
+        },
+        index=np.arange(n) + 1000,
+    )
+    table.loc[1003, "place"] = None
+    return table, y, corrupt_labels(y, "symmetric", 0.2, random_state=0)
+
+
+def test_a_table_goes_in_as_it_is(mixed):
+    table, y, y_noisy = mixed
+    clf = RobustEnsembleClassifier(random_state=0).fit(table[:400], y_noisy[:400])
+    assert (clf.predict(table[400:]) == y[400:]).mean() > 0.85
+    assert clf.classes_.tolist() == ["bad", "good"]
+    assert clf.feature_names_in_.tolist() == list(table.columns)
+    # Columns of categories and of missing values that fit did not see.
+    later = table[400:].assign(kind="unheard of", amount=np.nan, flag=True)
+    assert np.isfinite(clf.predict_proba(later)).all()
+    with pytest.raises(ValueError, match="was fitted to a data frame"):
+        clf.predict(table[400:].to_numpy())
+    with pytest.raises(ValueError, match="'amount' had numbers in fit"):
+        clf.predict(table[400:].assign(amount="much"))
+    with pytest.raises(ValueError, match="feature names"):
+        clf.predict(table[400:].rename(columns={"flag": "flags"}))
+
+
+def test_the_noise_is_that_of_the_refiner(wine):
+    X, _, y_noisy = wine
+    clf = RobustEnsembleClassifier(**SHORT).fit(X, y_noisy)
+    refiner = LabelRefiner(random_state=0).fit(X, y_noisy)
+    np.testing.assert_array_equal(clf.transition_matrix_, refiner.transition_matrix_)
+    np.testing.assert_array_equal(clf.refiner_.wrong_probability_, refiner.wrong_probability_)
+    assert clf.noise_rate_ == refiner.noise_rate_
+    assert clf.noise_evidence_ == refiner.noise_evidence_
+    given = RobustEnsembleClassifier(pair_transition(3, 0.2), **SHORT).fit(X, y_noisy)
+    np.testing.assert_allclose(given.transition_matrix_, pair_transition(3, 0.2))
+    as_given = RobustEnsembleClassifier(None, **SHORT).fit(X, y_noisy)
+    few = RobustEnsembleClassifier(**SHORT).fit(X[::5], y_noisy[::5])
+    for clf in (as_given, few):
+        assert clf.transition_matrix_ is clf.noise_rate_ is clf.noise_evidence_ is None
+
+
+def test_probabilities_of_rows_tell_the_prediction(wine):
+    X, y, y_noisy = wine
+    clf = RobustEnsembleClassifier(**SHORT).fit(X, y_noisy)
+    proba = clf.predict_proba(X)
+    np.testing.assert_allclose(proba.sum(axis=1), 1)
+    np.testing.assert_array_equal(clf.predict(X), proba.argmax(axis=1))
+    assert clf.score(X, y) > 0.9
+    assert set(clf.weights_) == {
+        *("networks, ce", "networks, sgce", "trees", "trees, all features", "linear"),
+    }
+    assert all(weight > 0 for weight in clf.weights_.values())
+
+
+def test_same_seed_same_classifier_whatever_the_jobs(wine):
+    X, _, y_noisy = wine
+    state = np.random.get_state()[1].copy()
+    first = RobustEnsembleClassifier(**SHORT).fit(X, y_noisy)
+    second = RobustEnsembleClassifier(n_jobs=2, **SHORT).fit(X, y_noisy)
+    np.testing.assert_array_equal(first.predict_proba(X), second.predict_proba(X))
+    np.testing.assert_array_equal(np.random.get_state()[1], state)
+    loaded = pickle.loads(pickle.dumps(first))
+    np.testing.assert_array_equal(first.predict_proba(X), loaded.predict_proba(X))
+    other = clone(first).set_params(random_state=1).fit(X, y_noisy)
+    assert not np.array_equal(other.predict_proba(X), first.predict_proba(X))
+
+
+def test_sharp_edges_are_learned_by_trees():
+    rng = np.random.RandomState(0)
+    X = rng.uniform(size=(3000, 2))
+    y = np.floor(4 * X).sum(axis=1).astype(int) % 2
+    y_noisy = corrupt_labels(y[:1500], "symmetric", 0.3, random_state=0)
+    clf = RobustEnsembleClassifier(**SHORT).fit(X[:1500], y_noisy)
+    forest = RandomForestClassifier(min_samples_leaf=10, random_state=0).fit(X[:1500], y_noisy)
+    assert clf.score(X[1500:], y[1500:]) > forest.score(X[1500:], y[1500:]) - 0.01
+    assert clf.weights_["trees, all features"] > 3 * clf.weights_["linear"]
+
+
+def test_a_linear_problem_of_many_features_is_left_to_others_than_trees():
+    rng = np.random.RandomState(0)
+    X = rng.normal(size=(2600, 100))
+    y = (X @ rng.normal(size=(100, 3))).argmax(axis=1)
+    y_noisy = corrupt_labels(y[:600], "symmetric", 0.2, random_state=1)
+    clf = RobustEnsembleClassifier(random_state=0).fit(X[:600], y_noisy)
+    forest = RandomForestClassifier(min_samples_leaf=10, random_state=0).fit(X[:600], y_noisy)
+    assert clf.score(X[600:], y[600:]) > forest.score(X[600:], y[600:]) + 0.05
+
+
+@pytest.mark.parametrize(("share", "rate"), [(0.05, 0.1), (0.1, 0.2)])
+def test_a_rare_class_is_predicted_without_being_told(share, rate):
+    rng = np.random.RandomState(0)
+    y = (rng.uniform(size=4000) < share).astype(int)
+    X = rng.normal(size=(4000, 10))
+    X[y == 1, :4] += 1.5
+    y_noisy = corrupt_labels(y[:2000], "symmetric", rate, random_state=1)
+    clf = RobustEnsembleClassifier(random_state=0).fit(X[:2000], y_noisy)
+    forest = RandomForestClassifier(min_samples_leaf=10, random_state=0).fit(X[:2000], y_noisy)
+    ours, theirs = (
+        balanced_accuracy_score(y[2000:], model.predict(X[2000:])) for model in (clf, forest)
+    )
+    assert ours > max(theirs - 0.02, 0.6)
+
+
+def test_class_weights_raise_the_recall_of_a_rare_class(mixed):
+    rng = np.random.RandomState(0)
+    y = (rng.uniform(size=1500) < 0.08).astype(int)
+    X = rng.normal(size=(1500, 4)) + y[:, None]
+    balanced = RobustEnsembleClassifier(class_weight="balanced", **SHORT).fit(X[:700], y[:700])
+    plain = clone(balanced).set_params(class_weight=None).fit(X[:700], y[:700])
+    recall = [clf.predict(X[700:])[y[700:] == 1].mean() for clf in (balanced, plain)]
+    assert recall[0] > recall[1] + 0.2
+    np.testing.assert_allclose(balanced.class_prior_, 0.5, atol=1e-6)
+    assert plain.class_prior_[1] == pytest.approx(0.08, abs=0.03)
+    with pytest.raises(ValueError, match="leaves no row with a weight"):
+        clone(balanced).set_params(class_weight={0: 0, 1: 0}).fit(X, y)
+
+
+def test_rows_weigh_what_their_copies_would():
+    X, y = load_digits(return_X_y=True)
+    X, y = X[:120], y[:120]
+    weight = 1 + np.arange(120) % 3
+    weighted = RobustEnsembleClassifier(None, **SHORT).fit(X, y, sample_weight=weight)
+    repeated = RobustEnsembleClassifier(None, **SHORT)
+    repeated.fit(np.repeat(X, weight, axis=0), np.repeat(y, weight))
+    np.testing.assert_allclose(weighted.predict_proba(X), repeated.predict_proba(X), atol=1e-5)
+
+
+def test_a_failed_fit_leaves_the_classifier_as_it_was(wine):
+    X, _, y_noisy = wine
+    clf = RobustEnsembleClassifier(**SHORT).fit(X, y_noisy)
+    before = clf.predict_proba(X)
+    for bad_X, bad_y, params, message in [
+        (X, np.zeros(len(X)), {}, "at least 2 classes"),
+        (np.where(X > 2000, np.inf, X) if X.max() > 2000 else X * np.inf, y_noisy, {}, "infinity"),
+        (X, y_noisy, {"device": "cuda:99"}, "not available"),
+        (X, y_noisy, {"transition_matrix": np.eye(2)}, "transition"),
+        (X, None, {}, "requires y"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            clf.set_params(**params).fit(bad_X, bad_y)
+        clf.set_params(device="auto", transition_matrix="estimate")
+    with pytest.raises(ValueError, match="non-zero"):
+        clf.fit(X, y_noisy, sample_weight=np.zeros(len(X)))
+    np.testing.assert_array_equal(clf.predict_proba(X), before)
+    with pytest.raises(NotFittedError):
+        RobustEnsembleClassifier().predict(X)
+
+
+def test_features_on_any_scale(wine):
+    X, y, y_noisy = wine
+    scale = 10.0 ** np.linspace(-30, 30, X.shape[1])
+    X_scaled = X * scale
+    X_scaled[0, 0] = 1e30
+    clf = RobustEnsembleClassifier(**SHORT).fit(X_scaled, y_noisy)
+    assert clf.score(X_scaled, y) > 0.9
+
+
+def test_a_search_inside_and_few_rows(wine):
+    X, y, _ = wine
+    search = GridSearchCV(
+        RobustEnsembleClassifier(**SHORT), {"transition_matrix": [None, "estimate"]}, cv=2
+    )
+    X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
+    assert search.fit(X_train, y_train).score(X_test, y_test) > 0.9
+    two = RobustEnsembleClassifier(**SHORT).fit([[0.0], [1.0]], ["a", "b"])
+    assert set(two.predict([[0.0], [1.0]])) <= {"a", "b"}
+    # One class has a single row: of a fold without it nobody has seen the class.
+    y_one = np.where(np.arange(len(y)) == 5, 9, y)
+    assert RobustEnsembleClassifier(**SHORT).fit(X, y_one).predict_proba(X).shape == (len(X), 4)
