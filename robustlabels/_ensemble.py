@@ -227,11 +227,11 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
             )
         codes = encode(y, self.classes_)
         rng = draw_from(self.random_state)
-        groups, to_learn_by = self._refine(X, codes, weight / weight.max(), rng)
+        groups = self._refine(X, codes, weight / weight.max(), rng)
         X, codes, weight, groups = _merge_copies(X, codes, weight / weight.max(), groups)
         folds = deal_folds(groups, codes, _FOLDS, rng)
         soft_labels = soft_labels_without_folds(
-            X, codes, n_classes, weight, to_learn_by, folds, rng, self.n_jobs
+            X, codes, n_classes, weight, self.transition_matrix_, folds, rng, self.n_jobs
         )
         weight = weight / weight.mean()
         factors = self._find_factors(soft_labels, weight)
@@ -248,22 +248,21 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         # Opinions are about classes as they are weighed, labels are about those that there are.
         held_out = np.concatenate(held_out) - np.log(np.maximum(factors, _SMALLEST_FACTOR))
         noise = np.eye(n_classes) if self.transition_matrix_ is None else self.transition_matrix_
-        self._weights = find_weights(held_out, codes, noise, weight, rng)
+        self._weights = find_weights(held_out, codes, noise, weight)
         names = [name for learner in self._learners for name in learner.names]
         self.weights_ = dict(zip(names, self._weights.tolist(), strict=True))
 
     def _refine(self, X, codes, weight, rng):
-        """Find the noise; return the numbers of rows that are copies, and what to learn by."""
+        """Find the noise; return numbers of rows, the same for those that are copies."""
         self.refiner_ = self.transition_matrix_ = self.noise_rate_ = self.noise_evidence_ = None
         if self.transition_matrix is None:
-            return number_rows(X, len(self.classes_))[1], None
+            return number_rows(X, len(self.classes_))[1]
         self.refiner_ = LabelRefiner(self.transition_matrix, n_jobs=self.n_jobs, random_state=rng)
         self.refiner_.fit(X, self.classes_[codes], weight)
-        if self.refiner_.transition_matrix_ is None:
-            return self.refiner_.row_groups_, None
-        for name in ("transition_matrix_", "noise_rate_", "noise_evidence_"):
-            setattr(self, name, getattr(self.refiner_, name))
-        return self.refiner_.row_groups_, self.refiner_._to_learn_by
+        if self.refiner_.transition_matrix_ is not None:
+            for name in ("transition_matrix_", "noise_rate_", "noise_evidence_"):
+                setattr(self, name, getattr(self.refiner_, name))
+        return self.refiner_.row_groups_
 
     def _find_factors(self, soft_labels, weight):
         """Return the factors of the classes, such that the rows weigh 1 in the mean."""

@@ -9,20 +9,17 @@ sum to what the row weighs. `log_proba` returns what all parts say of other rows
 import math
 
 import numpy as np
-import torch
 from scipy.special import softmax
 from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from ._expanded_rows import expand
-from ._network.scores import compute_scores
+from ._network.scores import DOUBT, compute_scores, opinions
 from ._robust import RobustClassifier
 from ._unhinged import UnhingedClassifier
-from .losses import get_loss
 
-#: Networks: losses, of each fold one; widths, dropout; passes over the data and steps, at most.
-_LOSSES = ("ce", "sgce")
+#: Networks: widths, dropout; passes over the data and steps, at most, and at least.
 _WIDTHS, _DROPOUT = (128, 128), 0.25
 _EPOCHS, _STEPS = 27, 6000
 _FEWEST_STEPS, _FEWEST_EPOCHS = 400, 5
@@ -33,9 +30,6 @@ _TREES, _LEAF = 50, 2
 _ROWS_PER_TREE = 20_000
 _FEATURES = 40
 
-#: Share of equal probabilities in those of a learner, none of which is certain.
-_DOUBT = 0.01
-
 #: Smallest probability of a class in a soft label: of none at all a linear rule knows nothing.
 _SMALLEST = 1e-6
 
@@ -43,7 +37,7 @@ _SMALLEST = 1e-6
 def to_log(proba):
     """Return the logarithms of probabilities that are moved a little towards equal ones."""
     n_classes = proba.shape[-1]
-    return np.log((1 - _DOUBT) * proba + _DOUBT / n_classes).astype(np.float32)
+    return np.log((1 - DOUBT) * proba + DOUBT / n_classes).astype(np.float32)
 
 
 def _take_out(fold, folds, soft_labels):
@@ -57,7 +51,7 @@ def _take_out(fold, folds, soft_labels):
 class Networks:
     """Multi-layer perceptrons, for each fold one with each loss, trained at once."""
 
-    names = tuple(f"networks, {loss}" for loss in _LOSSES)
+    names = ("networks, ce", "networks, sgce")
 
     def __init__(self, max_epochs, device, n_threads, verbose):
         self.max_epochs = max_epochs
@@ -68,8 +62,7 @@ class Networks:
     def fit(self, X, soft_labels, codes, folds, rng):
         n_rows, n_folds, n_classes = soft_labels.shape
         self._networks = RobustClassifier(
-            "ce",
-            n_members=len(_LOSSES) * n_folds,
+            n_members=len(self.names) * n_folds,
             max_epochs=self._count_epochs(n_rows),
             hidden_layer_sizes=_WIDTHS,
             dropout=_DROPOUT,
@@ -78,10 +71,13 @@ class Networks:
             verbose=self.verbose,
             random_state=rng.randint(2**31),
         )
-        losses = [get_loss(name) for name in _LOSSES for _ in range(n_folds)]
-        of_losses = np.tile(soft_labels, (1, len(_LOSSES), 1))
-        self._networks._fit_members(X, codes, n_classes, of_losses, folds, losses)
-        return to_log(self._proba(X)[:, np.arange(n_rows), folds])
+        # Whatever the noise is, it is in the soft labels.
+        self._networks._fit_folds(X, codes, np.eye(n_classes), soft_labels, folds)
+        members = len(self.names) * folds[:, None] + np.arange(len(self.names))
+
+        scores = compute_scores(self._networks.net_, X, self.n_threads)
+        unseen = scores[np.arange(n_rows)[:, None], members]
+        return opinions(unseen, len(self.names)).float().numpy()
 
     def _count_epochs(self, n_rows):
         """Return passes over the data: fewer over large tables, more over small ones."""
@@ -91,17 +87,12 @@ class Networks:
         most = max(_FEWEST_EPOCHS, min(_EPOCHS, _STEPS // n_batches))
         return max(most, math.ceil(_FEWEST_STEPS / n_batches))
 
-    def _proba(self, X):
-        """Return probabilities of shape (n_losses, n_samples, n_folds, n_classes)."""
-
-        def finish(scores):
-            return torch.softmax(scores, dim=-1).float()
-
-        proba = compute_scores(self._networks.net_, X, self.n_threads, finish).numpy()
-        return np.stack(np.split(proba, len(_LOSSES), axis=1))
-
     def log_proba(self, X):
-        return to_log(self._proba(X).mean(axis=2))
+        def finish(scores):
+            return opinions(scores, len(self.names)).float().movedim(0, 1)
+
+        net = self._networks.net_
+        return compute_scores(net, X, self.n_threads, finish).movedim(1, 0).numpy()
 
 
 class Trees:

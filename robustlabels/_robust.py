@@ -15,8 +15,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._labels import check_priors, check_same_classes, encode, refuse_balanced, weigh_classes
 from ._network.module import add_moments
-from ._network.parameters import count_epochs, find_device, make_loss, make_net, name_loss
-from ._network.scores import compute_scores, merge_members
+from ._network.parameters import count_epochs, find_device, make_losses, make_net, name_loss
+from ._network.scores import compute_scores, merge_members, opinions
 from ._network.seeding import seeded_globally
 from ._network.storage import restore_net, store_net
 from ._network.threads import threads_for
@@ -26,6 +26,7 @@ from ._unchanged import unchanged_on_error
 from .losses import Loss
 from .refinement import LabelRefiner
 from .refinement._copies import deal_folds
+from .refinement._pooling import find_weights
 from .refinement._temperatures import find_temperature, find_temperature_by_labels
 
 __all__ = ["RobustClassifier"]
@@ -66,9 +67,11 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
     ----------
     loss : str or Loss, default="auto"
         Name of a loss, see :func:`robustlabels.losses.available_losses`, or a loss object,
-        whose hyperparameters a search then reaches as ``loss__q``. "auto" is "sgce", or "ce"
-        where the noise rate is estimated or known to be less than 5 % and `q` is not given: the
-        cross-entropy learns more from labels that are right.
+        whose hyperparameters a search then reaches as ``loss__q``. With "auto" every other
+        network has "ce", which learns unequal and hard classes, and the others "sgce", which is
+        not led astray by labels that are still wrong; noisy labels that a network has not learned
+        from tell how much each counts. A single network or a `module` has "ce" then. Where labels
+        are taken as given, or `q` is given, "auto" is "sgce".
     alpha : float or None, default=None
         Hyperparameter `alpha` of a loss given by name; None takes the loss's default. A
         named loss without such a hyperparameter ignores it, so that one grid can run over
@@ -157,8 +160,10 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         Number of features seen in `fit`.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, if X had any that are all strings.
-    loss_ : Loss
-        The loss that was minimised.
+    loss_ : Loss or tuple of Loss
+        The loss that was minimised, or those of the networks in turn.
+    loss_weights_ : ndarray of shape (n_losses,)
+        How much the networks of each loss count, of sum 1.
     transition_matrix_ : ndarray of shape (n_classes, n_classes) or None
         The noise that the last training reckoned with, as given or estimated; None if it took the
         labels as given.
@@ -548,7 +553,8 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         except ValueError as error:
             device = torch.device("cpu")
             warnings.warn(f"{error} The loaded classifier computes on the CPU.", stacklevel=2)
-        self.net_ = self._make_net(self.loss_, device)
+        losses = self.loss_ if isinstance(self.loss_, tuple) else (self.loss_,)
+        self.net_ = self._make_net(losses, device)
         restore_net(self.net_, stored, same_parameters=True)
 
     def _prepare(self, X, y, sample_weight, go_on=False, refine=True, hold_out=True):
@@ -609,7 +615,9 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
             setattr(self, name, getattr(refiner, name))
         folds = None
         if hold_out:
-            folds = deal_folds(refiner.row_groups_, codes, max(self.n_members, _MIN_FOLDS), rng)
+            n_losses = len(self._make_losses())
+            n_folds = max(-(-self.n_members // n_losses), _MIN_FOLDS)
+            folds = deal_folds(refiner.row_groups_, codes, n_folds, rng)
         rows = np.sort(rng.permutation(len(X))[:_CALIBRATION_ROWS])
         return Beliefs(refiner.soft_labels_, refiner.label_probabilities_, folds, rows)
 
@@ -641,52 +649,65 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
 
     def _start(self, X, classes):
         """Make a new net for these data."""
-        loss = make_loss(self.loss, self.alpha, self.q, self.noise_rate_)
+        losses = self._make_losses()
         device = find_device(self.device)
         self._made_with = self._recipe()
         self._scaler = StandardScaler()
         self._dtype = X.dtype.name if device.type == "cpu" else "float32"
         self.classes_ = classes
-        self.net_ = self._make_net(loss, device, self._random_state.randint(2**31))
-        self.loss_ = loss
+        self.net_ = self._make_net(losses, device, self._random_state.randint(2**31))
+        self._set_losses(losses)
 
     def _renew(self):
         """Make the net anew by the present parameters, with the weights it has."""
         stored = store_net(self.net_)
         self._made_with = self._recipe()
-        loss = make_loss(self.loss, self.alpha, self.q, self.noise_rate_)
-        net = self._make_net(loss, find_device(self.device))
+        losses = self._make_losses()
+        net = self._make_net(losses, find_device(self.device))
         restore_net(net, stored, same_parameters=False)
-        self.net_, self.loss_ = net, loss
+        self.net_ = net
+        self._set_losses(losses)
+
+    def _make_losses(self):
+        n_members = self.n_members if self.module is None else 1
+        refined = self.transition_matrix_ is not None
+        return make_losses(self.loss, self.alpha, self.q, refined, n_members)
+
+    def _set_losses(self, losses):
+        self.loss_ = losses[0] if len(losses) == 1 else tuple(losses)
+        self.loss_weights_ = np.full(len(losses), 1 / len(losses))
 
     def _recipe(self):
         """Return the parameters, with a loss object as it is at present."""
         params = self.get_params(deep=False)
         return {**params, "loss": clone(params["loss"], safe=False)}
 
-    def _make_net(self, loss, device, seed=0):
+    def _make_net(self, losses, device, seed=0):
         """Make a net by the recipe that is kept, for the classes and features that are known."""
-        return make_net(
+        net = make_net(
             self._made_with,
-            loss=loss,
+            loss=losses[0],
             device=device,
             dtype=getattr(torch, self._dtype),
             n_features=self.n_features_in_,
             n_classes=len(self.classes_),
             seed=seed,
         )
+        if len(losses) > 1:
+            net.losses_ = [losses[member % len(losses)] for member in range(net.n_members_)]
+        return net
 
-    def _fit_members(self, X, codes, n_classes, soft_labels, folds, losses):
-        """Train members with losses and soft labels, (n_samples, n_members, n_classes), each.
+    def _fit_folds(self, X, codes, transition, soft_labels, folds):
+        """Train members, for each fold and each loss one, on soft labels that know nothing of it.
 
-        A member does without the fold of its number, less a multiple of that of the folds.
+        `soft_labels` has the shape (n_samples, n_folds, n_classes). Nothing is checked, calibrated
+        or weighed.
         """
         self._forget()
-        self.n_features_in_ = X.shape[1]
-        self._start(X, np.arange(n_classes))
-        self.net_.losses_ = losses
-        beliefs = Beliefs(soft_labels, soft_labels, folds, np.arange(0))
-        self._train(X, codes, np.ones(len(X)), beliefs)
+        self.n_features_in_, self.transition_matrix_ = X.shape[1], transition
+        self._start(X, np.arange(soft_labels.shape[2]))
+        soft_labels = np.repeat(soft_labels, len(self.loss_weights_), axis=1)
+        self._train(X, codes, np.ones(len(X)), Beliefs(soft_labels, soft_labels, folds, None))
 
     def _train(self, X, codes, weight, beliefs=None, one_pass=False):
         """Train the net, for one pass or for all epochs."""
@@ -704,7 +725,8 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
             data["posterior"] = beliefs.posterior
             if beliefs.folds is not None:
                 n_folds = beliefs.folds.max() + 1
-                learns = beliefs.folds[:, None] != np.arange(self.n_members) % n_folds
+                without = np.arange(self.n_members) // len(self.loss_weights_)
+                learns = beliefs.folds[:, None] != without
                 data["member_weight"] = learns * (n_folds / (n_folds - 1))  # of mean 1, about
         n_rows = len(X) if self.batch_size == -1 else min(self.batch_size, len(X))
         n_epochs = 1 if one_pass else count_epochs(self.max_epochs, len(X), n_rows)
@@ -718,28 +740,51 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         net.module_.eval()
 
     def _calibrate(self, X, codes, weight, beliefs):
-        """Set the temperature of the probabilities, and the shift of the scores by `priors`."""
+        """Set the temperature, what each loss counts, and the shift of the scores by `priors`."""
         if beliefs is not None:
-            self.temperature_ = self._find_temperature(X, codes, weight, beliefs)
+            rows = beliefs.rows
+            scores = compute_scores(self.net_, X[rows], self.n_threads)
+            given = scores, codes[rows], weight[rows], beliefs
+            if len(self.loss_weights_) > 1:
+                self._weigh_losses(*given)
+            else:
+                self.temperature_ = self._find_temperature(*given)
         if self.priors is not None:
             balanced = isinstance(self.priors, str)
             priors = 1 / len(self.classes_) if balanced else np.asarray(self.priors, dtype=float)
             there = np.maximum(self.class_prior_, np.finfo(float).tiny)
             self._offset = self.temperature_ * np.log(priors / there)
 
-    def _find_temperature(self, X, codes, weight, beliefs):
+    def _weigh_losses(self, scores, codes, weight, beliefs):
+        """Set what each loss counts, and the temperature, by labels that a member has not seen."""
+        n_losses = len(self.loss_weights_)
+        targets = weight[:, None] * beliefs.targets[beliefs.rows]
+        if beliefs.folds is None:
+            merged = self._merge(scores).numpy()
+            self.temperature_ = find_temperature(merged, targets)
+            return
+        folds = beliefs.folds[beliefs.rows]
+        held_out = np.flatnonzero(folds < self.n_members // n_losses)
+        members = n_losses * folds[held_out, None] + np.arange(n_losses)
+        unseen = opinions(scores[held_out[:, None], members], n_losses).numpy()
+        weights = find_weights(
+            unseen, codes[held_out], self.transition_matrix_, targets[held_out].sum(axis=1)
+        )
+        self.temperature_ = float(1 / weights.sum())
+        self.loss_weights_ = weights / weights.sum()
+
+    def _find_temperature(self, scores, codes, weight, beliefs):
         """Return what the scores are divided by: by labels that a member has not seen, if any."""
-        rows, weight = beliefs.rows, weight[beliefs.rows, None]
-        scores = compute_scores(self.net_, X[rows], self.n_threads)
-        targets = weight * beliefs.targets[rows]
+        weight = weight[:, None]
+        targets = weight * beliefs.targets[beliefs.rows]
         merged = merge_members(scores).numpy()
-        folds = np.full(len(rows), self.n_members) if beliefs.folds is None else beliefs.folds[rows]
-        held_out = np.flatnonzero(folds < self.n_members)
-        if not held_out.size:
+        if beliefs.folds is None:
             return find_temperature(merged, targets)
+        folds = beliefs.folds[beliefs.rows]
+        held_out = np.flatnonzero(folds < self.n_members)
         of_members = find_temperature_by_labels(
             scores[held_out, folds[held_out]].numpy(),
-            codes[rows[held_out]],
+            codes[held_out],
             self.transition_matrix_,
             targets[held_out],
         )
@@ -748,6 +793,14 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         expected = torch.softmax(scores / of_members, dim=-1).mean(1).numpy()
         return find_temperature(merged, weight * expected)
 
+    def _merge(self, scores):
+        """Return the scores of all members together."""
+        n_losses = len(self.loss_weights_)
+        if n_losses == 1:
+            return merge_members(scores)
+        weights = torch.as_tensor(self.loss_weights_).view(n_losses, 1, 1)
+        return (weights * opinions(scores, n_losses)).sum(0)
+
     def _predict(self, X, finish):
         """Check the data; compute what `finish` makes of the scores, shifted by the priors."""
         check_is_fitted(self)
@@ -755,7 +808,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         offset = 0 if self._offset is None else torch.as_tensor(self._offset)
 
         def finish_merged(scores):
-            return finish((merge_members(scores) + offset).to(self.net_.dtype))
+            return finish((self._merge(scores) + offset).to(self.net_.dtype))
 
         return compute_scores(self.net_, X, self.n_threads, finish_merged).numpy()
 

@@ -780,7 +780,7 @@ def opinions(y, n_classes, sharpness, error, seed):
 
 def pooled_weights(log_proba, codes, T):
     weight = np.ones(len(codes))
-    return find_weights(np.stack(log_proba), codes, T, weight, np.random.RandomState(0))
+    return find_weights(np.stack(log_proba), codes, T, weight)
 
 
 def test_weights_of_a_pool():

@@ -160,20 +160,61 @@ def test_noise_that_depends_on_the_class_is_found_and_taken_out():
     assert score[str(T)] > 0.95
 
 
-def test_the_cross_entropy_where_there_is_hardly_any_noise():
+def test_networks_of_two_losses_are_weighed_by_labels_they_have_not_seen():
     X, y = load_breast_cancer(return_X_y=True)
     y_noisy = corrupt_labels(y, "symmetric", 0.3, random_state=0)
-    clf = small(transition_matrix="estimate").fit(X, y_noisy)
-    assert isinstance(clf.loss_, SGCE)
-    assert isinstance(clf.fit(X, y).loss_, CE)
-    assert isinstance(pickle.loads(pickle.dumps(clf)).loss_, CE)
-    assert isinstance(clf.set_params(loss="sgce").fit(X, y).loss_, SGCE)
-    assert repr(clf.set_params(loss="auto", q=0.4).fit(X, y).loss_) == "SGCE(q=0.4)"
-    for known, loss in ((0.04, CE), (0.3, SGCE)):
-        clf = small(transition_matrix=symmetric_transition(2, known)).fit(X, y_noisy)
-        assert isinstance(clf.loss_, loss)
-        assert clf.net_.criterion_ is clf.loss_
-    assert isinstance(small().fit(X, y).loss_, SGCE)
+    clf = small(transition_matrix="estimate", n_members=4, max_epochs=40).fit(X, y_noisy)
+    assert [type(loss) for loss in clf.loss_] == [CE, SGCE]
+    assert clf.loss_weights_.shape == (2,)
+    assert clf.loss_weights_.sum() == pytest.approx(1)
+    # The members have the losses in turn; the folds of the first pair are known to no member of it.
+    _, codes, _, beliefs = clone(clf)._prepare(X, y_noisy, None)
+    with torch.no_grad():
+        scores = clf.net_.module_(torch.as_tensor(X)).double().numpy()
+    p = 0.99 * softmax(scores, axis=2) + 0.005
+    rows, folds = np.flatnonzero(beliefs.folds < 2), beliefs.folds[beliefs.folds < 2]
+    unseen = np.log(np.stack([p[rows, 2 * folds + loss] for loss in (0, 1)]))
+    likelihood = []
+    weights = clf.loss_weights_ / clf.temperature_
+    for change in ((1, 1), (1.5, 1), (1 / 1.5, 1), (1, 1.5), (1, 1 / 1.5)):
+        w = weights * change
+        pool = softmax(np.tensordot(w, unseen, 1), axis=1)
+        seen = np.log((pool @ clf.transition_matrix_)[np.arange(len(rows)), codes[rows]]).sum()
+        apart = np.log(w) - np.log(w).mean()
+        likelihood.append(seen - 0.15 * apart @ apart - 0.5 * np.log(w.sum()) ** 2)
+    assert np.argmax(likelihood) == 0
+    of_losses = np.log(np.stack([p[:, ::2].mean(axis=1), p[:, 1::2].mean(axis=1)]))
+    pooled = np.tensordot(clf.loss_weights_, of_losses, 1)
+    np.testing.assert_allclose(clf.decision_function(X), pooled[:, 1] - pooled[:, 0], rtol=1e-4)
+    loaded = pickle.loads(pickle.dumps(clf))
+    np.testing.assert_array_equal(loaded.predict_proba(X), clf.predict_proba(X))
+    assert [type(loss) for loss in loaded.net_.losses_] == [CE, SGCE] * 2
+
+
+def test_which_loss_auto_is():
+    X, y = IRIS
+    T = symmetric_transition(3, 0.2)
+    assert isinstance(small(transition_matrix=T).fit(X, y).loss_, CE)
+    assert isinstance(small(transition_matrix=T, module=nn.Linear(4, 3)).fit(X, y).loss_, CE)
+    assert isinstance(small(n_members=4).fit(X, y).loss_, SGCE)
+    assert repr(small(transition_matrix=T, n_members=2, q=0.4).fit(X, y).loss_) == "SGCE(q=0.4)"
+    assert isinstance(small("sgce", transition_matrix=T, n_members=2).fit(X, y).loss_, SGCE)
+    three = small(transition_matrix=T, n_members=3).fit(X, y)
+    assert [type(loss) for loss in three.net_.losses_] == [CE, SGCE, CE]
+    assert small("gce", transition_matrix=T, n_members=2).fit(X, y).loss_weights_.tolist() == [1]
+
+
+def test_a_rare_class_is_predicted_where_a_robust_loss_alone_would_not():
+    rng = np.random.RandomState(1)
+    y = (rng.uniform(size=3000) < 0.1).astype(int)
+    X = rng.normal(size=(3000, 6))
+    X[y == 1, :4] += 1.5
+    y_noisy = corrupt_labels(y[:1500], "symmetric", 0.1, random_state=0)
+    recall = {}
+    for loss in ("auto", "sgce"):
+        clf = RobustClassifier(loss, max_epochs=20, random_state=0).fit(X[:1500], y_noisy)
+        recall[loss] = clf.predict(X[1500:])[y[1500:] == 1].mean()
+    assert recall["auto"] > max(0.4, recall["sgce"] + 0.3)
 
 
 def test_class_weights_bring_a_rare_class_back_under_noise():
@@ -313,7 +354,7 @@ def test_members_are_calibrated_by_rows_they_have_not_seen(n_members, n_copies):
     X, y = np.float32(rng.normal(size=(600, 8))), rng.randint(2, size=600)
     X_train, y_train = np.repeat(X[:300], n_copies, axis=0), np.repeat(y[:300], n_copies)
     params = {"hidden_layer_sizes": 64, "n_members": n_members, "dropout": 0, "max_epochs": 150}
-    clf = small(transition_matrix=np.eye(2), **params).fit(X_train, y_train)
+    clf = small("ce", transition_matrix=np.eye(2), **params).fit(X_train, y_train)
     assert clf.score(X_train, y_train) > 0.8
     assert log_loss(y[300:], clf.predict_proba(X[300:])) < 0.75
 
@@ -371,6 +412,7 @@ def test_weights_equal_repetition_with_a_transition_matrix_too(n_members):
     y = np.where(np.arange(150) % 3 == 0, corrupt_labels(y, "symmetric", 0.6, random_state=0), y)
     weight = np.where(np.arange(150) % 3 == 0, 4, 1)
     clf = small(
+        "sgce",
         batch_size=-1,
         transition_matrix=symmetric_transition(3, 0.2),
         n_members=n_members,
@@ -414,7 +456,7 @@ def test_members_without_a_fold_learn_as_much_as_with_all():
 def test_going_on_leaves_no_row_to_calibrate_by():
     X, y = IRIS
     params = {"n_members": 4, "warm_start": True, "max_epochs": 50, "lr": 1e-9}
-    clf = small(transition_matrix=np.eye(3), **params).fit(X, y)
+    clf = small("sgce", transition_matrix=np.eye(3), **params).fit(X, y)
     scores = clf.decision_function(X)
     clf.fit(X, y)
     np.testing.assert_allclose(clf.decision_function(X), scores, atol=1e-3)
@@ -1003,7 +1045,10 @@ def test_validation_loss_of_members_is_their_mean():
     valid = next(folds.split(X, y))[1]
     for T in (None, symmetric_transition(3, 0.2)):
         clf = small(
-            n_members=3, transition_matrix=T, net_params={"train_split": ValidSplit(folds)}
+            "sgce",
+            n_members=3,
+            transition_matrix=T,
+            net_params={"train_split": ValidSplit(folds)},
         ).fit(X, y)
         with torch.no_grad():
             logits = clf.net_.module_(torch.as_tensor(X[valid]))

@@ -21,9 +21,6 @@ _OWNED = {
     *("device", "dtype", "l1_penalty", "verbose", "classes", "predict_nonlinearity", "warm_start"),
 }
 
-#: Noise rate below which "auto" takes the cross-entropy.
-_HARDLY_NOISY = 0.05
-
 #: Passes over the data, and steps that they make at least.
 _EPOCHS = 40
 _STEPS = 600
@@ -34,8 +31,11 @@ def name_loss(loss):
     return "sgce" if loss == "auto" else loss
 
 
-def make_loss(loss, alpha, q, noise_rate):
-    """Make the loss object that `loss`, `alpha` and `q` describe, under noise of this rate."""
+def make_losses(loss, alpha, q, refined, n_members):
+    """Make the loss objects that `loss`, `alpha` and `q` describe: one for each member in turn.
+
+    "auto" depends on whether labels are `refined`, and on there being several members.
+    """
     given = {"alpha": alpha, "q": q}
     given = {name: value for name, value in given.items() if value is not None}
     if isinstance(loss, Loss):
@@ -47,11 +47,15 @@ def make_loss(loss, alpha, q, noise_rate):
             )
         loss = clone(loss)
         loss._validate_params()
-        return loss
-    hardly_noisy = noise_rate is not None and noise_rate < _HARDLY_NOISY
-    name = "ce" if loss == "auto" and hardly_noisy and q is None else name_loss(loss)
-    known = get_loss(name).get_params()
-    return get_loss(name, **{key: given[key] for key in given if key in known})
+        return [loss]
+    names = [name_loss(loss)]
+    if loss == "auto" and q is None and refined:
+        names = ["ce", "sgce"] if n_members > 1 else ["ce"]
+    losses = []
+    for name in names:
+        known = get_loss(name).get_params()
+        losses.append(get_loss(name, **{key: given[key] for key in given if key in known}))
+    return losses
 
 
 def find_device(device):

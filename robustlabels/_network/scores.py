@@ -1,4 +1,4 @@
-"""What a net says of rows: the scores of its members, and of their mean probabilities."""
+"""What a net says of rows: the scores of its members, of their mean probabilities, and pooled."""
 
 import math
 
@@ -6,6 +6,9 @@ import torch
 
 from .batches import to_tensor
 from .threads import threads_for
+
+#: Share of equal probabilities in those that are pooled.
+DOUBT = 0.01
 
 #: Rows that are computed at once.
 _ROWS = 2**10
@@ -17,6 +20,17 @@ def merge_members(scores):
     if scores.ndim == 2:
         return scores
     return torch.log_softmax(scores, dim=-1).logsumexp(1) - math.log(scores.shape[1])
+
+
+def opinions(scores, n_losses):
+    """Return the logarithms of the probabilities by the members of each loss.
+
+    Of scores of shape (n, n_members, n_classes), whose members have the losses in turn; the shape
+    is (n_losses, n, n_classes). None is certain.
+    """
+    proba = torch.softmax(scores, dim=-1)
+    parts = [proba[:, first::n_losses].mean(1) for first in range(n_losses)]
+    return ((1 - DOUBT) * torch.stack(parts) + DOUBT / scores.shape[-1]).log()
 
 
 @torch.no_grad()

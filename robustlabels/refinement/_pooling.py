@@ -18,7 +18,7 @@ _SMALLEST = 1e-12
 _ROWS = 20_000
 
 
-def find_weights(log_proba, codes, transition, weight, rng):
+def find_weights(log_proba, codes, transition, weight):
     r"""Find how much each learner counts in the pool of their opinions.
 
     The pool is :math:`p_k \propto \prod_l p_{lk}^{w_l}`. The weights, all positive, make noisy
@@ -37,8 +37,6 @@ def find_weights(log_proba, codes, transition, weight, rng):
         Probability of the label j where the true class is i.
     weight : ndarray of shape (n_samples,)
         Positive weights of the rows, of mean 1.
-    rng : numpy.random.RandomState
-        Draws the rows where there are more than are needed.
 
     Returns
     -------
@@ -47,7 +45,8 @@ def find_weights(log_proba, codes, transition, weight, rng):
     """
     n_learners, n_rows, _ = log_proba.shape
     if n_rows > _ROWS:
-        rows = np.sort(rng.permutation(n_rows)[:_ROWS])
+        # Drawn at random, for rows may come in periods; always the same.
+        rows = np.random.RandomState(0).permutation(n_rows)[:_ROWS]
         log_proba, codes, weight = log_proba[:, rows], codes[rows], weight[rows]
     log_proba = log_proba.astype(np.float64)
     seen = np.maximum(transition.T[codes], _SMALLEST)

@@ -258,7 +258,6 @@ class LabelRefiner(BaseEstimator):
         else:
             found = find_noise(codes, proba, known, True, weight / weight.max())
         # A learner loses more by noise that is overlooked than by some that is not there.
-        self._to_learn_by = found.if_noisy
         soft_labels = soften(codes, proba, found.if_noisy)
         wrong = 1 - found.beliefs[np.arange(len(codes)), codes]
         self.transition_matrix_ = found.transition
