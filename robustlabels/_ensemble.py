@@ -101,7 +101,7 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
     -----
     The rows are dealt to four folds. For each fold the labels of the other rows are refined by
     trees that know nothing of the fold, and each learner learns these: two multi-layer perceptrons
-    [1]_ of two layers of 128 units, with the cross-entropy and with SGCE; two forests of 50
+    [1]_ of two layers of 128 units, with the cross-entropy and with SGCE; two forests of 35
     extremely randomised trees, whose splits choose among few or among all features, but no more
     than 40; and the closed form of the unhinged loss. So each row has opinions that know
     nothing of its label, not even by its neighbours' soft labels. Their pool is

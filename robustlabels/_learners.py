@@ -26,7 +26,7 @@ _FEWEST_STEPS, _FEWEST_EPOCHS = 400, 5
 
 #: Trees of each fold, rows of their leaves at least, rows that they look at, at most, and
 #: features that a split looks at, at most, where it does not look at the root of their number.
-_TREES, _LEAF = 50, 2
+_TREES, _LEAF = 35, 2
 _ROWS_PER_TREE = 20_000
 _FEATURES = 40
 
