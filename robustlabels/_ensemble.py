@@ -13,12 +13,14 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from ._labels import check_labels, encode, find_classes, weigh_classes
 from ._learners import make_learners
 from ._network.parameters import find_device
+from ._network.scores import DOUBT
 from ._random_state import draw_from
 from ._sklearn import Interval, StrOptions, _check_sample_weight, _fit_context
 from ._unchanged import unchanged_on_error
 from .refinement import LabelRefiner
 from .refinement._copies import (
     deal_folds,
+    enough_rows,
     find_scale,
     number_copies,
     number_rows,
@@ -32,9 +34,6 @@ __all__ = ["RobustEnsembleClassifier"]
 
 #: Parts that the rows are dealt to. Each learner has a part of its own for each, without it.
 _FOLDS = 4
-
-#: Smallest factor of a class, where opinions are taken back to classes as they are.
-_SMALLEST_FACTOR = 1e-12
 
 
 class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
@@ -84,8 +83,6 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         Share of wrong labels under that noise.
     noise_evidence_ : dict or None
         Why the estimated noise is as it is, see :class:`LabelRefiner`.
-    class_prior_ : ndarray of shape (n_classes,)
-        Frequencies of the true classes in training, with all weights.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -102,9 +99,9 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
     The rows are dealt to four folds. For each fold the labels of the other rows are refined by
     trees that know nothing of the fold, and each learner learns these: two multi-layer perceptrons
     [1]_ of two layers of 128 units, with the cross-entropy and with SGCE; two forests of 35
-    extremely randomised trees, whose splits choose among few or among all features, but no more
-    than 40; and the closed form of the unhinged loss. So each row has opinions that know
-    nothing of its label, not even by its neighbours' soft labels. Their pool is
+    extremely randomised trees, whose splits choose among few or among many features, up to 40; and
+    the closed form of the unhinged loss. So each row has opinions that know nothing of its label,
+    not even by its neighbours' soft labels, but for the noise, which all labels tell. Their pool is
 
     .. math:: p_k(x) \propto \prod_l p_{lk}(x)^{w_l},
 
@@ -200,7 +197,8 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
                 f"{type(self).__name__} requires y to be passed, but the target y is None."
             )
         find_device(self.device)
-        with unchanged_on_error(self, BaseException):
+        # Small probabilities may become 0, even where the user has made that an error.
+        with unchanged_on_error(self, BaseException), np.errstate(under="ignore"):
             self._fit(X, y, sample_weight)
         return self
 
@@ -213,60 +211,67 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         check_consistent_length(X, y)
         check_classification_targets(y)
         weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        kept = weight > 0
-        if not kept.any():
-            raise ValueError("All sample weights are zero: there is no row to learn from.")
-        if not kept.all():
-            X, y, weight = X[kept], y[kept], weight[kept]
-        self.classes_ = find_classes(y)
+        kept = np.flatnonzero(weight)
+        self.classes_ = find_classes(y[kept])
         n_classes = len(self.classes_)
         if n_classes < 2:
             raise ValueError(
                 f"{type(self).__name__} needs at least 2 classes, but y has only one class, "
                 f"{self.classes_.tolist()}."
             )
-        codes = encode(y, self.classes_)
         rng = draw_from(self.random_state)
-        groups = self._refine(X, codes, weight / weight.max(), rng)
-        X, codes, weight, groups = _merge_copies(X, codes, weight / weight.max(), groups)
-        folds = deal_folds(groups, codes, _FOLDS, rng)
+        self._refine(X, y, weight, rng)
+        X, codes, weight = X[kept], encode(y[kept], self.classes_), weight[kept] / weight.max()
+        folds = deal_folds(self._number_rows(X, kept), codes, _FOLDS, rng)
+        X, codes, folds, weight = _merge_copies(X, codes, folds, weight)
+        # The mean of the noise, none at all included. Learners are judged by labels that they have
+        # not seen, so that it does little harm to overlook some.
         soft_labels = soft_labels_without_folds(
             X, codes, n_classes, weight, self.transition_matrix_, folds, rng, self.n_jobs
         )
         weight = weight / weight.mean()
-        factors = self._find_factors(soft_labels, weight)
+        self._factors = self._find_factors(soft_labels, folds, weight)
         self._scale = find_scale(X)
-        self._imputer = SimpleImputer(
-            strategy="median", add_indicator=True, keep_empty_features=True
-        ).fit(on_a_common_scale(X, self._scale))
+        imputer = SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)
+        imputer.set_output(transform="default")
+        self._imputer = imputer.fit(on_a_common_scale(X, self._scale))
         X = self._complete(X)
         self._learners = make_learners(
             X.shape[1], self.max_epochs, self.device, self.n_jobs, self.n_threads, self.verbose
         )
-        to_learn = soft_labels * (weight[:, None, None] * factors).astype(np.float32)
-        held_out = [learner.fit(X, to_learn, codes, folds, rng) for learner in self._learners]
-        # Opinions are about classes as they are weighed, labels are about those that there are.
-        held_out = np.concatenate(held_out) - np.log(np.maximum(factors, _SMALLEST_FACTOR))
+        to_learn = soft_labels * (weight[:, None, None] * self._factors).astype(np.float32)
+        unseen = [learner.fit(X, to_learn, folds, rng) for learner in self._learners]
         noise = np.eye(n_classes) if self.transition_matrix_ is None else self.transition_matrix_
-        self._weights = find_weights(held_out, codes, noise, weight)
+        # Of classes without weight nobody has an opinion.
+        weight *= self._factors[codes] > 0
+        self._weights = find_weights(self._opinions(unseen), codes, noise, weight)
         names = [name for learner in self._learners for name in learner.names]
         self.weights_ = dict(zip(names, self._weights.tolist(), strict=True))
 
-    def _refine(self, X, codes, weight, rng):
-        """Find the noise; return numbers of rows, the same for those that are copies."""
+    def _refine(self, X, y, weight, rng):
+        """Find the noise, unless labels are to be taken as given."""
         self.refiner_ = self.transition_matrix_ = self.noise_rate_ = self.noise_evidence_ = None
         if self.transition_matrix is None:
-            return number_rows(X, len(self.classes_))[1]
-        self.refiner_ = LabelRefiner(self.transition_matrix, n_jobs=self.n_jobs, random_state=rng)
-        self.refiner_.fit(X, self.classes_[codes], weight)
-        if self.refiner_.transition_matrix_ is not None:
+            return
+        refiner = LabelRefiner(self.transition_matrix, n_jobs=self.n_jobs, random_state=rng)
+        self.refiner_ = refiner.fit(X, y, weight)
+        if refiner.transition_matrix_ is not None:
             for name in ("transition_matrix_", "noise_rate_", "noise_evidence_"):
-                setattr(self, name, getattr(self.refiner_, name))
-        return self.refiner_.row_groups_
+                setattr(self, name, getattr(refiner, name))
 
-    def _find_factors(self, soft_labels, weight):
-        """Return the factors of the classes, such that the rows weigh 1 in the mean."""
-        totals = np.einsum("i,ifk->k", weight, soft_labels.astype(np.float64))
+    def _number_rows(self, X, kept):
+        """Return numbers of the rows that are kept, the same for those that are copies."""
+        if not enough_rows(len(X), len(self.classes_)):
+            copies = number_copies(X)[1]
+            return copies if copies.any() else np.arange(len(X))
+        if self.refiner_ is None:
+            return number_rows(X, len(self.classes_))[1]
+        return self.refiner_.row_groups_[kept]
+
+    def _find_factors(self, soft_labels, folds, weight):
+        """Return the factors of the classes, such that what is learned weighs 1 in the mean."""
+        known = folds[:, None] != np.arange(soft_labels.shape[1])
+        totals = np.einsum("i,if,ifk->k", weight, known, soft_labels)
         totals /= totals.sum()
         if self.class_weight is None:
             factors = np.ones(len(self.classes_))
@@ -274,9 +279,19 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
             factors = weigh_classes(self.class_weight, self.classes_, totals)
         if factors @ totals == 0:
             raise ValueError(f"class_weight={self.class_weight!r} leaves no row with a weight.")
-        factors = factors / (factors @ totals)
-        self.class_prior_ = factors * totals
-        return factors
+        return factors / (factors @ totals)
+
+    def _opinions(self, proba):
+        """Return logarithms of the learners' probabilities of classes that weigh as they do.
+
+        They were trained on classes with factors, but labels are about classes as they are. None
+        of the probabilities is certain.
+        """
+        there = self._factors > 0
+        proba = np.concatenate(proba) / np.where(there, self._factors, 1) * there
+        total = proba.sum(axis=2, keepdims=True)
+        proba = np.where(total > 0, proba / np.where(total > 0, total, 1), 1 / proba.shape[2])
+        return np.log((1 - DOUBT) * proba + DOUBT / proba.shape[2])
 
     def _complete(self, X):
         """Return the features on a common scale, none of them missing."""
@@ -296,9 +311,12 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
             Columns in the order of ``classes_``.
         """
         check_is_fitted(self)
-        X = self._complete(self._numbers.transform(self, X))
-        opinions = np.concatenate([learner.log_proba(X) for learner in self._learners])
-        return softmax(np.tensordot(self._weights, opinions.astype(np.float64), 1), axis=1)
+        X = self._numbers.transform(self, X)
+        with np.errstate(under="ignore", divide="ignore"):
+            X = self._complete(X)
+            opinions = self._opinions([learner.predict(X) for learner in self._learners])
+            pool = np.tensordot(self._weights, opinions, 1) + np.log(self._factors)
+            return softmax(pool, axis=1)
 
     def predict(self, X):
         """Predict the true class of each row.
@@ -313,19 +331,16 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         y_pred : ndarray of shape (n_samples,)
             Class labels.
         """
-        check_is_fitted(self)
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        proba = self.predict_proba(X)
+        return self.classes_[proba.argmax(axis=1)]
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "weights_")
 
 
-def _merge_copies(X, codes, weight, groups):
-    """Make one row of those that are equal, with the same label: it weighs what they weigh."""
+def _merge_copies(X, codes, folds, weight):
+    """Make one row, of their weight, of the rows of a fold that are equal, with the same label."""
     _, copy = number_copies(X)
-    pair = copy * (codes.max() + 1) + codes
-    _, first, merged = np.unique(pair, return_index=True, return_inverse=True)
-    _, begin, groups = np.unique(groups[first], return_index=True, return_inverse=True)
-    # In the order in which they begin, as the rows are in that of their contents.
-    groups = np.argsort(np.argsort(begin))[groups]
-    return X[first], codes[first], np.bincount(merged, weight), groups
+    key = (copy * (codes.max() + 1) + codes) * _FOLDS + folds
+    _, first, merged = np.unique(key, return_index=True, return_inverse=True)
+    return X[first], codes[first], folds[first], np.bincount(merged, weight)

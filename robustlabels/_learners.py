@@ -1,9 +1,9 @@
 """The learners of RobustEnsembleClassifier: each learns soft labels and leaves out folds.
 
 A learner's `fit` trains a part of it for each fold, on the other folds, and returns what the parts
-say of the rows that they have not learned: the logarithms of class probabilities, of shape
-(n_names, n_samples, n_classes). It takes soft labels of shape (n_samples, n_folds, n_classes) that
-sum to what the row weighs. `log_proba` returns what all parts say of other rows.
+say of the rows that they have not learned: class probabilities of shape (n_names, n_samples,
+n_classes). It takes soft labels of shape (n_samples, n_folds, n_classes) that sum to what the row
+weighs. `predict` returns what all parts say of other rows, in the mean.
 """
 
 import math
@@ -11,11 +11,10 @@ import math
 import numpy as np
 from scipy.special import softmax
 from sklearn.ensemble import ExtraTreesRegressor
-from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from ._expanded_rows import expand
-from ._network.scores import DOUBT, compute_scores, opinions
+from ._network.scores import compute_scores, mean_probabilities
 from ._robust import RobustClassifier
 from ._unhinged import UnhingedClassifier
 
@@ -32,12 +31,6 @@ _FEATURES = 40
 
 #: Smallest probability of a class in a soft label: of none at all a linear rule knows nothing.
 _SMALLEST = 1e-6
-
-
-def to_log(proba):
-    """Return the logarithms of probabilities that are moved a little towards equal ones."""
-    n_classes = proba.shape[-1]
-    return np.log((1 - DOUBT) * proba + DOUBT / n_classes).astype(np.float32)
 
 
 def _take_out(fold, folds, soft_labels):
@@ -59,7 +52,7 @@ class Networks:
         self.n_threads = n_threads
         self.verbose = verbose
 
-    def fit(self, X, soft_labels, codes, folds, rng):
+    def fit(self, X, soft_labels, folds, rng):
         n_rows, n_folds, n_classes = soft_labels.shape
         self._networks = RobustClassifier(
             n_members=len(self.names) * n_folds,
@@ -72,12 +65,12 @@ class Networks:
             random_state=rng.randint(2**31),
         )
         # Whatever the noise is, it is in the soft labels.
-        self._networks._fit_folds(X, codes, np.eye(n_classes), soft_labels, folds)
+        self._networks._fit_folds(X, np.eye(n_classes), soft_labels, folds)
         members = len(self.names) * folds[:, None] + np.arange(len(self.names))
 
         scores = compute_scores(self._networks.net_, X, self.n_threads)
         unseen = scores[np.arange(n_rows)[:, None], members]
-        return opinions(unseen, len(self.names)).float().numpy()
+        return mean_probabilities(unseen, len(self.names)).numpy()
 
     def _count_epochs(self, n_rows):
         """Return passes over the data: fewer over large tables, more over small ones."""
@@ -87,9 +80,9 @@ class Networks:
         most = max(_FEWEST_EPOCHS, min(_EPOCHS, _STEPS // n_batches))
         return max(most, math.ceil(_FEWEST_STEPS / n_batches))
 
-    def log_proba(self, X):
+    def predict(self, X):
         def finish(scores):
-            return opinions(scores, len(self.names)).float().movedim(0, 1)
+            return mean_probabilities(scores, len(self.names)).movedim(0, 1)
 
         net = self._networks.net_
         return compute_scores(net, X, self.n_threads, finish).movedim(1, 0).numpy()
@@ -103,12 +96,15 @@ class Trees:
         self.max_features = max_features
         self.n_jobs = n_jobs
 
-    def fit(self, X, soft_labels, codes, folds, rng):
+    def fit(self, X, soft_labels, folds, rng):
         n_rows, n_folds, n_classes = soft_labels.shape
-        held_out = np.empty((n_rows, n_classes))
+        held_out = np.full((n_rows, n_classes), 1 / n_classes)
         self._forests = []
         for fold in range(n_folds):
+            seed = rng.randint(2**31)
             learn, rest, targets, weight = _take_out(fold, folds, soft_labels)
+            if not len(learn):
+                continue
             many = len(learn) > _ROWS_PER_TREE
             forest = ExtraTreesRegressor(
                 _TREES,
@@ -117,20 +113,22 @@ class Trees:
                 bootstrap=many,
                 max_samples=_ROWS_PER_TREE if many else None,
                 n_jobs=self.n_jobs,
-                random_state=rng.randint(2**31),
+                random_state=seed,
             ).fit(X[learn], targets, weight)
-            held_out[rest] = self._normalise(forest.predict(X[rest]))
+            # In threads it would add up its trees in an order that changes.
+            forest.set_params(n_jobs=None)
+            held_out[rest] = _normalise(forest.predict(X[rest]))
             self._forests.append(forest)
-        return to_log(held_out[None])
+        return held_out[None]
 
-    @staticmethod
-    def _normalise(means):
-        means = np.maximum(means, 0)
-        return means / means.sum(axis=1, keepdims=True)
+    def predict(self, X):
+        proba = sum(_normalise(forest.predict(X)) for forest in self._forests)
+        return proba[None] / len(self._forests)
 
-    def log_proba(self, X):
-        proba = sum(self._normalise(forest.predict(X)) for forest in self._forests)
-        return to_log(proba[None] / len(self._forests))
+
+def _normalise(means):
+    means = np.maximum(means, 0)
+    return means / means.sum(axis=1, keepdims=True)
 
 
 class Linear:
@@ -138,30 +136,33 @@ class Linear:
 
     names = ("linear",)
 
-    def fit(self, X, soft_labels, codes, folds, rng):
+    def fit(self, X, soft_labels, folds, rng):
         n_rows, n_folds, n_classes = soft_labels.shape
-        held_out = np.empty((n_rows, n_classes))
+        held_out = np.full((n_rows, n_classes), 1 / n_classes)
         self._rules = []
         for fold in range(n_folds):
             learn, rest, targets, weight = _take_out(fold, folds, soft_labels)
+            if not len(learn):
+                continue
             rows, labels, shares = expand(np.maximum(targets, _SMALLEST))
-            rule = make_pipeline(StandardScaler(), UnhingedClassifier())
-            weight = weight[rows] * shares
-            rule.fit(X[learn[rows]], labels, unhingedclassifier__sample_weight=weight)
-            held_out[rest] = self._proba(rule, X[rest])
-            self._rules.append(rule)
-        return to_log(held_out[None])
+            scaler = StandardScaler().set_output(transform="default").fit(X[learn])
+            rule = UnhingedClassifier().fit(
+                scaler.transform(X[learn])[rows], labels, weight[rows] * shares
+            )
+            self._rules.append((scaler, rule))
+            held_out[rest] = self._apply(scaler, rule, X[rest])
+        return held_out[None]
 
     @staticmethod
-    def _proba(rule, X):
-        scores = rule.decision_function(X)
+    def _apply(scaler, rule, X):
+        scores = rule.decision_function(scaler.transform(X)).astype(np.float64)
         if scores.ndim == 1:
             scores = np.column_stack([np.zeros_like(scores), scores])
-        return softmax(scores.astype(np.float64), axis=1)
+        return softmax(scores, axis=1)
 
-    def log_proba(self, X):
-        proba = sum(self._proba(rule, X) for rule in self._rules)
-        return to_log(proba[None] / len(self._rules))
+    def predict(self, X):
+        proba = sum(self._apply(*part, X) for part in self._rules)
+        return proba[None] / len(self._rules)
 
 
 def make_learners(n_features, max_epochs, device, n_jobs, n_threads, verbose):
@@ -169,6 +170,6 @@ def make_learners(n_features, max_epochs, device, n_jobs, n_threads, verbose):
     return [
         Networks(max_epochs, device, n_threads, verbose),
         Trees("trees", "sqrt", n_jobs),
-        Trees("trees, all features", min(n_features, _FEATURES), n_jobs),
+        Trees("trees, many features", min(n_features, _FEATURES), n_jobs),
         Linear(),
     ]

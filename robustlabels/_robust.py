@@ -96,11 +96,12 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         logarithms of their ratios to `class_prior_`, those of training. None leaves the scores.
     n_members : int, default=4
         Networks that are trained at once, on the same batches from different initial weights, and
-        whose mean probabilities decide. They are computed together, which takes less time than
-        one after the other. With a `transition_matrix` each does without a part of the rows of
-        its own, a quarter or the `n_members`-th, which :meth:`predict_proba` needs; where
-        `warm_start` goes on all learn all rows. Callbacks and optimizers that combine all
-        gradients, as clipping by norm does, combine those of all members.
+        whose mean probabilities decide; with losses of two kinds the means of each kind, weighed by
+        `loss_weights_`. They are computed together, which takes less time than one after the other.
+        With a `transition_matrix` each does without a part of the rows, which :meth:`predict_proba`
+        needs: a quarter or less, another one for each network, or for each pair where losses are
+        of two kinds; where `warm_start` goes on all learn all rows. Callbacks and optimizers that
+        combine all gradients, as clipping by norm does, combine those of all members.
     max_epochs : int or "auto", default="auto"
         Passes over the data of one call of `fit`. "auto" is 40, and on small tables as many as
         make 600 steps.
@@ -219,7 +220,8 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
     `fit` raises ``ValueError`` when the loss or a weight of the network is no longer finite,
     and warns with ``ConvergenceWarning`` when no gradient reached the network. After any
     error in `fit` the estimator is what it was before. Ctrl-C ends the training with
-    ``KeyboardInterrupt``; the network so far remains usable.
+    ``KeyboardInterrupt``; the network so far remains usable, neither calibrated nor shifted
+    by `priors`.
 
     References
     ----------
@@ -473,7 +475,8 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         scores : ndarray of shape (n_samples, n_classes), or (n_samples,) for two classes
             The scores the loss looks at: the logits of the network, confined to a ball where
             the loss has a `radius`. For two classes, that of ``classes_[1]`` less the other.
-            With several members, the logarithm of their mean probabilities. With `priors`, their
+            With several members, the logarithm of their mean probabilities, and with losses of two
+            kinds the mean of these by `loss_weights_`, none of them certain. With `priors`, their
             shift is added.
         """
         return self._predict(
@@ -486,9 +489,10 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         They are the softmax of the scores divided by `temperature_`, which `fit` finds with a
         `transition_matrix`, known or estimated: the one under which the noise makes the labels of
         rows that a member has not learned from most probable, of at most 4096. Where these leave
-        it open the probabilities of the true labels decide that come from trees, and so they do
-        for a single network, for a `module` of one's own and where `warm_start` goes on. The
-        probabilities are meant for clean labels, but no better than the noise is known.
+        it open it is near 1 with losses of two kinds. With one, and where no member has left out
+        a row, the probabilities of the true labels decide that come from trees: for a single
+        network, for a `module` of one's own and where `warm_start` goes on. The probabilities are
+        meant for clean labels, but no better than the noise is known.
 
         Where labels were taken as given there is nothing to divide by. Only for ``loss="ce"`` the
         softmax then estimates probabilities, those of the labels as given, wrong ones included;
@@ -666,16 +670,17 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         net = self._make_net(losses, find_device(self.device))
         restore_net(net, stored, same_parameters=False)
         self.net_ = net
-        self._set_losses(losses)
+        self._set_losses(losses, keep_weights=True)
 
     def _make_losses(self):
         n_members = self.n_members if self.module is None else 1
         refined = self.transition_matrix_ is not None
         return make_losses(self.loss, self.alpha, self.q, refined, n_members)
 
-    def _set_losses(self, losses):
+    def _set_losses(self, losses, keep_weights=False):
         self.loss_ = losses[0] if len(losses) == 1 else tuple(losses)
-        self.loss_weights_ = np.full(len(losses), 1 / len(losses))
+        if not keep_weights or len(self.loss_weights_) != len(losses):
+            self.loss_weights_ = np.full(len(losses), 1 / len(losses))
 
     def _recipe(self):
         """Return the parameters, with a loss object as it is at present."""
@@ -697,7 +702,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
             net.losses_ = [losses[member % len(losses)] for member in range(net.n_members_)]
         return net
 
-    def _fit_folds(self, X, codes, transition, soft_labels, folds):
+    def _fit_folds(self, X, transition, soft_labels, folds):
         """Train members, for each fold and each loss one, on soft labels that know nothing of it.
 
         `soft_labels` has the shape (n_samples, n_folds, n_classes). Nothing is checked, calibrated
@@ -707,6 +712,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         self.n_features_in_, self.transition_matrix_ = X.shape[1], transition
         self._start(X, np.arange(soft_labels.shape[2]))
         soft_labels = np.repeat(soft_labels, len(self.loss_weights_), axis=1)
+        codes = soft_labels[:, 0].argmax(axis=1)  # skorch wants labels; nobody learns them
         self._train(X, codes, np.ones(len(X)), Beliefs(soft_labels, soft_labels, folds, None))
 
     def _train(self, X, codes, weight, beliefs=None, one_pass=False):

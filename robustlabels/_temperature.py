@@ -50,5 +50,6 @@ def most_probable_temperature(scores, codes, weight, transition=None, before=Non
 
 def _weighted_mean(values, log_weights):
     """Return the mean of each row of `values` under weights given by their logarithms."""
-    weights = np.exp(log_weights - log_weights.max(axis=1, keepdims=True))
+    with np.errstate(under="ignore"):
+        weights = np.exp(log_weights - log_weights.max(axis=1, keepdims=True))
     return (weights * values).sum(axis=1) / weights.sum(axis=1)

@@ -1,5 +1,6 @@
 """What the labels of a table say of its noise, and of the true labels."""
 
+import dask.dataframe
 import numpy as np
 import pandas as pd
 import pytest
@@ -804,7 +805,7 @@ def test_weights_of_a_pool():
 
 def test_weights_of_a_pool_are_alike_where_rows_are_few():
     y = np.arange(6) % 3
-    good, useless = opinions(y, 3, 1.0, 1.0, 0), np.log(np.full((6, 3), 1 / 3))
+    good, useless = opinions(y, 3, 0.3, 3.0, 0), np.log(np.full((6, 3), 1 / 3))
     a, b = pooled_weights([good, useless], y, symmetric_transition(3, 0.3))
     assert 0.2 < a / (a + b) < 0.8
 
@@ -822,7 +823,7 @@ def test_weights_of_a_pool_make_labels_most_probable(n_classes, n_learners, seed
     def objective(log_weights):
         pool = softmax(np.tensordot(np.exp(log_weights), log_proba, 1), axis=1)
         apart = log_weights - log_weights.mean()
-        prior = 0.15 * apart @ apart + 0.5 * np.log(np.exp(log_weights).sum()) ** 2
+        prior = 0.15 * apart @ apart + 1.5 * np.log(np.exp(log_weights).sum()) ** 2
         return np.log((pool * T.T[codes]).sum(axis=1)).sum() - prior
 
     best = objective(np.log(weights))
@@ -838,3 +839,24 @@ def test_numbers_of_later_rows_are_those_of_the_first():
     np.testing.assert_array_equal(numbers.transform(estimator, frame[1:2]), first[1:2])
     new = numbers.transform(estimator, frame.assign(c="z"))
     np.testing.assert_array_equal(new[:, 1:4], 0)
+
+
+def test_whole_numbers_as_categories_keep_their_names_beside_missing_ones():
+    numbers, estimator = TableNumbers(), LabelRefiner()
+    frame = pd.DataFrame({"k": pd.Series([1, 2, 3, 2]).astype("category")})
+    first = numbers.fit_transform(estimator, frame)
+    later = pd.DataFrame({"k": pd.Series([None, 2, 3]).astype("category")})
+    np.testing.assert_array_equal(numbers.transform(estimator, later)[1:], first[1:3])
+    np.testing.assert_array_equal(numbers.transform(estimator, later)[0], 0)
+
+
+@pytest.mark.parametrize("kind", ["lazy", "complex"])
+def test_features_that_are_not_there_or_no_numbers(kind):
+    X = pd.DataFrame({"x": np.arange(60.0)})
+    y = np.arange(60) % 2
+    if kind == "complex":
+        with pytest.raises(ValueError, match="'x' has complex numbers"):
+            LabelRefiner().fit(X.astype(complex), y)
+    else:
+        with pytest.raises(TypeError, match="not in memory"):
+            LabelRefiner().fit(dask.dataframe.from_pandas(X, npartitions=2), y)

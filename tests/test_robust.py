@@ -181,7 +181,7 @@ def test_networks_of_two_losses_are_weighed_by_labels_they_have_not_seen():
         pool = softmax(np.tensordot(w, unseen, 1), axis=1)
         seen = np.log((pool @ clf.transition_matrix_)[np.arange(len(rows)), codes[rows]]).sum()
         apart = np.log(w) - np.log(w).mean()
-        likelihood.append(seen - 0.15 * apart @ apart - 0.5 * np.log(w.sum()) ** 2)
+        likelihood.append(seen - 0.15 * apart @ apart - 1.5 * np.log(w.sum()) ** 2)
     assert np.argmax(likelihood) == 0
     of_losses = np.log(np.stack([p[:, ::2].mean(axis=1), p[:, 1::2].mean(axis=1)]))
     pooled = np.tensordot(clf.loss_weights_, of_losses, 1)

@@ -22,15 +22,18 @@ def merge_members(scores):
     return torch.log_softmax(scores, dim=-1).logsumexp(1) - math.log(scores.shape[1])
 
 
-def opinions(scores, n_losses):
-    """Return the logarithms of the probabilities by the members of each loss.
+def mean_probabilities(scores, n_losses):
+    """Return the mean probabilities by the members of each loss, (n_losses, n, n_classes).
 
-    Of scores of shape (n, n_members, n_classes), whose members have the losses in turn; the shape
-    is (n_losses, n, n_classes). None is certain.
+    Of scores of shape (n, n_members, n_classes), whose members have the losses in turn.
     """
     proba = torch.softmax(scores, dim=-1)
-    parts = [proba[:, first::n_losses].mean(1) for first in range(n_losses)]
-    return ((1 - DOUBT) * torch.stack(parts) + DOUBT / scores.shape[-1]).log()
+    return torch.stack([proba[:, first::n_losses].mean(1) for first in range(n_losses)])
+
+
+def opinions(scores, n_losses):
+    """Return the logarithms of the mean probabilities, none of which is certain."""
+    return ((1 - DOUBT) * mean_probabilities(scores, n_losses) + DOUBT / scores.shape[-1]).log()
 
 
 @torch.no_grad()

@@ -45,7 +45,7 @@ def on_a_common_scale(X, scale=None):
     By their own :func:`find_scale`, or that of other rows.
     """
     if issparse(X):
-        return MaxAbsScaler().fit_transform(X).astype(np.float32)
+        return MaxAbsScaler().set_output(transform="default").fit_transform(X).astype(np.float32)
     middle, spread = find_scale(X) if scale is None else scale
     with np.errstate(over="ignore", invalid="ignore"):
         X = (X - middle) / spread

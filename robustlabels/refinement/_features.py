@@ -99,7 +99,13 @@ def _is_frame(X):
 
 
 def _as_pandas(X):
-    return X.to_pandas() if hasattr(X, "to_pandas") else X
+    X = X.to_pandas() if hasattr(X, "to_pandas") else X
+    if not hasattr(X, "iloc") or hasattr(X, "compute"):
+        raise TypeError(
+            f"X is a {type(X).__module__}.{type(X).__name__}, which is not in memory. Pass a data "
+            f"frame of pandas or polars: X.compute() or X.collect()."
+        )
+    return X
 
 
 class _Column:
@@ -111,6 +117,8 @@ class _Column:
         self.name, kind = name, column.dtype
         #: The categories that have a column, or None where the feature is a number.
         self.categories = None
+        if types.is_complex_dtype(kind):
+            raise ValueError(f"Feature {name!r} has complex numbers. Pass their real parts.")
         if types.is_bool_dtype(kind) or types.is_numeric_dtype(kind):
             return
         values = types.infer_dtype(column, skipna=True) if types.is_object_dtype(kind) else None
@@ -123,12 +131,12 @@ class _Column:
                 f"is no number. Turn it into numbers, as column.dt.year does with dates, or drop "
                 f"it."
             )
-        missing = column.isna().to_numpy()
+        codes, names = _name_categories(column)
+        names, merged = np.unique(names, return_inverse=True)
+        counts = np.bincount(merged[codes[codes >= 0]], minlength=len(names))
         # Those of equal number by name, not by the order of the rows.
-        counts = column[~missing].astype(str).value_counts().sort_index()
-        counts = counts.sort_values(ascending=False, kind="stable")
-        self.categories = counts.index[:_MAX_CATEGORIES].to_numpy(dtype=object)
-        self.some_missing = bool(missing.any())
+        self.categories = names[np.argsort(-counts, kind="stable")[:_MAX_CATEGORIES]]
+        self.some_missing = bool((codes < 0).any())
 
     def as_numbers(self, column):
         """Return the feature of some rows as columns of numbers."""
@@ -144,8 +152,20 @@ class _Column:
                     f"Feature {self.name!r} has infinite values. Replace or drop them."
                 )
             return numbers
-        missing = column.isna().to_numpy()
-        names = np.full(len(column), None, dtype=object)
-        names[~missing] = column[~missing].astype(str).to_numpy(dtype=object)
-        columns = (names[:, None] == self.categories).astype(float)
-        return np.column_stack([columns, missing]) if self.some_missing else columns
+        codes, names = _name_categories(column)
+        # The last row stands for missing values, whose code is -1.
+        rows = np.vstack([names[:, None] == self.categories, np.zeros(len(self.categories), bool)])
+        columns = rows[codes].astype(float)
+        return np.column_stack([columns, codes < 0]) if self.some_missing else columns
+
+
+def _name_categories(column):
+    """Return the position of each value of a column in its different ones, or -1, and their names.
+
+    Whole numbers are named alike whether they come as integers or, beside missing ones, as floats.
+    """
+    from pandas import factorize
+
+    codes, values = factorize(column)
+    names = [str(int(v)) if isinstance(v, float) and v.is_integer() else str(v) for v in values]
+    return codes, np.array(names, dtype=object)

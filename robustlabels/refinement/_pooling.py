@@ -6,7 +6,7 @@ from scipy.special import log_softmax
 
 #: Precision of the prior of the logarithms of the weights: about their mean, and of their sum
 #: about 0, that of probabilities that are neither made surer nor less sure.
-_EQUALITY, _SURENESS = 0.3, 1.0
+_EQUALITY, _SURENESS = 0.3, 3.0
 
 #: Bounds of the logarithms of the weights.
 _BOUNDS = -6.0, 4.0
