@@ -1,6 +1,8 @@
-"""Print the means of what benchmarks/accuracy.py measured, and write docs/accuracy.md from them.
+"""Print the means of what the benchmarks of accuracy measured, and write docs/accuracy.md.
 
-    python docs/accuracy_tables.py [results.csv] [--write]
+    python docs/accuracy_tables.py [--write]
+
+Reads accuracy.csv, drawn_problems.csv and real_noise.csv in benchmarks/.
 
 Needs the extra "docs".
 """
@@ -14,15 +16,20 @@ import pandas as pd
 import scikit_posthocs
 from scipy.stats import friedmanchisquare, wilcoxon
 
-OURS = "RobustClassifier"
+OURS = "RobustEnsembleClassifier"
 FOREST = "CleanLearning(RandomForest)"
+#: What regret is the distance from: the best of these.
+SIMPLE = [
+    *("LogisticRegression", "RandomForest", "RandomForest, leaf 10", FOREST),
+    "HistGradientBoosting, early stopping",
+]
 KINDS = {
     "symmetric": ["symmetric .2", "symmetric .4", "symmetric .6"],
     "pair": ["pair .2", "pair .4"],
     "instance": ["instance .2", "instance .4"],
 }
 FOLDER = Path(__file__).parent
-RESULTS = FOLDER.parent / "benchmarks" / "accuracy.csv"
+RESULTS = FOLDER.parent / "benchmarks"
 PAGE = FOLDER / "accuracy.md"
 PICTURE = FOLDER / "images" / "accuracy_ranks.png"
 
@@ -48,7 +55,7 @@ def under_noise(rows):
 
 def with_all_seeds(of_tables):
     """Leave out the methods that ran with fewer seeds than the others."""
-    return of_tables.loc[:, ~of_tables.columns.str.endswith(" seed)")]
+    return of_tables.loc[:, ~of_tables.columns.str.contains(r" \(\d seeds?\)$")]
 
 
 def by_setting(rows, score):
@@ -155,50 +162,88 @@ def write(sections):
     PAGE.write_text(page)
 
 
+def regret(rows):
+    """Return how far ours are below the best of the simple peers, over tables and noises."""
+    cells = rows.pivot_table(index=["table", "setting"], columns="method", values="accuracy")
+    best = cells[SIMPLE].max(axis=1)
+    names = [name for name in cells if name.startswith("Robust")] + SIMPLE
+    below = pd.DataFrame({name: best - cells[name] for name in names}).dropna()
+    table = pd.DataFrame(
+        {"mean": below.mean(), "90 % quantile": below.quantile(0.9), "worst": below.max()}
+    )
+    return table.rename_axis("method").sort_values("mean")
+
+
+def of_tables(rows):
+    """Return the mean accuracy under noise on each table, a row, of a few methods."""
+    names = [OURS, "RobustClassifier", *SIMPLE]
+    return under_noise(rows)[[name for name in names if name in set(rows["method"])]]
+
+
+def drawn(rows, score):
+    """Return a score on each drawn problem, a row."""
+    table = rows.pivot_table(index="table", columns="method", values=score)
+    return table[[OURS, "RobustClassifier", *SIMPLE]].rename_axis("problem")
+
+
 def real_noise(rows):
-    """Return each method's accuracy, and mean recall of the classes, on tables with real noise."""
-    table = rows.pivot_table(index="method", columns="table", values=["accuracy", "balanced"])
-    table = table.swaplevel(axis=1).sort_index(axis=1)
-    names = {"real_crowdsourced_mapping": "map", "real_mammographic_birads": "mammograms"}
-    table.columns = [f"{names[name]}, {score}" for name, score in table.columns]
-    return table.sort_values(list(table.columns), ascending=False)
+    """Return each method's scores on sets with real noise, and its mean rank in balanced ones."""
+    rows = rows.assign(set=rows["set"].where(rows["set"] != "scenes", "scenes, " + rows["part"]))
+    of_sets = rows.groupby(["method", "set"])[["balanced", "log_loss", "auc"]].mean().unstack()
+    table = pd.DataFrame(index=of_sets.index)
+    for name in rows["set"].unique():
+        table[f"{name}, balanced"] = of_sets["balanced", name]
+        table[f"{name}, log loss"] = of_sets["log_loss", name]
+    table["defects, AUC"] = of_sets["auc", "defects"]
+    table["mean rank"] = with_all_seeds(of_sets["balanced"].T).rank(axis=1, ascending=False).mean()
+    return table.sort_values("mean rank")
+
+
+def read(name, halves=None):
+    """Return what a benchmark measured; methods that ran with fewer seeds are named so."""
+    rows = pd.read_csv(RESULTS / f"{name}.csv")
+    by = ["method"] if halves is None else [halves, "method"]
+    seeds = rows.groupby(by)["seed"].transform("nunique")
+    most = seeds.max() if halves is None else seeds.groupby(rows[halves]).transform("max")
+    fewer = seeds < most
+    rows.loc[fewer, "method"] += " (" + seeds[fewer].astype(str) + " seed"
+    rows.loc[fewer, "method"] += seeds[fewer].map(lambda n: "s)" if n > 1 else ")")
+    return rows
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("results", type=Path, nargs="?", default=RESULTS, help="CSV file")
     parser.add_argument("--write", action="store_true", help="write the page and its picture")
     arguments = parser.parse_args()
-    results = pd.read_csv(arguments.results)
+    results = read("accuracy", "half")
     rate = results["rate"].map(lambda rate: f" {rate:.1f}".replace("0.", "."))
     results["setting"] = results["noise"].where(results["rate"] == 0, results["noise"] + rate)
     digits = {
         **dict.fromkeys(["mean rank", "ratio", "highest ratio of a table"], 1),
         "tables won": 0,
     }
-    seeds = results.groupby(["half", "method"])["seed"].transform("nunique")
-    fewer = seeds < seeds.max()
-    results.loc[fewer, "method"] += " (" + seeds[fewer].astype(str) + " seed)"
-    halves = dict(list(results.groupby("half")))
-    makers = {
-        "overview": ("report", overview),
-        "comparisons": ("report", comparisons),
-        **{f"{name} noise": ("report", kind(name)) for name in KINDS},
-        "probabilities": ("report", probabilities),
-        "times": ("report", times),
-        "choosing half": ("choose", overview),
-        "real noise": ("real", real_noise),
+    report, unseen = (results[results["half"] == half] for half in ("report", "unseen"))
+    problems, real = read("drawn_problems"), read("real_noise")
+    tables = {
+        "unseen overview": overview(unseen),
+        "unseen tables": of_tables(unseen),
+        "unseen probabilities": probabilities(unseen),
+        "regret": regret(pd.concat([report, unseen])),
+        "drawn problems": drawn(problems, "accuracy"),
+        "drawn problems, balanced": drawn(problems, "balanced"),
+        "real noise": real_noise(real),
+        "overview": overview(report),
+        "comparisons": comparisons(report),
+        **{f"{name} noise": kind(name)(report) for name in KINDS},
+        "probabilities": probabilities(report),
+        "times": times(report),
     }
-    sections = {
-        name: markdown(make(halves[half]), digits)
-        for name, (half, make) in makers.items()
-        if half in halves
-    }
+    sections = {name: markdown(table, digits) for name, table in tables.items()}
     for name, text in sections.items():
         print(f"\n{name}\n\n{text}")
     if arguments.write:
         write(sections)
-        draw_ranks(halves["report"])
+        draw_ranks(report)
 
 
 if __name__ == "__main__":

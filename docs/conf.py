@@ -47,6 +47,7 @@ sphinx_gallery_conf = {
     "within_subsection_order": ExplicitOrder(
         [
             "plot_quickstart.py",
+            "plot_ensemble.py",
             "plot_losses.py",
             "plot_noise_curves.py",
             "plot_search_with_noisy_labels.py",
@@ -109,9 +110,15 @@ def write_formula(translator, node):
 
 def lead_to_gallery(app, docname, source):
     """Let links to an example's file, which readers of the repository follow, lead to its page."""
-    source[0] = re.sub(r"\]\(\.\./examples/(\w+)\.py\)", r"](auto_examples/\1.rst)", source[0])
+    source[0] = re.sub(r"\]\((?:\.\./)?examples/(\w+)\.py\)", r"](auto_examples/\1.rst)", source[0])
+
+
+def lead_to_gallery_from_readme(app, relative_path, parent, source):
+    """Do so in the README, parts of which the pages include."""
+    lead_to_gallery(app, parent, source)
 
 
 def setup(app):
+    app.connect("include-read", lead_to_gallery_from_readme)
     app.add_html_math_renderer("mathml", (write_formula, None), (write_formula, None))
     app.connect("source-read", lead_to_gallery)

@@ -37,10 +37,10 @@ class LabelRefiner(BaseEstimator):
 
     Parameters
     ----------
-    transition_matrix : array-like of shape (n_classes, n_classes) or "estimate", \
-            default="estimate"
-        The noise: ``T[i, j]`` is the probability of the label j where the true class is i, the
-        classes in sorted order. "estimate" estimates it from the data.
+    transition_matrix : array-like or "estimate", default="estimate"
+        The noise, of shape (n_classes, n_classes): ``T[i, j]`` is the probability of the label j
+        where the true class is i, the classes in sorted order. "estimate" estimates it from the
+        data.
     teacher : classifier or None, default=None
         What says how probable the labels of a row are, from its features, without having seen
         it. None grows a random forest, whose trees speak for the rows that they were not grown
