@@ -337,8 +337,10 @@ def _by_bayes(log_power, log_q, codes, transition, shares, weights):
 def _without_noise(proba, transition):
     """Return class probabilities under which the noise makes labels as probable as these.
 
-    They are found by a fixed number of steps of expectation maximisation from equal ones, and so
-    stay between these and the noise taken out in full.
+    They are found by a fixed number of steps of expectation maximisation, and so stay between
+    those that it starts from, the same for all rows, and the noise taken out in full. Where labels
+    hardly tell classes apart, the frequent one is likelier: it starts from the square roots of how
+    often a class is the most probable one.
     """
     change, keep = transition[0, -1], transition[0, 0] - transition[0, -1]
     if np.allclose(transition, keep * np.eye(len(transition)) + change, rtol=0, atol=1e-12):
@@ -348,7 +350,8 @@ def _without_noise(proba, transition):
 
     else:
         product = np.matmul
-    p = np.full_like(proba, 1 / proba.shape[1])
+    often = np.sqrt(np.bincount(proba.argmax(axis=1), minlength=proba.shape[1]) + 1.0)
+    p = np.tile(often / often.sum(), (len(proba), 1))
     for _ in range(_ITERATIONS):
         p *= product(proba / np.maximum(product(p, transition), 1e-12), transition.T)
     return p
