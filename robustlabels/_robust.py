@@ -453,12 +453,12 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
             weight, _ = self._weigh_classes(weight, codes, classes)
             if not go_on:
                 self._forget()
-                self._start(X, classes)
+                self._start(X, classes, refined=False)
             else:
                 reckoned_with_noise = self.transition_matrix_ is not None
                 self._forget_noise()
                 if reckoned_with_noise or repr(self._made_with) != repr(self._recipe()):
-                    self._renew()
+                    self._renew(refined=False)
             self._train(X, codes, weight, one_pass=True)
         return self
 
@@ -572,18 +572,26 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
                 f"y has only {np.unique(y).tolist()}."
             )
         rng = self._forget()
+        refine = refine and self.transition_matrix is not None
+        # All that can be wrong with a parameter shows here; finding the noise takes much longer.
+        check_priors(self.priors, classes)
+        self._weigh_classes(weight, codes, classes)
+        if go_on:
+            self._scaler = StandardScaler()
+            self._renew(refine)
+        else:
+            self._start(X, classes, refine)
+        self.net_.try_out(X[:2], codes[:2])
         beliefs = None
         if refine:
             # A network that goes on may have learned from any row.
             hold_out = hold_out and self.module is None and self.n_members > 1 and not go_on
             beliefs = self._refine_labels(X, codes, weight, hold_out, rng)
+            if beliefs is None:
+                losses = self._make_losses(refined=False)
+                self.net_.minimise(losses)
+                self._set_losses(losses)
         weight, beliefs = self._weigh_classes(weight, codes, classes, beliefs)
-        check_priors(self.priors, classes)
-        if go_on:
-            self._scaler = StandardScaler()
-            self._renew()
-        else:
-            self._start(X, classes)
         return X, codes, weight, beliefs
 
     def _validate(self, X, y, sample_weight, reset):
@@ -610,8 +618,6 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
 
     def _refine_labels(self, X, codes, weight, hold_out, rng):
         """Find the noise, and what the true labels probably are; None for labels as given."""
-        if self.transition_matrix is None:
-            return None
         refiner = LabelRefiner(self.transition_matrix, random_state=rng).fit(X, codes, weight)
         if refiner.transition_matrix_ is None:
             return None
@@ -619,7 +625,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
             setattr(self, name, getattr(refiner, name))
         folds = None
         if hold_out:
-            n_losses = len(self._make_losses())
+            n_losses = len(self.loss_weights_)
             n_folds = max(-(-self.n_members // n_losses), _MIN_FOLDS)
             folds = deal_folds(refiner.row_groups_, codes, n_folds, rng)
         rows = np.sort(rng.permutation(len(X))[:_CALIBRATION_ROWS])
@@ -651,9 +657,9 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         self.class_prior_ = factors * totals / (factors @ totals)
         return weight / weight.mean(), beliefs
 
-    def _start(self, X, classes):
-        """Make a new net for these data."""
-        losses = self._make_losses()
+    def _start(self, X, classes, refined):
+        """Make a new net for these data, to learn from labels as given or `refined` ones."""
+        losses = self._make_losses(refined)
         device = find_device(self.device)
         self._made_with = self._recipe()
         self._scaler = StandardScaler()
@@ -662,19 +668,18 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         self.net_ = self._make_net(losses, device, self._random_state.randint(2**31))
         self._set_losses(losses)
 
-    def _renew(self):
+    def _renew(self, refined):
         """Make the net anew by the present parameters, with the weights it has."""
         stored = store_net(self.net_)
         self._made_with = self._recipe()
-        losses = self._make_losses()
+        losses = self._make_losses(refined)
         net = self._make_net(losses, find_device(self.device))
         restore_net(net, stored, same_parameters=False)
         self.net_ = net
         self._set_losses(losses, keep_weights=True)
 
-    def _make_losses(self):
+    def _make_losses(self, refined):
         n_members = self.n_members if self.module is None else 1
-        refined = self.transition_matrix_ is not None
         return make_losses(self.loss, self.alpha, self.q, refined, n_members)
 
     def _set_losses(self, losses, keep_weights=False):
@@ -698,8 +703,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
             n_classes=len(self.classes_),
             seed=seed,
         )
-        if len(losses) > 1:
-            net.losses_ = [losses[member % len(losses)] for member in range(net.n_members_)]
+        net.minimise(losses)
         return net
 
     def _fit_folds(self, X, transition, soft_labels, folds):
@@ -710,7 +714,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         """
         self._forget()
         self.n_features_in_, self.transition_matrix_ = X.shape[1], transition
-        self._start(X, np.arange(soft_labels.shape[2]))
+        self._start(X, np.arange(soft_labels.shape[2]), refined=True)
         soft_labels = np.repeat(soft_labels, len(self.loss_weights_), axis=1)
         codes = soft_labels[:, 0].argmax(axis=1)  # skorch wants labels; nobody learns them
         self._train(X, codes, np.ones(len(X)), Beliefs(soft_labels, soft_labels, folds, None))

@@ -43,13 +43,23 @@ from skorch.helper import predefined_split
 from torch import nn
 
 from robustlabels import (
+    LabelRefiner,
     RobustClassifier,
     corrupt_labels,
     pair_transition,
     symmetric_transition,
 )
 from robustlabels._network.batches import BatchIterator
-from robustlabels.losses import AGCE, CE, GCE, SGCE, Loss, Unhinged, available_losses
+from robustlabels.losses import (
+    AGCE,
+    CE,
+    GCE,
+    SGCE,
+    BackwardCorrected,
+    Loss,
+    Unhinged,
+    available_losses,
+)
 from robustlabels.refinement._temperatures import find_temperature
 
 IRIS = load_iris(return_X_y=True)
@@ -915,12 +925,12 @@ def test_module_instance_is_copied():
 
 @pytest.mark.parametrize("n_outputs", [1, 2, 5])
 def test_module_with_another_number_of_outputs(n_outputs):
-    with pytest.raises(ValueError, match=r"here \(128, 3\).* Got \(128, "):
+    with pytest.raises(ValueError, match=r"here \(2, 3\).* Got \(2, "):
         small(module=nn.Linear(4, n_outputs)).fit(*IRIS)
 
 
 def test_module_that_returns_no_logits():
-    with pytest.raises(ValueError, match=r"logits of shape \(n, n_classes\).* Got \(384,\)"):
+    with pytest.raises(ValueError, match=r"logits of shape \(n, n_classes\).* Got \(6,\)"):
         small(module=nn.Sequential(nn.Linear(4, 3), nn.Flatten(0))).fit(*IRIS)
 
 
@@ -1083,7 +1093,7 @@ class Several(nn.Module):
 
 
 def test_outputs_of_the_wrong_shape_are_refused():
-    with pytest.raises(ValueError, match=r"here \(128, 3\).* Got \(128, 2, 3\)"):
+    with pytest.raises(ValueError, match=r"here \(2, 3\).* Got \(2, 2, 3\)"):
         small(module=Several).fit(*IRIS)
 
 
@@ -1358,6 +1368,39 @@ def test_bad_data(X, y, weight, message):
     # What was fitted is not lost.
     assert clf.n_features_in_ == 4
     assert pickle.loads(pickle.dumps(clf)).score(*IRIS) == clf.score(*IRIS)
+
+
+def two_outputs(n_features):
+    return nn.Linear(n_features, 2)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"loss": "sgceq"},
+        {"loss": GCE(q=-1)},
+        {"loss": BackwardCorrected(CE(), symmetric_transition(4, 0.1))},
+        {"loss": GCE(), "q": 0.3},
+        {"q": 1.5},
+        {"device": "cuda:99"},
+        {"priors": [0.5, 0.5]},
+        {"class_weight": {0: -1, 1: 1, 2: 1}},
+        {"class_weight": {0: 0, 1: 0, 2: 0}},
+        {"hidden_layer_sizes": (4.7,)},
+        {"module": two_outputs},
+        {"net_params": {"train_spli": None}},
+        {"net_params": {"max_epochs": 9}},
+        {"net_params": {"optimizer__beta": 9}},
+        {"net_params": {"callbacks__es__patience": 3}},
+        {"hidden_layer_sizes": (5,), "warm_start": True},
+    ],
+    ids=str,
+)
+def test_parameters_are_checked_before_labels_are_refined(params, monkeypatch):
+    clf = small().fit(*IRIS).set_params(transition_matrix="estimate", **params)
+    monkeypatch.setattr(LabelRefiner, "fit", lambda *args: pytest.fail("labels were refined"))
+    with pytest.raises((ValueError, TypeError)):
+        clf.fit(*IRIS)
 
 
 def test_not_fitted():

@@ -12,6 +12,7 @@ from .batches import to_tensor
 from .callbacks import OneCycle, looks_at_batches, raised_by_callback
 from .module import MLP
 from .scores import merge_members
+from .seeding import seeded_globally
 
 
 class Net(NeuralNetClassifier):
@@ -54,9 +55,17 @@ class Net(NeuralNetClassifier):
 
     def initialize_criterion(self):
         super().initialize_criterion()
-        #: One loss, or one for each member of an ensemble.
         self.losses_ = [self.criterion_]
         return self
+
+    def minimise(self, losses):
+        """Take a loss, or several that the members have in turn."""
+        # Without `set_params`, which would make the optimizer anew: losses have no weights.
+        self.criterion = self.criterion_ = losses[0]
+        #: One loss, or one for each member of an ensemble.
+        self.losses_ = list(losses)
+        if len(losses) > 1:
+            self.losses_ = [losses[member % len(losses)] for member in range(self.n_members_)]
 
     def initialize_module(self):
         super().initialize_module()
@@ -69,6 +78,17 @@ class Net(NeuralNetClassifier):
         self.iterator_train__generator = torch.Generator().manual_seed(order)
         if self.mlp_ is not None:
             self.mlp_.drop_by(torch.Generator().manual_seed(masks))
+
+    @torch.no_grad()
+    def try_out(self, X, y):
+        """Compute the losses of a few rows, for the errors of a module or a loss that do not fit.
+
+        Nothing is compiled for them, and the global random states stay as they are.
+        """
+        module = getattr(self.module_, "_orig_mod", self.module_).eval()
+        with seeded_globally(0, self.device):
+            logits = module(to_tensor(X).to(self.device, self.dtype))
+        self._member_losses(logits, torch.from_numpy(y).to(self.device), None, training=False)
 
     def train_on(self, X, y, n_epochs, one_cycle):
         """Train some epochs on arrays, X a dict of them.
