@@ -688,8 +688,13 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
             self.loss_weights_ = np.full(len(losses), 1 / len(losses))
 
     def _recipe(self):
-        """Return the parameters, with a loss object as it is at present."""
+        """Return the parameters, with a loss object as it is at present.
+
+        Numbers of numpy become Python's: torch and skorch do not take all of them, and those of
+        a few bits overflow.
+        """
         params = self.get_params(deep=False)
+        params = {k: v.item() if isinstance(v, np.generic) else v for k, v in params.items()}
         return {**params, "loss": clone(params["loss"], safe=False)}
 
     def _make_net(self, losses, device, seed=0):
@@ -738,7 +743,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
                 without = np.arange(self.n_members) // len(self.loss_weights_)
                 learns = beliefs.folds[:, None] != without
                 data["member_weight"] = learns * (n_folds / (n_folds - 1))  # of mean 1, about
-        n_rows = len(X) if self.batch_size == -1 else min(self.batch_size, len(X))
+        n_rows = len(X) if self.batch_size == -1 else min(int(self.batch_size), len(X))
         n_epochs = 1 if one_pass else count_epochs(self.max_epochs, len(X), n_rows)
         # Only what is not built in draws from the global random states.
         foreign = self.module is not None or self.callbacks or self.net_params

@@ -788,6 +788,38 @@ def test_mistyped_parameters(params):
         RobustClassifier().set_params(**params)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "plain"),
+    [
+        ("loss", np.str_("gce"), "gce"),
+        ("q", np.float32(0.5), 0.5),
+        ("n_members", np.uint8(2), 2),
+        ("max_epochs", np.int64(3), 3),
+        ("max_epochs", np.uint8(255), 255),
+        ("batch_size", np.uint8(32), 32),
+        ("batch_size", np.int8(64), 64),
+        ("batch_size", np.int8(-1), -1),
+        ("lr", np.float32(0.0078125), 0.0078125),
+        ("hidden_layer_sizes", np.int64(8), 8),
+        ("hidden_layer_sizes", np.array([8, 8], dtype=np.uint8), (8, 8)),
+        ("dropout", np.float16(0.5), 0.5),
+        ("weight_decay", np.int64(0), 0),
+        ("l1_penalty", np.float16(0.0009765625), 0.0009765625),
+        ("warm_start", np.bool_(True), True),
+        ("device", np.str_("cpu"), "cpu"),
+        ("n_threads", np.uint8(1), 1),
+        ("verbose", np.uint8(0), 0),
+        ("random_state", np.uint8(3), 3),
+    ],
+)
+def test_parameters_may_be_numbers_of_numpy(name, value, plain):
+    X, y = IRIS
+    base = {"loss": "gce", "max_epochs": 3} if name == "q" else {"max_epochs": 3}
+    clf, twin = (small(**base | {name: v}).fit(X, y).partial_fit(X, y) for v in (value, plain))
+    np.testing.assert_array_equal(clf.predict_proba(X), twin.predict_proba(X))
+    assert clf.n_iter_ == twin.n_iter_
+
+
 def test_mistyped_net_parameter():
     with pytest.raises(ValueError, match="unexpected argument.*train_spli"):
         small(net_params={"train_spli": None}).fit(*IRIS)
@@ -1401,6 +1433,18 @@ def test_parameters_are_checked_before_labels_are_refined(params, monkeypatch):
     monkeypatch.setattr(LabelRefiner, "fit", lambda *args: pytest.fail("labels were refined"))
     with pytest.raises((ValueError, TypeError)):
         clf.fit(*IRIS)
+
+
+@pytest.mark.parametrize("n_threads", [0, -1, 1.5, "all"])
+def test_number_of_threads_set_after_the_fit_is_checked_and_does_no_harm(n_threads):
+    before = torch.get_num_threads()
+    clf = small().fit(*IRIS)
+    for method in ("predict", "predict_proba", "decision_function"):
+        with pytest.raises(ValueError, match=rf"n_threads must be .* Got {n_threads!r}"):
+            getattr(clf.set_params(n_threads=n_threads), method)(IRIS[0])
+    assert torch.get_num_threads() == before
+    clf.set_params(n_threads=before + 1).predict(IRIS[0])
+    assert torch.get_num_threads() == before
 
 
 def test_not_fitted():

@@ -78,7 +78,7 @@ def find_device(device):
 def count_epochs(max_epochs, n_rows, batch_size):
     """Return the number of passes over `n_rows` rows that `max_epochs` stands for."""
     if max_epochs != "auto":
-        return max_epochs
+        return int(max_epochs)
     return max(_EPOCHS, math.ceil(_STEPS / math.ceil(n_rows / batch_size)))
 
 
