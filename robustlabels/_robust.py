@@ -146,7 +146,12 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
     optimizer : class, default=torch.optim.AdamW
         A torch optimizer. Its other parameters are ``net_params["optimizer__..."]``.
     callbacks : list or None, default=None
-        Callbacks of skorch, or (name, callback) pairs. They are cloned for each fit.
+        Callbacks of skorch, or (name, callback) pairs. These very objects are used, as skorch
+        does: what they record is found in them. Each fit calls their ``initialize`` and
+        ``on_train_begin``; what these do not reset stays, as does a parameter that was set as
+        ``callbacks__name__parameter``. ``clone``, and with it every search, makes new ones by the
+        parameters of their constructors. For that, an attribute that is no such parameter needs a
+        name that ends with an underscore. Two classifiers should not share a callback.
     net_params : dict or None, default=None
         Further parameters of the underlying skorch net by their skorch names, such as
         ``{"train_split": ValidSplit(5), "optimizer__betas": (0.8, 0.99)}``; those above cannot

@@ -880,7 +880,7 @@ def test_early_stopping_and_scoring():
     ).fit(X, y)
     assert 2 <= clf.n_iter_ < 50
     assert max(clf.history_[:, "valid_accuracy"]) <= 1
-    assert not hasattr(stop, "best_epoch_")
+    assert stop.best_epoch_ == clf.n_iter_ - 2
     longer = clone(clf).set_params(callbacks__stop__patience=4).fit(X, y)
     assert longer.n_iter_ == clf.n_iter_ + 2
 
@@ -1143,6 +1143,55 @@ def test_callbacks_find_the_records_they_read(tmp_path):
     checkpoint = Checkpoint(monitor="train_loss_best", dirname=tmp_path)
     small(callbacks=[checkpoint, TrainEndCheckpoint(dirname=tmp_path, fn_prefix="end_")]).fit(X, y)
     assert {"params.pt", "end_params.pt"} <= {path.name for path in tmp_path.iterdir()}
+
+
+class Losses(Callback):
+    """Keeps its records in a list, its own or one that is handed in under another name."""
+
+    def __init__(self, into=None):
+        self.losses = [] if into is None else into
+
+    def on_epoch_end(self, net, **kwargs):
+        self.losses.append(net.history[-1, "train_loss"])
+
+
+def test_callbacks_are_the_users_own_objects():
+    X, y = IRIS
+    handed_in = []
+    own, named, bare = Losses(), Losses(handed_in), Callback()
+    clf = small(callbacks=[own, ("named", named), bare]).fit(X, y)
+    assert own.losses == handed_in == clf.history_[:, "train_loss"]
+    assert dict(clf.net_.callbacks_)["named"] is named
+    assert clf.callbacks == [own, ("named", named), bare]
+    # What a callback does not reset it keeps in the next fit.
+    clf.fit(X, y).partial_fit(X, y)
+    assert len(own.losses) == 11
+
+
+def test_a_clone_has_callbacks_of_its_own():
+    X, y = IRIS
+    stop = EarlyStopping("train_loss", patience=2, threshold=0.5, sink=lambda text: None)
+    clf = small("ce", callbacks=[("stop", stop)], max_epochs=50).fit(X, y)
+    assert stop.best_epoch_ > 0
+    twin = clone(clf)
+    assert twin.callbacks[0][1] is not stop
+    assert not hasattr(twin.callbacks[0][1], "best_epoch_")
+    assert twin.set_params(callbacks__stop__patience=4).fit(X, y).n_iter_ == clf.n_iter_ + 2
+    assert stop.patience == 2
+    assert clf.fit(X, y).n_iter_ == twin.n_iter_ - 2
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda clf: pickle.loads(pickle.dumps(clf))])
+def test_a_copy_keeps_what_callbacks_have_recorded(copied):
+    X, y = IRIS
+    schedule = LRScheduler("StepLR", step_size=1)
+    clf = small(callbacks=[Losses(), schedule, EarlyStopping("train_loss")]).fit(X, y)
+    twin = copied(clf)
+    assert twin.callbacks[0].losses == clf.callbacks[0].losses
+    assert twin.callbacks[0] is not clf.callbacks[0]
+    np.testing.assert_array_equal(twin.predict_proba(X), clf.predict_proba(X))
+    assert len(twin.partial_fit(X, y).callbacks[0].losses) == 6
+    assert len(clf.callbacks[0].losses) == 5
 
 
 def test_penalty_of_parameters_in_any_order():

@@ -186,7 +186,8 @@ def _describe_optimizer(params, device):
 
 def _describe_callbacks(params):
     """Return the net's parameters that describe the callbacks, with those that are added."""
-    callbacks = clone(params["callbacks"] or [], safe=False)
+    # The user's own objects, so that they find in them what was recorded.
+    callbacks = list(params["callbacks"] or [])
     if not any(is_schedule(entry) for entry in callbacks):
         callbacks.append(("one_cycle", OneCycle()))
     if params["verbose"] == 1:
