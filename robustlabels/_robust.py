@@ -151,11 +151,13 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         ``on_train_begin``; what these do not reset stays, as does a parameter that was set as
         ``callbacks__name__parameter``. ``clone``, and with it every search, makes new ones by the
         parameters of their constructors. For that, an attribute that is no such parameter needs a
-        name that ends with an underscore. Two classifiers should not share a callback.
+        name that ends with an underscore. Two classifiers should not share a callback. Callbacks
+        and their scorers see labels as positions in `classes_`, both given and predicted.
     net_params : dict or None, default=None
         Further parameters of the underlying skorch net by their skorch names, such as
         ``{"train_split": ValidSplit(5), "optimizer__betas": (0.8, 0.99)}``; those above cannot
-        be set here a second time. `set_params` and grids reach skorch's ``module__``,
+        be set here a second time. Validation rows of one's own, from ``predefined_split``, have
+        the same kind of labels as y. `set_params` and grids reach skorch's ``module__``,
         ``optimizer__``, ``callbacks__``, ``iterator_train__`` and ``iterator_valid__`` directly.
 
     Attributes
@@ -713,6 +715,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
             n_classes=len(self.classes_),
             seed=seed,
         )
+        net.labels_ = self.classes_
         net.minimise(losses)
         return net
 

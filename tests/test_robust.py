@@ -41,6 +41,7 @@ from skorch.callbacks import (
 from skorch.dataset import Dataset, ValidSplit
 from skorch.helper import predefined_split
 from torch import nn
+from torch.utils.data import Subset
 
 from robustlabels import (
     LabelRefiner,
@@ -891,6 +892,50 @@ def test_validation_on_rows_of_ones_own():
     clf = small(net_params={"train_split": trusted}).fit(X, y)
     assert len(clf.history_[:, "valid_loss"]) == 5
     assert clf.net_.partial_fit(X, y).history[-1, "valid_acc"] > 0
+
+
+class Rows(torch.utils.data.Dataset):
+    """A data set of torch alone, in which labels are looked up row by row."""
+
+    def __init__(self, X, y):
+        self.X, self.y = X, y
+
+    def __len__(self):
+        return len(self.X)
+
+    def __getitem__(self, i):
+        return self.X[i], self.y[i]
+
+
+@pytest.mark.parametrize("kind", ["Dataset", "Subset", "other"])
+@pytest.mark.parametrize("names", [[0, 1, 2], [1, 2, 3], [-5, 7, 8], ["c", "a", "b"]], ids=str)
+def test_validation_rows_of_ones_own_have_the_labels_of_fit(names, kind):
+    X, y = IRIS
+    y_train, names = np.array(names)[y], np.array(names)
+    rows = np.arange(0, 150, 10)
+    own = {
+        "Dataset": Dataset(X[rows], names[y[rows]]),
+        "Subset": Subset(Dataset(X, names[y]), rows),
+        "other": Rows(X[rows].astype(np.float32), list(names[y[rows]])),
+    }[kind]
+    net_params = {"train_split": predefined_split(own)}
+    if kind == "other":
+        net_params["iterator_valid"] = torch.utils.data.DataLoader
+    score = EpochScoring("accuracy", name="accuracy", lower_is_better=False)
+    clf = small("ce", callbacks=[score], net_params=net_params, max_epochs=30, lr=0.05)
+    clf.fit(X, y_train)
+    assert clf.score(X[rows], names[y[rows]]) == pytest.approx(clf.history_[-1, "accuracy"])
+    assert clf.history_[-1, "valid_acc"] > 0.8
+    assert clf.history_[-1, "valid_loss"] < 0.5
+    if kind == "Dataset":
+        np.testing.assert_array_equal(own.y, names[y[rows]])
+
+
+def test_validation_rows_of_a_class_that_fit_has_not_seen():
+    X, y = IRIS
+    own = predefined_split(Dataset(X[::10], y[::10] + 1))
+    with pytest.raises(ValueError, match=r"labels \[3\].* not among the classes \[0, 1, 2\]"):
+        small(net_params={"train_split": own}).fit(X, y)
 
 
 def test_early_stopping_without_validation_rows():

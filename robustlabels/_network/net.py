@@ -8,7 +8,7 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from skorch import NeuralNetClassifier
 
-from .batches import to_tensor
+from .batches import encode_labels, to_tensor, without_subsets
 from .callbacks import OneCycle, looks_at_batches, raised_by_callback
 from .module import MLP
 from .scores import merge_members
@@ -26,6 +26,9 @@ class Net(NeuralNetClassifier):
 
     #: Adam divides by the root of its second moment plus this number: less does not move it.
     NO_GRADIENT = 1e-8
+
+    #: Labels of the estimator, which the net knows as 0 to n_classes - 1; None if they are these.
+    labels_ = None
 
     n_epochs_, one_cycle_ = 1, False
 
@@ -118,6 +121,15 @@ class Net(NeuralNetClassifier):
             raise
         finally:
             self.notify("on_train_end", X=X, y=y)
+
+    def get_split_datasets(self, X, y=None, **fit_params):
+        train, valid = super().get_split_datasets(X, y, **fit_params)
+        whole = without_subsets(valid)
+        # Rows that are set aside have codes for labels; those of a user have the user's labels.
+        is_part = whole is X or getattr(whole, "X", None) is X
+        if valid is not None and self.labels_ is not None and not is_part:
+            valid = encode_labels(valid, self.labels_)
+        return train, valid
 
     def infer(self, x, **fit_params):
         if isinstance(x, Mapping):
