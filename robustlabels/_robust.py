@@ -14,6 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._labels import check_priors, check_same_classes, encode, refuse_balanced, weigh_classes
+from ._network.callbacks import check_monitors
 from ._network.module import add_moments
 from ._network.parameters import count_epochs, find_device, make_losses, make_net, name_loss
 from ._network.scores import compute_scores, merge_members, opinions
@@ -152,7 +153,9 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         ``callbacks__name__parameter``. ``clone``, and with it every search, makes new ones by the
         parameters of their constructors. For that, an attribute that is no such parameter needs a
         name that ends with an underscore. Two classifiers should not share a callback. Callbacks
-        and their scorers see labels as positions in `classes_`, both given and predicted.
+        and their scorers see labels as positions in `classes_`, both given and predicted. One
+        that stops by ``"valid_loss"`` or ``"train_loss"`` needs ``threshold_mode="abs"`` with a
+        loss that can be negative, as the default and "sgce" are.
     net_params : dict or None, default=None
         Further parameters of the underlying skorch net by their skorch names, such as
         ``{"train_split": ValidSplit(5), "optimizer__betas": (0.8, 0.99)}``; those above cannot
@@ -690,6 +693,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         return make_losses(self.loss, self.alpha, self.q, refined, n_members)
 
     def _set_losses(self, losses, keep_weights=False):
+        check_monitors(self.net_)
         self.loss_ = losses[0] if len(losses) == 1 else tuple(losses)
         if not keep_weights or len(self.loss_weights_) != len(losses):
             self.loss_weights_ = np.full(len(losses), 1 / len(losses))

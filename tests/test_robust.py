@@ -57,6 +57,7 @@ from robustlabels.losses import (
     GCE,
     SGCE,
     BackwardCorrected,
+    ForwardCorrected,
     Loss,
     Unhinged,
     available_losses,
@@ -938,9 +939,65 @@ def test_validation_rows_of_a_class_that_fit_has_not_seen():
         small(net_params={"train_split": own}).fit(X, y)
 
 
-def test_early_stopping_without_validation_rows():
+@pytest.mark.parametrize("loss", ["ce", "sgce"])
+def test_early_stopping_without_validation_rows(loss, monkeypatch):
+    clf = small(loss, callbacks=[EarlyStopping()], transition_matrix="estimate")
+    monkeypatch.setattr(LabelRefiner, "fit", lambda *args: pytest.fail("labels were refined"))
     with pytest.raises(ValueError, match=r"'valid_loss'.*train_split.*ValidSplit"):
-        small(callbacks=[EarlyStopping()]).fit(*IRIS)
+        clf.fit(*IRIS)
+
+
+NEGATIVE = ["auto", "unhinged", "sgce", "alpha-mae", "ldr", CE() + 2 * Unhinged()]
+PLATEAU = torch.optim.lr_scheduler.ReduceLROnPlateau
+
+
+@pytest.mark.parametrize("loss", NEGATIVE, ids=str)
+@pytest.mark.parametrize(
+    "callback",
+    [
+        EarlyStopping("valid_loss"),
+        EarlyStopping("train_loss"),
+        LRScheduler("ReduceLROnPlateau", monitor="valid_loss"),
+        LRScheduler(PLATEAU, threshold_mode="rel"),
+    ],
+    ids=lambda callback: type(callback).__name__,
+)
+def test_relative_thresholds_of_a_loss_that_can_be_negative_are_refused(
+    loss, callback, monkeypatch
+):
+    net_params = {"train_split": ValidSplit(5)}
+    clf = small(loss, n_members=2, callbacks=[callback], net_params=net_params)
+    clf.set_params(transition_matrix="estimate")
+    monkeypatch.setattr(LabelRefiner, "fit", lambda *args: pytest.fail("labels were refined"))
+    message = r"monitors '(train|valid)_loss', which can be negative.*threshold_mode='abs'"
+    with pytest.raises(ValueError, match=message):
+        clf.fit(*IRIS)
+
+
+@pytest.mark.parametrize(
+    ("loss", "callback"),
+    [
+        ("gce", EarlyStopping("train_loss")),
+        (ForwardCorrected(symmetric_transition(3, 0.1)), EarlyStopping("train_loss")),
+        ("sgce", EarlyStopping("valid_acc", lower_is_better=False)),
+        ("sgce", EarlyStopping("valid_loss", threshold=0)),
+        ("sgce", LRScheduler(PLATEAU, threshold_mode="abs")),
+        ("sgce", LRScheduler("StepLR", step_size=1)),
+    ],
+    ids=str,
+)
+def test_other_monitors_are_allowed(loss, callback):
+    small(loss, callbacks=[callback], net_params={"train_split": ValidSplit(5)}).fit(*IRIS)
+
+
+def test_early_stopping_by_a_loss_that_is_negative():
+    net_params = {"train_split": ValidSplit(5, stratified=True)}
+    stop = EarlyStopping(patience=3, threshold=0.05, threshold_mode="abs", sink=lambda text: None)
+    clf = small("unhinged", callbacks=[stop], net_params=net_params, max_epochs=200, lr=0.01)
+    assert 3 < clf.fit(*IRIS).n_iter_ < 200
+    assert clf.history_[-1, "valid_loss"] < 0
+    with pytest.raises(ValueError, match="threshold_mode='abs'"):
+        clf.set_params(callbacks__EarlyStopping__threshold_mode="rel").fit(*IRIS)
 
 
 def test_verbose_shows_a_progress_bar(capsys):
@@ -1230,7 +1287,7 @@ def test_a_clone_has_callbacks_of_its_own():
 def test_a_copy_keeps_what_callbacks_have_recorded(copied):
     X, y = IRIS
     schedule = LRScheduler("StepLR", step_size=1)
-    clf = small(callbacks=[Losses(), schedule, EarlyStopping("train_loss")]).fit(X, y)
+    clf = small(callbacks=[Losses(), schedule, EarlyStopping("train_loss", threshold=0)]).fit(X, y)
     twin = copied(clf)
     assert twin.callbacks[0].losses == clf.callbacks[0].losses
     assert twin.callbacks[0] is not clf.callbacks[0]

@@ -9,7 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skorch import NeuralNetClassifier
 
 from .batches import encode_labels, to_tensor, without_subsets
-from .callbacks import OneCycle, looks_at_batches, raised_by_callback
+from .callbacks import NO_VALIDATION_ROWS, OneCycle, looks_at_batches, raised_by_callback
 from .module import MLP
 from .scores import merge_members
 from .seeding import seeded_globally
@@ -113,11 +113,7 @@ class Net(NeuralNetClassifier):
                 raise
         except KeyError as error:
             if "valid_loss" in str(error) and self.train_split is None:
-                raise ValueError(
-                    "A callback looks at 'valid_loss', but there are no validation rows. Set "
-                    "some aside with net_params={'train_split': skorch.dataset.ValidSplit(5)}, "
-                    "or let the callback monitor='train_loss'."
-                ) from error
+                raise ValueError(NO_VALIDATION_ROWS) from error
             raise
         finally:
             self.notify("on_train_end", X=X, y=y)
