@@ -64,9 +64,19 @@ class Progress(Callback):
             self.bar_ = None
 
 
+def is_callback(entry):
+    """Tell whether an entry of `callbacks` is a callback, its class or a pair with its name."""
+    if isinstance(entry, tuple | list):
+        if len(entry) != 2 or not isinstance(entry[0], str):
+            return False
+        entry = entry[1]
+    # Any object with the methods that a net calls: not all inherit from skorch's class.
+    return hasattr(entry, "initialize") and hasattr(entry, "on_train_begin")
+
+
 def is_schedule(entry):
     """Tell whether an entry of `callbacks` is one of skorch's learning-rate schedules."""
-    callback = entry[1] if isinstance(entry, tuple) else entry
+    callback = entry[1] if isinstance(entry, tuple | list) else entry
     return isinstance(callback, LRScheduler) or callback is LRScheduler
 
 

@@ -72,6 +72,11 @@ class Net(NeuralNetClassifier):
 
     def initialize_module(self):
         super().initialize_module()
+        if not isinstance(self.module_, torch.nn.Module):
+            raise ValueError(
+                f"module must make a torch.nn.Module when it is called. Got {self.module!r}, "
+                f"which makes {self.module_!r}."
+            )
         self.module_ = self.module_.to(self.dtype)
         self.gradient_seen_ = False
         return self
