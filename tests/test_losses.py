@@ -14,6 +14,7 @@ from scipy.optimize import brentq
 from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.model_selection import GridSearchCV
+from skorch import NeuralNetClassifier
 
 from robustlabels import RobustClassifier, pair_transition, symmetric_transition
 from robustlabels.losses import (
@@ -1031,3 +1032,17 @@ def test_checks_do_not_keep_a_loss_from_being_mapped(name):
     loss, logits, target = get_loss(name), torch.randn(4, 5, 3), torch.randint(3, (4, 5))
     expected = torch.stack([loss(*pair) for pair in zip(logits, target, strict=True)])
     torch.testing.assert_close(torch.vmap(loss)(logits, target), expected)
+
+
+@pytest.mark.parametrize("loss", [GCE(), SGCE()], ids=repr)
+def test_skorch_predicts_probabilities_as_the_readme_says(loss):
+    X, y = load_iris(return_X_y=True)
+    net = NeuralNetClassifier(
+        torch.nn.Linear(4, 3),
+        criterion=loss,
+        predict_nonlinearity=lambda logits: loss.scores(logits).softmax(-1),
+        verbose=0,
+    )
+    proba = net.fit(X.astype(np.float32), y).predict_proba(X.astype(np.float32))
+    assert proba.min() >= 0
+    np.testing.assert_allclose(proba.sum(axis=1), 1, rtol=1e-5)
