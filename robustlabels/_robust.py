@@ -14,6 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._labels import check_priors, check_same_classes, encode, refuse_balanced, weigh_classes
+from ._network.callbacks import check_monitors
 from ._network.module import add_moments
 from ._network.parameters import count_epochs, find_device, make_losses, make_net, name_loss
 from ._network.scores import compute_scores, merge_members, opinions
@@ -146,11 +147,20 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
     optimizer : class, default=torch.optim.AdamW
         A torch optimizer. Its other parameters are ``net_params["optimizer__..."]``.
     callbacks : list or None, default=None
-        Callbacks of skorch, or (name, callback) pairs. They are cloned for each fit.
+        Callbacks of skorch, or (name, callback) pairs. These very objects are used, as skorch
+        does: what they record is found in them. Each fit calls their ``initialize`` and
+        ``on_train_begin``; what these do not reset stays, as does a parameter that was set as
+        ``callbacks__name__parameter``. ``clone``, and with it every search, makes new ones by the
+        parameters of their constructors. For that, an attribute that is no such parameter needs a
+        name that ends with an underscore. Two classifiers should not share a callback. Callbacks
+        and their scorers see labels as positions in `classes_`, both given and predicted. One
+        that stops by ``"valid_loss"`` or ``"train_loss"`` needs ``threshold_mode="abs"`` with a
+        loss that can be negative, as the default and "sgce" are.
     net_params : dict or None, default=None
         Further parameters of the underlying skorch net by their skorch names, such as
         ``{"train_split": ValidSplit(5), "optimizer__betas": (0.8, 0.99)}``; those above cannot
-        be set here a second time. `set_params` and grids reach skorch's ``module__``,
+        be set here a second time. Validation rows of one's own, from ``predefined_split``, have
+        the same kind of labels as y. `set_params` and grids reach skorch's ``module__``,
         ``optimizer__``, ``callbacks__``, ``iterator_train__`` and ``iterator_valid__`` directly.
 
     Attributes
@@ -453,12 +463,12 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
             weight, _ = self._weigh_classes(weight, codes, classes)
             if not go_on:
                 self._forget()
-                self._start(X, classes)
+                self._start(X, classes, refined=False)
             else:
                 reckoned_with_noise = self.transition_matrix_ is not None
                 self._forget_noise()
                 if reckoned_with_noise or repr(self._made_with) != repr(self._recipe()):
-                    self._renew()
+                    self._renew(refined=False)
             self._train(X, codes, weight, one_pass=True)
         return self
 
@@ -572,18 +582,26 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
                 f"y has only {np.unique(y).tolist()}."
             )
         rng = self._forget()
+        refine = refine and self.transition_matrix is not None
+        # All that can be wrong with a parameter shows here; finding the noise takes much longer.
+        check_priors(self.priors, classes)
+        self._weigh_classes(weight, codes, classes)
+        if go_on:
+            self._scaler = StandardScaler()
+            self._renew(refine)
+        else:
+            self._start(X, classes, refine)
+        self.net_.try_out(X[:2], codes[:2])
         beliefs = None
         if refine:
             # A network that goes on may have learned from any row.
             hold_out = hold_out and self.module is None and self.n_members > 1 and not go_on
             beliefs = self._refine_labels(X, codes, weight, hold_out, rng)
+            if beliefs is None:
+                losses = self._make_losses(refined=False)
+                self.net_.minimise(losses)
+                self._set_losses(losses)
         weight, beliefs = self._weigh_classes(weight, codes, classes, beliefs)
-        check_priors(self.priors, classes)
-        if go_on:
-            self._scaler = StandardScaler()
-            self._renew()
-        else:
-            self._start(X, classes)
         return X, codes, weight, beliefs
 
     def _validate(self, X, y, sample_weight, reset):
@@ -610,8 +628,6 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
 
     def _refine_labels(self, X, codes, weight, hold_out, rng):
         """Find the noise, and what the true labels probably are; None for labels as given."""
-        if self.transition_matrix is None:
-            return None
         refiner = LabelRefiner(self.transition_matrix, random_state=rng).fit(X, codes, weight)
         if refiner.transition_matrix_ is None:
             return None
@@ -619,7 +635,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
             setattr(self, name, getattr(refiner, name))
         folds = None
         if hold_out:
-            n_losses = len(self._make_losses())
+            n_losses = len(self.loss_weights_)
             n_folds = max(-(-self.n_members // n_losses), _MIN_FOLDS)
             folds = deal_folds(refiner.row_groups_, codes, n_folds, rng)
         rows = np.sort(rng.permutation(len(X))[:_CALIBRATION_ROWS])
@@ -651,9 +667,9 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         self.class_prior_ = factors * totals / (factors @ totals)
         return weight / weight.mean(), beliefs
 
-    def _start(self, X, classes):
-        """Make a new net for these data."""
-        losses = self._make_losses()
+    def _start(self, X, classes, refined):
+        """Make a new net for these data, to learn from labels as given or `refined` ones."""
+        losses = self._make_losses(refined)
         device = find_device(self.device)
         self._made_with = self._recipe()
         self._scaler = StandardScaler()
@@ -662,29 +678,34 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         self.net_ = self._make_net(losses, device, self._random_state.randint(2**31))
         self._set_losses(losses)
 
-    def _renew(self):
+    def _renew(self, refined):
         """Make the net anew by the present parameters, with the weights it has."""
         stored = store_net(self.net_)
         self._made_with = self._recipe()
-        losses = self._make_losses()
+        losses = self._make_losses(refined)
         net = self._make_net(losses, find_device(self.device))
         restore_net(net, stored, same_parameters=False)
         self.net_ = net
         self._set_losses(losses, keep_weights=True)
 
-    def _make_losses(self):
+    def _make_losses(self, refined):
         n_members = self.n_members if self.module is None else 1
-        refined = self.transition_matrix_ is not None
         return make_losses(self.loss, self.alpha, self.q, refined, n_members)
 
     def _set_losses(self, losses, keep_weights=False):
+        check_monitors(self.net_)
         self.loss_ = losses[0] if len(losses) == 1 else tuple(losses)
         if not keep_weights or len(self.loss_weights_) != len(losses):
             self.loss_weights_ = np.full(len(losses), 1 / len(losses))
 
     def _recipe(self):
-        """Return the parameters, with a loss object as it is at present."""
+        """Return the parameters, with a loss object as it is at present.
+
+        Numbers of numpy become Python's: torch and skorch do not take all of them, and those of
+        a few bits overflow.
+        """
         params = self.get_params(deep=False)
+        params = {k: v.item() if isinstance(v, np.generic) else v for k, v in params.items()}
         return {**params, "loss": clone(params["loss"], safe=False)}
 
     def _make_net(self, losses, device, seed=0):
@@ -698,8 +719,8 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
             n_classes=len(self.classes_),
             seed=seed,
         )
-        if len(losses) > 1:
-            net.losses_ = [losses[member % len(losses)] for member in range(net.n_members_)]
+        net.labels_ = self.classes_
+        net.minimise(losses)
         return net
 
     def _fit_folds(self, X, transition, soft_labels, folds):
@@ -710,7 +731,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         """
         self._forget()
         self.n_features_in_, self.transition_matrix_ = X.shape[1], transition
-        self._start(X, np.arange(soft_labels.shape[2]))
+        self._start(X, np.arange(soft_labels.shape[2]), refined=True)
         soft_labels = np.repeat(soft_labels, len(self.loss_weights_), axis=1)
         codes = soft_labels[:, 0].argmax(axis=1)  # skorch wants labels; nobody learns them
         self._train(X, codes, np.ones(len(X)), Beliefs(soft_labels, soft_labels, folds, None))
@@ -734,7 +755,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
                 without = np.arange(self.n_members) // len(self.loss_weights_)
                 learns = beliefs.folds[:, None] != without
                 data["member_weight"] = learns * (n_folds / (n_folds - 1))  # of mean 1, about
-        n_rows = len(X) if self.batch_size == -1 else min(self.batch_size, len(X))
+        n_rows = len(X) if self.batch_size == -1 else min(int(self.batch_size), len(X))
         n_epochs = 1 if one_pass else count_epochs(self.max_epochs, len(X), n_rows)
         # Only what is not built in draws from the global random states.
         foreign = self.module is not None or self.callbacks or self.net_params

@@ -14,6 +14,7 @@ from scipy.optimize import brentq
 from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.model_selection import GridSearchCV
+from skorch import NeuralNetClassifier
 
 from robustlabels import RobustClassifier, pair_transition, symmetric_transition
 from robustlabels.losses import (
@@ -682,10 +683,10 @@ def test_integers_of_any_width_are_labels(loss, dtype):
     assert torch.equal(loss(logits, y.to(dtype)), loss(logits, y))
 
 
-@pytest.mark.parametrize("label", [-100, -1, 3])
+@pytest.mark.parametrize("label", [-100, -1, 3, 2**40])
 @each_loss
 def test_labels_that_are_no_class(loss, label):
-    with pytest.raises((IndexError, RuntimeError), match="out of bounds"):
+    with pytest.raises(ValueError, match=rf"labels from 0 to 2.* Got {label}\."):
         loss(torch.zeros(2, 3), torch.tensor([0, label]))
 
 
@@ -1010,3 +1011,38 @@ def test_margin_shift_sets_where_the_label_starts():
     assert MarginShift(MAE())(few, torch.tensor([0])) == MAE()(few, torch.tensor([0]))
     with pytest.raises(ValueError, match="'loss' parameter of MarginShift"):
         MarginShift(SGCE())(few, torch.tensor([0]))
+
+
+@pytest.mark.parametrize(
+    ("logits", "target"),
+    [
+        (np.zeros((2, 3)), torch.tensor([0, 1])),
+        (torch.zeros(2, 3), np.array([0, 1])),
+        (torch.zeros(2, 3), [0, 1]),
+    ],
+    ids=["logits", "target", "list"],
+)
+def test_arrays_that_are_no_tensors_are_refused(logits, target):
+    with pytest.raises(TypeError, match=r"must be tensors.* Got (ndarray|list).*torch.as_tensor"):
+        CE()(logits, target)
+
+
+@pytest.mark.parametrize("name", ["ce", "unhinged", "nce+agce"])
+def test_checks_do_not_keep_a_loss_from_being_mapped(name):
+    loss, logits, target = get_loss(name), torch.randn(4, 5, 3), torch.randint(3, (4, 5))
+    expected = torch.stack([loss(*pair) for pair in zip(logits, target, strict=True)])
+    torch.testing.assert_close(torch.vmap(loss)(logits, target), expected)
+
+
+@pytest.mark.parametrize("loss", [GCE(), SGCE()], ids=repr)
+def test_skorch_predicts_probabilities_as_the_readme_says(loss):
+    X, y = load_iris(return_X_y=True)
+    net = NeuralNetClassifier(
+        torch.nn.Linear(4, 3),
+        criterion=loss,
+        predict_nonlinearity=lambda logits: loss.scores(logits).softmax(-1),
+        verbose=0,
+    )
+    proba = net.fit(X.astype(np.float32), y).predict_proba(X.astype(np.float32))
+    assert proba.min() >= 0
+    np.testing.assert_allclose(proba.sum(axis=1), 1, rtol=1e-5)

@@ -175,6 +175,19 @@ def test_threads_inside_threads():
         torch.set_num_threads(before)
 
 
+def test_a_number_that_torch_refuses_leaves_no_trace():
+    before = torch.get_num_threads()
+    with pytest.raises(RuntimeError), threads(0):
+        pass
+    torch.set_num_threads(before + 1)
+    try:
+        with threads(1):
+            assert torch.get_num_threads() == 1
+        assert torch.get_num_threads() == before + 1
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_a_thread_that_torch_has_not_seen_gets_its_own_number():
     before = torch.get_num_threads()
     torch.set_num_threads(4)

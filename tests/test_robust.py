@@ -41,15 +41,27 @@ from skorch.callbacks import (
 from skorch.dataset import Dataset, ValidSplit
 from skorch.helper import predefined_split
 from torch import nn
+from torch.utils.data import Subset
 
 from robustlabels import (
+    LabelRefiner,
     RobustClassifier,
     corrupt_labels,
     pair_transition,
     symmetric_transition,
 )
 from robustlabels._network.batches import BatchIterator
-from robustlabels.losses import AGCE, CE, GCE, SGCE, Loss, Unhinged, available_losses
+from robustlabels.losses import (
+    AGCE,
+    CE,
+    GCE,
+    SGCE,
+    BackwardCorrected,
+    ForwardCorrected,
+    Loss,
+    Unhinged,
+    available_losses,
+)
 from robustlabels.refinement._temperatures import find_temperature
 
 IRIS = load_iris(return_X_y=True)
@@ -778,6 +790,38 @@ def test_mistyped_parameters(params):
         RobustClassifier().set_params(**params)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "plain"),
+    [
+        ("loss", np.str_("gce"), "gce"),
+        ("q", np.float32(0.5), 0.5),
+        ("n_members", np.uint8(2), 2),
+        ("max_epochs", np.int64(3), 3),
+        ("max_epochs", np.uint8(255), 255),
+        ("batch_size", np.uint8(32), 32),
+        ("batch_size", np.int8(64), 64),
+        ("batch_size", np.int8(-1), -1),
+        ("lr", np.float32(0.0078125), 0.0078125),
+        ("hidden_layer_sizes", np.int64(8), 8),
+        ("hidden_layer_sizes", np.array([8, 8], dtype=np.uint8), (8, 8)),
+        ("dropout", np.float16(0.5), 0.5),
+        ("weight_decay", np.int64(0), 0),
+        ("l1_penalty", np.float16(0.0009765625), 0.0009765625),
+        ("warm_start", np.bool_(True), True),
+        ("device", np.str_("cpu"), "cpu"),
+        ("n_threads", np.uint8(1), 1),
+        ("verbose", np.uint8(0), 0),
+        ("random_state", np.uint8(3), 3),
+    ],
+)
+def test_parameters_may_be_numbers_of_numpy(name, value, plain):
+    X, y = IRIS
+    base = {"loss": "gce", "max_epochs": 3} if name == "q" else {"max_epochs": 3}
+    clf, twin = (small(**base | {name: v}).fit(X, y).partial_fit(X, y) for v in (value, plain))
+    np.testing.assert_array_equal(clf.predict_proba(X), twin.predict_proba(X))
+    assert clf.n_iter_ == twin.n_iter_
+
+
 def test_mistyped_net_parameter():
     with pytest.raises(ValueError, match="unexpected argument.*train_spli"):
         small(net_params={"train_spli": None}).fit(*IRIS)
@@ -838,7 +882,7 @@ def test_early_stopping_and_scoring():
     ).fit(X, y)
     assert 2 <= clf.n_iter_ < 50
     assert max(clf.history_[:, "valid_accuracy"]) <= 1
-    assert not hasattr(stop, "best_epoch_")
+    assert stop.best_epoch_ == clf.n_iter_ - 2
     longer = clone(clf).set_params(callbacks__stop__patience=4).fit(X, y)
     assert longer.n_iter_ == clf.n_iter_ + 2
 
@@ -851,9 +895,109 @@ def test_validation_on_rows_of_ones_own():
     assert clf.net_.partial_fit(X, y).history[-1, "valid_acc"] > 0
 
 
-def test_early_stopping_without_validation_rows():
+class Rows(torch.utils.data.Dataset):
+    """A data set of torch alone, in which labels are looked up row by row."""
+
+    def __init__(self, X, y):
+        self.X, self.y = X, y
+
+    def __len__(self):
+        return len(self.X)
+
+    def __getitem__(self, i):
+        return self.X[i], self.y[i]
+
+
+@pytest.mark.parametrize("kind", ["Dataset", "Subset", "other"])
+@pytest.mark.parametrize("names", [[0, 1, 2], [1, 2, 3], [-5, 7, 8], ["c", "a", "b"]], ids=str)
+def test_validation_rows_of_ones_own_have_the_labels_of_fit(names, kind):
+    X, y = IRIS
+    y_train, names = np.array(names)[y], np.array(names)
+    rows = np.arange(0, 150, 10)
+    own = {
+        "Dataset": Dataset(X[rows], names[y[rows]]),
+        "Subset": Subset(Dataset(X, names[y]), rows),
+        "other": Rows(X[rows].astype(np.float32), list(names[y[rows]])),
+    }[kind]
+    net_params = {"train_split": predefined_split(own)}
+    if kind == "other":
+        net_params["iterator_valid"] = torch.utils.data.DataLoader
+    score = EpochScoring("accuracy", name="accuracy", lower_is_better=False)
+    clf = small("ce", callbacks=[score], net_params=net_params, max_epochs=30, lr=0.05)
+    clf.fit(X, y_train)
+    assert clf.score(X[rows], names[y[rows]]) == pytest.approx(clf.history_[-1, "accuracy"])
+    assert clf.history_[-1, "valid_acc"] > 0.8
+    assert clf.history_[-1, "valid_loss"] < 0.5
+    if kind == "Dataset":
+        np.testing.assert_array_equal(own.y, names[y[rows]])
+
+
+def test_validation_rows_of_a_class_that_fit_has_not_seen():
+    X, y = IRIS
+    own = predefined_split(Dataset(X[::10], y[::10] + 1))
+    with pytest.raises(ValueError, match=r"labels \[3\].* not among the classes \[0, 1, 2\]"):
+        small(net_params={"train_split": own}).fit(X, y)
+
+
+@pytest.mark.parametrize("loss", ["ce", "sgce"])
+def test_early_stopping_without_validation_rows(loss, monkeypatch):
+    clf = small(loss, callbacks=[EarlyStopping()], transition_matrix="estimate")
+    monkeypatch.setattr(LabelRefiner, "fit", lambda *args: pytest.fail("labels were refined"))
     with pytest.raises(ValueError, match=r"'valid_loss'.*train_split.*ValidSplit"):
-        small(callbacks=[EarlyStopping()]).fit(*IRIS)
+        clf.fit(*IRIS)
+
+
+NEGATIVE = ["auto", "unhinged", "sgce", "alpha-mae", "ldr", CE() + 2 * Unhinged()]
+PLATEAU = torch.optim.lr_scheduler.ReduceLROnPlateau
+
+
+@pytest.mark.parametrize("loss", NEGATIVE, ids=str)
+@pytest.mark.parametrize(
+    "callback",
+    [
+        EarlyStopping("valid_loss"),
+        EarlyStopping("train_loss"),
+        LRScheduler("ReduceLROnPlateau", monitor="valid_loss"),
+        LRScheduler(PLATEAU, threshold_mode="rel"),
+    ],
+    ids=lambda callback: type(callback).__name__,
+)
+def test_relative_thresholds_of_a_loss_that_can_be_negative_are_refused(
+    loss, callback, monkeypatch
+):
+    net_params = {"train_split": ValidSplit(5)}
+    clf = small(loss, n_members=2, callbacks=[callback], net_params=net_params)
+    clf.set_params(transition_matrix="estimate")
+    monkeypatch.setattr(LabelRefiner, "fit", lambda *args: pytest.fail("labels were refined"))
+    message = r"monitors '(train|valid)_loss', which can be negative.*threshold_mode='abs'"
+    with pytest.raises(ValueError, match=message):
+        clf.fit(*IRIS)
+
+
+@pytest.mark.parametrize(
+    ("loss", "callback"),
+    [
+        ("gce", EarlyStopping("train_loss")),
+        (ForwardCorrected(symmetric_transition(3, 0.1)), EarlyStopping("train_loss")),
+        ("sgce", EarlyStopping("valid_acc", lower_is_better=False)),
+        ("sgce", EarlyStopping("valid_loss", threshold=0)),
+        ("sgce", LRScheduler(PLATEAU, threshold_mode="abs")),
+        ("sgce", LRScheduler("StepLR", step_size=1)),
+    ],
+    ids=str,
+)
+def test_other_monitors_are_allowed(loss, callback):
+    small(loss, callbacks=[callback], net_params={"train_split": ValidSplit(5)}).fit(*IRIS)
+
+
+def test_early_stopping_by_a_loss_that_is_negative():
+    net_params = {"train_split": ValidSplit(5, stratified=True)}
+    stop = EarlyStopping(patience=3, threshold=0.05, threshold_mode="abs", sink=lambda text: None)
+    clf = small("unhinged", callbacks=[stop], net_params=net_params, max_epochs=200, lr=0.01)
+    assert 3 < clf.fit(*IRIS).n_iter_ < 200
+    assert clf.history_[-1, "valid_loss"] < 0
+    with pytest.raises(ValueError, match="threshold_mode='abs'"):
+        clf.set_params(callbacks__EarlyStopping__threshold_mode="rel").fit(*IRIS)
 
 
 def test_verbose_shows_a_progress_bar(capsys):
@@ -915,12 +1059,12 @@ def test_module_instance_is_copied():
 
 @pytest.mark.parametrize("n_outputs", [1, 2, 5])
 def test_module_with_another_number_of_outputs(n_outputs):
-    with pytest.raises(ValueError, match=r"here \(128, 3\).* Got \(128, "):
+    with pytest.raises(ValueError, match=r"here \(2, 3\).* Got \(2, "):
         small(module=nn.Linear(4, n_outputs)).fit(*IRIS)
 
 
 def test_module_that_returns_no_logits():
-    with pytest.raises(ValueError, match=r"logits of shape \(n, n_classes\).* Got \(384,\)"):
+    with pytest.raises(ValueError, match=r"logits of shape \(n, n_classes\).* Got \(6,\)"):
         small(module=nn.Sequential(nn.Linear(4, 3), nn.Flatten(0))).fit(*IRIS)
 
 
@@ -1083,7 +1227,7 @@ class Several(nn.Module):
 
 
 def test_outputs_of_the_wrong_shape_are_refused():
-    with pytest.raises(ValueError, match=r"here \(128, 3\).* Got \(128, 2, 3\)"):
+    with pytest.raises(ValueError, match=r"here \(2, 3\).* Got \(2, 2, 3\)"):
         small(module=Several).fit(*IRIS)
 
 
@@ -1101,6 +1245,55 @@ def test_callbacks_find_the_records_they_read(tmp_path):
     checkpoint = Checkpoint(monitor="train_loss_best", dirname=tmp_path)
     small(callbacks=[checkpoint, TrainEndCheckpoint(dirname=tmp_path, fn_prefix="end_")]).fit(X, y)
     assert {"params.pt", "end_params.pt"} <= {path.name for path in tmp_path.iterdir()}
+
+
+class Losses(Callback):
+    """Keeps its records in a list, its own or one that is handed in under another name."""
+
+    def __init__(self, into=None):
+        self.losses = [] if into is None else into
+
+    def on_epoch_end(self, net, **kwargs):
+        self.losses.append(net.history[-1, "train_loss"])
+
+
+def test_callbacks_are_the_users_own_objects():
+    X, y = IRIS
+    handed_in = []
+    own, named, bare = Losses(), Losses(handed_in), Callback()
+    clf = small(callbacks=[own, ("named", named), bare]).fit(X, y)
+    assert own.losses == handed_in == clf.history_[:, "train_loss"]
+    assert dict(clf.net_.callbacks_)["named"] is named
+    assert clf.callbacks == [own, ("named", named), bare]
+    # What a callback does not reset it keeps in the next fit.
+    clf.fit(X, y).partial_fit(X, y)
+    assert len(own.losses) == 11
+
+
+def test_a_clone_has_callbacks_of_its_own():
+    X, y = IRIS
+    stop = EarlyStopping("train_loss", patience=2, threshold=0.5, sink=lambda text: None)
+    clf = small("ce", callbacks=[("stop", stop)], max_epochs=50).fit(X, y)
+    assert stop.best_epoch_ > 0
+    twin = clone(clf)
+    assert twin.callbacks[0][1] is not stop
+    assert not hasattr(twin.callbacks[0][1], "best_epoch_")
+    assert twin.set_params(callbacks__stop__patience=4).fit(X, y).n_iter_ == clf.n_iter_ + 2
+    assert stop.patience == 2
+    assert clf.fit(X, y).n_iter_ == twin.n_iter_ - 2
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda clf: pickle.loads(pickle.dumps(clf))])
+def test_a_copy_keeps_what_callbacks_have_recorded(copied):
+    X, y = IRIS
+    schedule = LRScheduler("StepLR", step_size=1)
+    clf = small(callbacks=[Losses(), schedule, EarlyStopping("train_loss", threshold=0)]).fit(X, y)
+    twin = copied(clf)
+    assert twin.callbacks[0].losses == clf.callbacks[0].losses
+    assert twin.callbacks[0] is not clf.callbacks[0]
+    np.testing.assert_array_equal(twin.predict_proba(X), clf.predict_proba(X))
+    assert len(twin.partial_fit(X, y).callbacks[0].losses) == 6
+    assert len(clf.callbacks[0].losses) == 5
 
 
 def test_penalty_of_parameters_in_any_order():
@@ -1320,6 +1513,17 @@ def test_stored_state_is_plain_arrays():
         ({"lr": 0}, "'lr' parameter .* Got 0"),
         ({"batch_size": 0}, "'batch_size' parameter .* Got 0"),
         ({"device": "cuda:99"}, "device='cuda:99' is not available. Choose 'auto' or one of cpu"),
+        ({"device": "meta"}, "device='meta' is not available. Choose 'auto' or one of cpu"),
+        ({"device": torch.device("meta")}, "is not available. Choose 'auto' or one of cpu"),
+        ({"callbacks": [3]}, r"callbacks must be .*\(name, callback\) pairs.* Got 3"),
+        ({"callbacks": [("stop", 3)]}, r"\(name, callback\) pairs.* Got \('stop', 3\)"),
+        ({"callbacks": [("stop",)]}, r"\(name, callback\) pairs.* Got \('stop',\)"),
+        ({"callbacks": [(3, Callback())]}, r"\(name, callback\) pairs.* Got \(3, "),
+        ({"callbacks": ["EarlyStopping"]}, r"pairs.* Got 'EarlyStopping'"),
+        ({"callbacks": [print]}, r"pairs.* Got <built-in function print>"),
+        ({"callbacks": [int]}, r"pairs.* Got <class 'int'>"),
+        ({"net_params": {3: 4}}, r"names of net_params must be strings. Got 3"),
+        ({"module": lambda: 3}, r"module must make a torch.nn.Module.* Got .*, which makes 3"),
         ({"device": "gpu"}, "device='gpu' is not available. Choose 'auto' or one of cpu"),
         ({"class_weight": "even"}, "'class_weight' parameter .*'balanced'.* Got 'even'"),
     ],
@@ -1358,6 +1562,51 @@ def test_bad_data(X, y, weight, message):
     # What was fitted is not lost.
     assert clf.n_features_in_ == 4
     assert pickle.loads(pickle.dumps(clf)).score(*IRIS) == clf.score(*IRIS)
+
+
+def two_outputs(n_features):
+    return nn.Linear(n_features, 2)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"loss": "sgceq"},
+        {"loss": GCE(q=-1)},
+        {"loss": BackwardCorrected(CE(), symmetric_transition(4, 0.1))},
+        {"loss": GCE(), "q": 0.3},
+        {"q": 1.5},
+        {"device": "cuda:99"},
+        {"priors": [0.5, 0.5]},
+        {"class_weight": {0: -1, 1: 1, 2: 1}},
+        {"class_weight": {0: 0, 1: 0, 2: 0}},
+        {"hidden_layer_sizes": (4.7,)},
+        {"module": two_outputs},
+        {"net_params": {"train_spli": None}},
+        {"net_params": {"max_epochs": 9}},
+        {"net_params": {"optimizer__beta": 9}},
+        {"net_params": {"callbacks__es__patience": 3}},
+        {"hidden_layer_sizes": (5,), "warm_start": True},
+    ],
+    ids=str,
+)
+def test_parameters_are_checked_before_labels_are_refined(params, monkeypatch):
+    clf = small().fit(*IRIS).set_params(transition_matrix="estimate", **params)
+    monkeypatch.setattr(LabelRefiner, "fit", lambda *args: pytest.fail("labels were refined"))
+    with pytest.raises((ValueError, TypeError)):
+        clf.fit(*IRIS)
+
+
+@pytest.mark.parametrize("n_threads", [0, -1, 1.5, "all"])
+def test_number_of_threads_set_after_the_fit_is_checked_and_does_no_harm(n_threads):
+    before = torch.get_num_threads()
+    clf = small().fit(*IRIS)
+    for method in ("predict", "predict_proba", "decision_function"):
+        with pytest.raises(ValueError, match=rf"n_threads must be .* Got {n_threads!r}"):
+            getattr(clf.set_params(n_threads=n_threads), method)(IRIS[0])
+    assert torch.get_num_threads() == before
+    clf.set_params(n_threads=before + 1).predict(IRIS[0])
+    assert torch.get_num_threads() == before
 
 
 def test_not_fitted():

@@ -1,9 +1,13 @@
-"""Arrays as tensors, and batches of tensors that lie in memory."""
+"""Arrays as tensors, batches of tensors that lie in memory, and the labels of data sets."""
+
+import copy
 
 import numpy as np
 import torch
 from skorch.dataset import Dataset
 from torch.utils.data import Subset
+
+from .._labels import encode
 
 
 def to_tensor(array):
@@ -36,6 +40,7 @@ class BatchIterator:
             self.rows = indices if self.rows is None else indices[self.rows]
             dataset = dataset.dataset
         if not isinstance(dataset, Dataset):
+            dataset = dataset.dataset if isinstance(dataset, EncodedRows) else dataset
             raise TypeError(
                 f"BatchIterator slices a skorch Dataset, not a {type(dataset).__name__}. For "
                 f"other data sets pass net_params={{'iterator_train': DataLoader, ...}}."
@@ -64,6 +69,45 @@ class BatchIterator:
             stop = None if i == last else (i + 1) * self.batch_size
             rows = order[i * self.batch_size : stop]
             yield _take(self.X, rows), _take(self.y, rows)
+
+
+def without_subsets(dataset):
+    """Return the data set that a subset, perhaps of a subset, is a part of."""
+    while isinstance(dataset, Subset):
+        dataset = dataset.dataset
+    return dataset
+
+
+def encode_labels(dataset, classes):
+    """Return a data set that has positions in the sorted classes as labels; it is not changed."""
+    if isinstance(dataset, Subset):
+        return Subset(encode_labels(dataset.dataset, classes), dataset.indices)
+    if not isinstance(dataset, Dataset):
+        return EncodedRows(dataset, classes)
+    if dataset.y is None:
+        return dataset
+    encoded = copy.copy(dataset)
+    encoded.y = _encode(dataset.y, classes)
+    return encoded
+
+
+class EncodedRows(torch.utils.data.Dataset):
+    """Rows of a data set that only gives them one by one, their labels encoded."""
+
+    def __init__(self, dataset, classes):
+        self.dataset = dataset
+        self.classes = classes
+
+    def __len__(self):
+        return len(self.dataset)
+
+    def __getitem__(self, i):
+        X, y = self.dataset[i]
+        return X, _encode([y], self.classes)[0]
+
+
+def _encode(y, classes):
+    return encode(np.asarray(y.cpu() if isinstance(y, torch.Tensor) else y), classes)
 
 
 def _tensors(X):

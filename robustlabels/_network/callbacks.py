@@ -2,9 +2,17 @@
 
 import dis
 
-import torch
-from skorch.callbacks import Callback, EpochScoring, LRScheduler
+from skorch.callbacks import Callback, EarlyStopping, EpochScoring, LRScheduler
+from torch.optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau
 from tqdm.auto import tqdm
+
+from ..losses import ForwardCorrected
+
+NO_VALIDATION_ROWS = (
+    "A callback looks at 'valid_loss', but there are no validation rows. Set some aside with "
+    "net_params={'train_split': skorch.dataset.ValidSplit(5)}, or let the callback "
+    "monitor='train_loss'."
+)
 
 _BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
@@ -19,7 +27,7 @@ class OneCycle(Callback):
     def on_epoch_begin(self, net, dataset_train=None, **kwargs):
         if self.schedule_ is None and net.one_cycle_:
             n_batches = len(net.get_iterator(dataset_train, training=True))
-            self.schedule_ = torch.optim.lr_scheduler.OneCycleLR(
+            self.schedule_ = OneCycleLR(
                 net.optimizer_,
                 self.highest_,
                 total_steps=net.n_epochs_ * n_batches + 1,
@@ -56,10 +64,56 @@ class Progress(Callback):
             self.bar_ = None
 
 
+def is_callback(entry):
+    """Tell whether an entry of `callbacks` is a callback, its class or a pair with its name."""
+    if isinstance(entry, tuple | list):
+        if len(entry) != 2 or not isinstance(entry[0], str):
+            return False
+        entry = entry[1]
+    # Any object with the methods that a net calls: not all inherit from skorch's class.
+    return hasattr(entry, "initialize") and hasattr(entry, "on_train_begin")
+
+
 def is_schedule(entry):
     """Tell whether an entry of `callbacks` is one of skorch's learning-rate schedules."""
-    callback = entry[1] if isinstance(entry, tuple) else entry
+    callback = entry[1] if isinstance(entry, tuple | list) else entry
     return isinstance(callback, LRScheduler) or callback is LRScheduler
+
+
+def check_monitors(net):
+    """Refuse callbacks that watch a loss which is not there, or cannot tell when it stagnates."""
+    negative = [loss for loss in net.losses_ if _can_be_negative(loss)]
+    for name, callback in net.callbacks_:
+        monitor = getattr(callback, "monitor", None)
+        if isinstance(callback, EarlyStopping) and monitor == "valid_loss" and not net.train_split:
+            raise ValueError(NO_VALIDATION_ROWS)
+        watches_loss = isinstance(monitor, str) and monitor in ("train_loss", "valid_loss")
+        if negative and watches_loss and _has_relative_threshold(callback):
+            raise ValueError(
+                f"The callback {name!r} monitors {monitor!r}, which can be negative with "
+                f"{negative[0]!r}; its threshold is relative, so below zero each epoch counts "
+                f"as an improvement. Set threshold_mode='abs' in it, with a threshold that fits."
+            )
+
+
+def _has_relative_threshold(callback):
+    """Tell whether a callback takes a share of the monitored value for an improvement."""
+    if isinstance(callback, LRScheduler):
+        policy = callback.policy_
+        if not (isinstance(policy, type) and issubclass(policy, ReduceLROnPlateau)):
+            return False
+        # Not attributes unless they are given; these are the defaults of torch.
+        given = {"threshold": 1e-4, "threshold_mode": "rel", **callback.kwargs}
+        return given["threshold_mode"] == "rel" and given["threshold"] != 0
+    if not isinstance(callback, EarlyStopping):
+        return False
+    return callback.threshold_mode == "rel" and callback.threshold != 0
+
+
+def _can_be_negative(loss):
+    if isinstance(loss, ForwardCorrected):  # as its inner loss, the cross-entropy if None
+        return loss.loss is not None and _can_be_negative(loss.loss)
+    return not loss.positive
 
 
 def looks_at_batches(callback):

@@ -8,10 +8,11 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from skorch import NeuralNetClassifier
 
-from .batches import to_tensor
-from .callbacks import OneCycle, looks_at_batches, raised_by_callback
+from .batches import encode_labels, to_tensor, without_subsets
+from .callbacks import NO_VALIDATION_ROWS, OneCycle, looks_at_batches, raised_by_callback
 from .module import MLP
 from .scores import merge_members
+from .seeding import seeded_globally
 
 
 class Net(NeuralNetClassifier):
@@ -25,6 +26,9 @@ class Net(NeuralNetClassifier):
 
     #: Adam divides by the root of its second moment plus this number: less does not move it.
     NO_GRADIENT = 1e-8
+
+    #: Labels of the estimator, which the net knows as 0 to n_classes - 1; None if they are these.
+    labels_ = None
 
     n_epochs_, one_cycle_ = 1, False
 
@@ -54,12 +58,25 @@ class Net(NeuralNetClassifier):
 
     def initialize_criterion(self):
         super().initialize_criterion()
-        #: One loss, or one for each member of an ensemble.
         self.losses_ = [self.criterion_]
         return self
 
+    def minimise(self, losses):
+        """Take a loss, or several that the members have in turn."""
+        # Without `set_params`, which would make the optimizer anew: losses have no weights.
+        self.criterion = self.criterion_ = losses[0]
+        #: One loss, or one for each member of an ensemble.
+        self.losses_ = list(losses)
+        if len(losses) > 1:
+            self.losses_ = [losses[member % len(losses)] for member in range(self.n_members_)]
+
     def initialize_module(self):
         super().initialize_module()
+        if not isinstance(self.module_, torch.nn.Module):
+            raise ValueError(
+                f"module must make a torch.nn.Module when it is called. Got {self.module!r}, "
+                f"which makes {self.module_!r}."
+            )
         self.module_ = self.module_.to(self.dtype)
         self.gradient_seen_ = False
         return self
@@ -69,6 +86,17 @@ class Net(NeuralNetClassifier):
         self.iterator_train__generator = torch.Generator().manual_seed(order)
         if self.mlp_ is not None:
             self.mlp_.drop_by(torch.Generator().manual_seed(masks))
+
+    @torch.no_grad()
+    def try_out(self, X, y):
+        """Compute the losses of a few rows, for the errors of a module or a loss that do not fit.
+
+        Nothing is compiled for them, and the global random states stay as they are.
+        """
+        module = getattr(self.module_, "_orig_mod", self.module_).eval()
+        with seeded_globally(0, self.device):
+            logits = module(to_tensor(X).to(self.device, self.dtype))
+        self._member_losses(logits, torch.from_numpy(y).to(self.device), None, training=False)
 
     def train_on(self, X, y, n_epochs, one_cycle):
         """Train some epochs on arrays, X a dict of them.
@@ -90,14 +118,19 @@ class Net(NeuralNetClassifier):
                 raise
         except KeyError as error:
             if "valid_loss" in str(error) and self.train_split is None:
-                raise ValueError(
-                    "A callback looks at 'valid_loss', but there are no validation rows. Set "
-                    "some aside with net_params={'train_split': skorch.dataset.ValidSplit(5)}, "
-                    "or let the callback monitor='train_loss'."
-                ) from error
+                raise ValueError(NO_VALIDATION_ROWS) from error
             raise
         finally:
             self.notify("on_train_end", X=X, y=y)
+
+    def get_split_datasets(self, X, y=None, **fit_params):
+        train, valid = super().get_split_datasets(X, y, **fit_params)
+        whole = without_subsets(valid)
+        # Rows that are set aside have codes for labels; those of a user have the user's labels.
+        is_part = whole is X or getattr(whole, "X", None) is X
+        if valid is not None and self.labels_ is not None and not is_part:
+            valid = encode_labels(valid, self.labels_)
+        return train, valid
 
     def infer(self, x, **fit_params):
         if isinstance(x, Mapping):

@@ -10,7 +10,7 @@ from sklearn.base import clone
 
 from ..losses import Loss, get_loss
 from .batches import BatchIterator
-from .callbacks import OneCycle, Progress, is_schedule
+from .callbacks import OneCycle, Progress, is_callback, is_schedule
 from .module import MLP
 from .net import Net
 from .seeding import seeded_globally
@@ -65,6 +65,8 @@ def find_device(device):
     try:
         found = torch.device(device)
         torch.empty(0, device=found)
+        if found.type == "meta":
+            raise RuntimeError("Tensors of the meta device hold no numbers.")
     except (RuntimeError, AssertionError) as error:
         there = ["cpu"]
         there += [f"cuda:{i}" for i in range(torch.cuda.device_count())]
@@ -78,7 +80,7 @@ def find_device(device):
 def count_epochs(max_epochs, n_rows, batch_size):
     """Return the number of passes over `n_rows` rows that `max_epochs` stands for."""
     if max_epochs != "auto":
-        return max_epochs
+        return int(max_epochs)
     return max(_EPOCHS, math.ceil(_STEPS / math.ceil(n_rows / batch_size)))
 
 
@@ -107,6 +109,8 @@ def make_net(params, *, loss, device, dtype, n_features, n_classes, seed):
     """
     given = dict(params["net_params"] or {})
     for name in given:
+        if not isinstance(name, str):
+            raise ValueError(f"The names of net_params must be strings. Got {name!r}.")
         if name in _OWNED or name.startswith("criterion__"):
             raise ValueError(
                 f"net_params has {name!r}, which RobustClassifier sets itself. Use its own "
@@ -186,7 +190,14 @@ def _describe_optimizer(params, device):
 
 def _describe_callbacks(params):
     """Return the net's parameters that describe the callbacks, with those that are added."""
-    callbacks = clone(params["callbacks"] or [], safe=False)
+    # The user's own objects, so that they find in them what was recorded.
+    callbacks = list(params["callbacks"] or [])
+    for entry in callbacks:
+        if not is_callback(entry):
+            raise ValueError(
+                f"callbacks must be a list of skorch callbacks or (name, callback) pairs. "
+                f"Got {entry!r} in it."
+            )
     if not any(is_schedule(entry) for entry in callbacks):
         callbacks.append(("one_cycle", OneCycle()))
     if params["verbose"] == 1:

@@ -2,6 +2,7 @@
 
 import threading
 from contextlib import contextmanager, nullcontext
+from numbers import Integral
 
 import torch
 
@@ -30,10 +31,10 @@ class Threads:
         with self._lock:
             # In a new thread this call makes torch forget what was set, so it comes first.
             present = torch.get_num_threads()
+            torch.set_num_threads(n_threads)  # before the rest: it may refuse the number
             if self._inside == 0:
                 self._before = present
             self._inside += 1
-            torch.set_num_threads(n_threads)
         self._asked.number = n_threads
         try:
             yield
@@ -55,6 +56,9 @@ def threads_for(net, n_rows, n_threads):
     if net.device.type != "cpu":
         return nullcontext()
     if n_threads != "auto":
-        return threads(n_threads)
+        # It may have been set since `fit`, which checks all parameters.
+        if not isinstance(n_threads, Integral) or n_threads < 1:
+            raise ValueError(f"n_threads must be 'auto' or an integer >= 1. Got {n_threads!r}.")
+        return threads(int(n_threads))
     n_weights = sum(p.numel() for p in net.module_.parameters())
     return threads(1) if n_rows * n_weights < _SMALL_BATCH else nullcontext()

@@ -252,8 +252,17 @@ class Loss(BaseEstimator, nn.Module):
         Raises
         ------
         ValueError
-            If a hyperparameter lies outside its domain, or the shapes do not fit.
+            If a hyperparameter lies outside its domain, the shapes do not fit, or a label is not
+            among 0 to K - 1.
+        TypeError
+            If `logits` or `target` is no tensor.
         """
+        for name, given in (("logits", logits), ("target", target)):
+            if not isinstance(given, torch.Tensor):
+                raise TypeError(
+                    f"logits and target must be tensors. Got {type(given).__name__} as {name}; "
+                    f"turn it into one with torch.as_tensor."
+                )
         self._validate_changed_params()
         soft = target.is_floating_point()
         if target.dtype == torch.bool or target.is_complex():
@@ -270,8 +279,23 @@ class Loss(BaseEstimator, nn.Module):
         if soft:
             losses = (target * self.class_losses(log_p)).sum(-1)
         else:
-            losses = self.sample_losses(log_p, target.long())
+            try:
+                losses = self.sample_losses(log_p, target.long())
+            except (IndexError, RuntimeError):
+                # Looked for only now: in a training on a GPU each look would wait for it.
+                _check_labels(target.long(), logits.shape[1])
+                raise
         return _REDUCTIONS[self.reduction](losses)
+
+
+def _check_labels(target, n_classes):
+    """Say which labels are none of 0 to `n_classes` - 1."""
+    strange = target[(target < 0) | (target >= n_classes)]
+    if len(strange):
+        raise ValueError(
+            f"target must hold labels from 0 to {n_classes - 1}, as logits has {n_classes} "
+            f"columns. Got {', '.join(map(str, strange.unique().tolist()[:5]))}."
+        )
 
 
 class ProbabilityLoss(Loss):
