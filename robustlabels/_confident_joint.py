@@ -1,13 +1,20 @@
 """The noise of labels, from probabilities that have not seen them: the confident joint."""
 
+import warnings
+
 import numpy as np
 from scipy.stats import chi2
+from sklearn.exceptions import UndefinedMetricWarning
 
-from ._labels import check_probabilities
+from ._labels import check_probabilities, shorten
 from ._sklearn import validate_params
 from .noise import symmetric_transition
 
 __all__ = ["estimate_noise_rate", "estimate_transition_matrix"]
+
+#: Nothing is known of a class if rows with its label have less probability of it, on average, than
+#: this part of an equal share, and than so many times the share of its label.
+_PART_OF_EQUAL_SHARE, _TIMES_OWN_SHARE = 0.1, 3
 
 
 @validate_params(
@@ -48,12 +55,20 @@ def estimate_transition_matrix(
         Entry (i, j) estimates the probability of the label j where the true class is i.
     std_error : ndarray of shape (n_classes, n_classes)
         Standard errors from the number of rows alone, as if their true classes were known: a
-        lower limit. Only with ``return_std_error=True``.
+        lower limit; nan for a class about which nothing can be estimated. Only with
+        ``return_std_error=True``.
 
     Raises
     ------
     ValueError
-        If the shapes do not fit, or a class has no label.
+        If the shapes do not fit, or there are fewer than two classes.
+
+    Warns
+    -----
+    UndefinedMetricWarning
+        If nothing can be estimated about a class: there is no row with its label, or so few that
+        the probabilities do not know it, as with a mistyped label. Its labels are taken to be
+        right, and the other classes are estimated without them.
 
     See Also
     --------
@@ -99,13 +114,16 @@ def estimate_transition_matrix(
     >>> estimate_transition_matrix(y_noisy, proba)[2, :4].round(1)
     array([0. , 0. , 0.7, 0.3])
     """
-    codes, proba, classes = check_probabilities(y_noisy, pred_proba, labels, "pred_proba")
-    transition, rows = _transition_and_rows(_confident_joint(codes, proba, classes), codes)
-    if refine:
-        transition, rows = _refined(transition, rows, codes, proba, classes)
-    if not return_std_error:
-        return transition
-    return transition, np.sqrt(transition * (1 - transition) / rows)
+    codes, proba, known = _without_unknown_classes(y_noisy, pred_proba, labels)
+    transition = np.eye(len(known))
+    std_error = np.where(known[:, None], np.zeros_like(transition), np.nan)
+    if known.sum() > 1:
+        found, rows = _transition_and_rows(_confident_joint(codes, proba), codes)
+        if refine:
+            found, rows = _refined(found, rows, codes, proba)
+        transition[np.ix_(known, known)] = found
+        std_error[np.ix_(known, known)] = np.sqrt(found * (1 - found) / rows)
+    return (transition, std_error) if return_std_error else transition
 
 
 @validate_params(
@@ -132,7 +150,13 @@ def estimate_noise_rate(y_noisy, pred_proba, *, labels=None):
     Raises
     ------
     ValueError
-        If the shapes do not fit, or a class has no label.
+        If the shapes do not fit, or there are fewer than two classes.
+
+    Warns
+    -----
+    UndefinedMetricWarning
+        If nothing can be estimated about a class, see :func:`estimate_transition_matrix`. Its
+        labels are taken to be right.
 
     See Also
     --------
@@ -152,26 +176,65 @@ def estimate_noise_rate(y_noisy, pred_proba, *, labels=None):
     >>> round(estimate_noise_rate(y_noisy, proba), 6)
     0.1
     """
-    joint = _confident_joint(*check_probabilities(y_noisy, pred_proba, labels, "pred_proba"))
-    return float(1 - np.trace(joint))
+    codes, proba, _ = _without_unknown_classes(y_noisy, pred_proba, labels)
+    if proba.shape[1] < 2:
+        return 0.0
+    share = len(codes) / len(y_noisy)
+    return float(share * (1 - np.trace(_confident_joint(codes, proba))))
 
 
-def _confident_joint(codes, proba, labels, share=1.0):
+def _without_unknown_classes(y_noisy, pred_proba, labels):
+    """Check the data; leave out the classes about which nothing can be estimated, and warn.
+
+    Returns
+    -------
+    codes : ndarray of shape (n_kept,)
+        Labels of the rows that are kept, as positions in the classes that are.
+    proba : ndarray of shape (n_kept, n_known)
+        Their probabilities of these classes.
+    known : ndarray of bool, shape (n_classes,)
+        Which classes are kept.
+    """
+    codes, proba, classes = check_probabilities(y_noisy, pred_proba, labels, "pred_proba")
+    n_classes = len(classes)
+    if n_classes < 2:
+        raise ValueError(
+            f"Noise takes at least 2 classes to confuse. Got only {classes.tolist()}; pass "
+            f"labels if there are classes that are not in y_noisy."
+        )
+    numbers = np.bincount(codes, minlength=n_classes)
+    least = np.minimum(_PART_OF_EQUAL_SHARE / n_classes, _TIMES_OWN_SHARE * numbers / len(codes))
+    # Any row would reach such a threshold, so that the class would draw rows of all others.
+    known = (numbers > 0) & (_thresholds(codes, proba) >= least)
+    if known.all():
+        return codes, proba, known
+    warnings.warn(
+        f"Nothing can be estimated about the classes {shorten(classes[~known])}, which have "
+        f"{numbers[~known].sum()} of {len(codes)} labels: rows with these labels, if any, have "
+        f"next to no probability of them in pred_proba. The labels are taken to be right. If "
+        f"they are mistyped, mend them or drop the rows.",
+        UndefinedMetricWarning,
+        stacklevel=4,
+    )
+    kept = known[codes]
+    return (known.cumsum() - 1)[codes[kept]], proba[kept][:, known], known
+
+
+def _thresholds(codes, proba):
+    """Return the mean probability of each class among the rows with its label; 0 for no rows."""
+    one_hot = np.eye(proba.shape[1])[codes]
+    return (one_hot.T @ proba).diagonal() / np.maximum(one_hot.sum(axis=0), 1.0)
+
+
+def _confident_joint(codes, proba, share=1.0):
     """Return the joint distribution of label (row) and estimated class (column).
 
     Of the members of each class, the share that leads by the largest margin is counted.
     """
-    n_classes = len(labels)
-    one_hot = np.eye(n_classes)[codes]
-    numbers = one_hot.sum(axis=0)
-    if not numbers.all():
-        raise ValueError(
-            f"No row has the labels {np.asarray(labels)[numbers == 0].tolist()}: nothing can be "
-            f"estimated about them."
-        )
-    thresholds = (one_hot.T @ proba).diagonal() / numbers
+    n_classes = proba.shape[1]
+    numbers = np.bincount(codes, minlength=n_classes)
     # Probabilities that are equal up to rounding reach the threshold.
-    reached = proba >= thresholds - 1e-6
+    reached = proba >= _thresholds(codes, proba) - 1e-6
     member = np.where(reached, proba, -1.0).argmax(axis=1)
     counts = np.zeros((n_classes, n_classes))
     confident = reached.any(axis=1)
@@ -196,9 +259,9 @@ def _transition_and_rows(joint, codes):
     return (joint / of_class).T, np.maximum(len(codes) * of_class[:, None], 1.0)
 
 
-def _refined(transition, rows, codes, proba, classes):
+def _refined(transition, rows, codes, proba):
     """Return a transition matrix with fewer parameters if the data do not speak against it."""
-    n_classes = len(classes)
+    n_classes = len(transition)
     wrong = ~np.eye(n_classes, dtype=bool)
     rates = 1 - transition.diagonal()[:, None]
     pooled = symmetric_transition(n_classes, (rows * rates).sum() / rows.sum())
@@ -209,7 +272,7 @@ def _refined(transition, rows, codes, proba, classes):
     alike = np.where(wrong, rates / (n_classes - 1), transition)
     if _fits(transition, alike, rows, np.count_nonzero(rates) * (n_classes - 2)):
         return alike, rows
-    joint = _confident_joint(codes, proba, classes, share=0.7)
+    joint = _confident_joint(codes, proba, share=0.7)
     transition, rows = _transition_and_rows(joint, codes)
     return _shrunk(transition, rows), rows
 

@@ -15,6 +15,18 @@ from sklearn.utils.multiclass import check_classification_targets
 _MAX_TABLE, _FAR = 4096, 2**62
 
 
+#: Classes that a message lists, at most.
+_MAX_LISTED = 10
+
+
+def shorten(classes):
+    """Return classes as a text for a message: all of them, or the first ones of many."""
+    listed = str(np.asarray(classes)[:_MAX_LISTED].tolist())
+    if len(classes) <= _MAX_LISTED:
+        return listed
+    return f"{listed[:-1]}, ... ({len(classes)} in all)]"
+
+
 def check_labels(y):
     """Return labels as an array of one dimension, none of them missing."""
     # check_array refuses an empty y and missing labels, which np.unique would take for a class.
