@@ -26,7 +26,7 @@ from ._leave_one_out import left_out_scores
 from ._sklearn import Interval, StrOptions, _check_sample_weight, _fit_context
 from ._temperature import most_probable_temperature
 from ._unchanged import unchanged_on_error
-from .noise import check_invertible
+from .noise import check_correctable
 
 __all__ = ["UnhingedClassifier"]
 
@@ -205,6 +205,11 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         ValueError
             If a parameter or the data are unfit, there are fewer than two classes, or the
             transition matrix is singular.
+
+        Warns
+        -----
+        UndefinedMetricWarning
+            If the transition matrix is nearly singular, so that the correction is all variance.
         """
         if _is_dask(X):
             return self._fit_collection(X, y, sample_weight)
@@ -509,7 +514,7 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         if self.transition_matrix is None:
             return
         if not isinstance(self.transition_matrix, str):
-            self.transition_matrix_ = check_invertible(self.transition_matrix, len(classes))
+            self.transition_matrix_ = check_correctable(self.transition_matrix, len(classes))
             return
         if rows is None:
             raise ValueError(
@@ -522,6 +527,8 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         refiner = LabelRefiner(random_state=0).fit(*rows)
         self.transition_matrix_ = refiner.transition_matrix_
         self.noise_evidence_ = refiner.noise_evidence_
+        if self._corrects:
+            check_correctable(self.transition_matrix_, len(classes))
 
     @property
     def _corrects(self):

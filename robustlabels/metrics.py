@@ -1,12 +1,10 @@
 """What scores on noisy labels say about clean ones, and how the noise is estimated."""
 
 import functools
-import warnings
 from numbers import Integral
 
 import numpy as np
 from scipy.optimize import nnls
-from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import confusion_matrix
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.utils.multiclass import check_classification_targets
@@ -15,7 +13,7 @@ from ._confident_joint import estimate_noise_rate, estimate_transition_matrix
 from ._labels import check_labels, check_probabilities, encode, encode_together, find_classes
 from ._random_state import draw_from
 from ._sklearn import HasMethods, StrOptions, validate_params
-from .noise import check_invertible, check_transition
+from .noise import check_correctable, check_transition
 
 __all__ = [
     "estimate_noise_rate",
@@ -101,7 +99,7 @@ def noise_corrected_accuracy(
     0.917
     """
     y_noisy, y_pred, labels = encode_together(labels, y_noisy, y_pred)
-    inverse = _invert(transition_matrix, len(labels))
+    _, inverse = _invert(transition_matrix, len(labels))
     return _mean_and_error(inverse[y_noisy, y_pred], return_std_error)
 
 
@@ -173,7 +171,7 @@ def noise_corrected_difference(
     (0.417, 0.417)
     """
     y_noisy, a, b, labels = encode_together(labels, y_noisy, y_pred_a, y_pred_b)
-    inverse = _invert(transition_matrix, len(labels))
+    _, inverse = _invert(transition_matrix, len(labels))
     return _mean_and_error(inverse[y_noisy, a] - inverse[y_noisy, b], return_std_error)
 
 
@@ -242,11 +240,10 @@ def noise_corrected_confusion_matrix(
            [ 0., 10.]])
     """
     y_noisy, y_pred, labels = encode_together(labels, y_noisy, y_pred)
-    inverse = _invert(transition_matrix, len(labels))
+    transition, inverse = _invert(transition_matrix, len(labels))
     counts = confusion_matrix(y_noisy, y_pred, labels=np.arange(len(labels)))
     if method == "inverse":
         return inverse.T @ counts
-    transition = np.asarray(transition_matrix, dtype=float)
     columns = np.stack([nnls(transition.T, column.astype(float))[0] for column in counts.T], axis=1)
     totals = columns.sum(axis=0)
     return columns * counts.sum(axis=0) / np.where(totals > 0, totals, 1.0)
@@ -550,16 +547,9 @@ def label_quality(estimator, X, y, *, cv=5, n_jobs=None, random_state=None):
 
 
 def _invert(transition_matrix, n_classes):
-    inverse = np.linalg.inv(check_invertible(transition_matrix, n_classes))
-    gain = np.linalg.norm(inverse, 2)
-    if gain > 20:
-        warnings.warn(
-            f"The transition matrix is nearly singular: what is estimated with it has an error "
-            f"up to {gain:.0f} times that on clean labels.",
-            UndefinedMetricWarning,
-            stacklevel=4,
-        )
-    return inverse
+    """Return a checked transition matrix, and its inverse."""
+    transition = check_correctable(transition_matrix, n_classes)
+    return transition, np.linalg.inv(transition)
 
 
 def _mean_and_error(values, return_std_error):

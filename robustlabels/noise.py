@@ -1,5 +1,6 @@
 """Label noise: transition matrices, and labels corrupted by them or by what the rows look like."""
 
+import warnings
 from collections.abc import Mapping
 from numbers import Integral, Real
 
@@ -7,6 +8,7 @@ import numpy as np
 from scipy.sparse import issparse
 from scipy.special import entr, softmax
 from scipy.stats import truncnorm
+from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils import check_array
 
 from ._labels import check_labels, encode, find_classes
@@ -553,5 +555,19 @@ def check_invertible(transition, n_classes):
             f"transition_matrix is singular, its smallest singular value is {smallest:.2g}: "
             f"under such noise some classes cannot be told apart by their noisy labels, and no "
             f"correction exists."
+        )
+    return matrix
+
+
+def check_correctable(transition, n_classes):
+    """Return a transition matrix to correct with; warn if that is hardly possible."""
+    matrix = check_invertible(transition, n_classes)
+    gain = 1 / np.linalg.svd(matrix, compute_uv=False)[-1]
+    if gain > 20:
+        warnings.warn(
+            f"The transition matrix is nearly singular: what is estimated with it has an error "
+            f"up to {gain:.0f} times that on clean labels.",
+            UndefinedMetricWarning,
+            stacklevel=5,
         )
     return matrix
