@@ -37,7 +37,8 @@ def estimate_transition_matrix(
     y_noisy : array-like of shape (n_samples,)
         Noisy labels.
     pred_proba : array-like of shape (n_samples, n_classes)
-        Out-of-sample probabilities of the labels, the classes in the order of `labels`: from
+        Out-of-sample probabilities of the labels, the classes in the order of `labels`, or in a
+        data frame by the names of its columns: from
         ``cross_val_predict(..., method="predict_proba")`` or the leave-one-out scores of
         :class:`~robustlabels.UnhingedClassifier`. Those of rows that were learned from would
         find no noise.

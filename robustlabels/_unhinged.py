@@ -62,11 +62,12 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         symmetric noise, "none" also to any replacement noise, see the notes.
     transition_matrix : array-like of shape (n_classes, n_classes), "estimate" or None, default=None
         ``transition_matrix[i, j]`` is the probability of the label j where the true class is
-        i, the classes in sorted order. The statistics are corrected with its inverse. That
-        helps where classes are confused unequally, as under pair-flip noise. Leave it out
-        under symmetric noise, where the correction is only a rescaling for the intercepts
-        "penalized" and "none" and adds variance for the others, which divide by corrected
-        class frequencies (at least 0.01 of an equal share). "estimate" estimates it in `fit` as
+        i, the classes in sorted order, or in a data frame by the names of its rows and columns.
+        The statistics are corrected with its inverse. That helps where classes are confused
+        unequally, as under pair-flip noise. Leave it out under symmetric noise, where the
+        correction is only a rescaling for the intercepts "penalized" and "none" and adds variance
+        for the others, which divide by corrected class frequencies (at least 0.01 of an equal
+        share). "estimate" estimates it in `fit` as
         :class:`RobustClassifier` does, by 200 trees, from rows in memory, at least 50 and 10
         a class; where the noise is found symmetric the probabilities alone are corrected.
     class_weight : dict, "balanced" or None, default=None
@@ -514,7 +515,7 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         if self.transition_matrix is None:
             return
         if not isinstance(self.transition_matrix, str):
-            self.transition_matrix_ = check_correctable(self.transition_matrix, len(classes))
+            self.transition_matrix_ = check_correctable(self.transition_matrix, classes)
             return
         if rows is None:
             raise ValueError(
@@ -528,7 +529,7 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         self.transition_matrix_ = refiner.transition_matrix_
         self.noise_evidence_ = refiner.noise_evidence_
         if self._corrects:
-            check_correctable(self.transition_matrix_, len(classes))
+            check_correctable(self.transition_matrix_, classes)
 
     @property
     def _corrects(self):

@@ -54,7 +54,8 @@ def noise_corrected_accuracy(
         Predictions of a classifier that has not seen these labels.
     transition_matrix : array-like of shape (n_classes, n_classes)
         ``transition_matrix[i, j]`` is the probability of the label j where the true class is
-        i, the classes in the order of `labels`.
+        i, the classes in the order of `labels`; in a data frame by the names of its rows and
+        columns.
     labels : array-like of shape (n_classes,), default=None
         The classes. None takes the sorted ones of `y_noisy` and `y_pred` together.
     return_std_error : bool, default=False
@@ -99,7 +100,7 @@ def noise_corrected_accuracy(
     0.917
     """
     y_noisy, y_pred, labels = encode_together(labels, y_noisy, y_pred)
-    _, inverse = _invert(transition_matrix, len(labels))
+    _, inverse = _invert(transition_matrix, labels)
     return _mean_and_error(inverse[y_noisy, y_pred], return_std_error)
 
 
@@ -171,7 +172,7 @@ def noise_corrected_difference(
     (0.417, 0.417)
     """
     y_noisy, a, b, labels = encode_together(labels, y_noisy, y_pred_a, y_pred_b)
-    _, inverse = _invert(transition_matrix, len(labels))
+    _, inverse = _invert(transition_matrix, labels)
     return _mean_and_error(inverse[y_noisy, a] - inverse[y_noisy, b], return_std_error)
 
 
@@ -240,7 +241,7 @@ def noise_corrected_confusion_matrix(
            [ 0., 10.]])
     """
     y_noisy, y_pred, labels = encode_together(labels, y_noisy, y_pred)
-    transition, inverse = _invert(transition_matrix, len(labels))
+    transition, inverse = _invert(transition_matrix, labels)
     counts = confusion_matrix(y_noisy, y_pred, labels=np.arange(len(labels)))
     if method == "inverse":
         return inverse.T @ counts
@@ -408,7 +409,8 @@ def forward_log_loss(y_noisy, y_proba, transition_matrix, *, labels=None):
     y_noisy : array-like of shape (n_samples,)
         Noisy labels.
     y_proba : array-like of shape (n_samples, n_classes)
-        Predicted probabilities of the clean classes, the classes in the order of `labels`.
+        Predicted probabilities of the clean classes, the classes in the order of `labels`, or in
+        a data frame by the names of its columns.
     transition_matrix : array-like of shape (n_classes, n_classes)
         Probability of the label j where the true class is i.
     labels : array-like of shape (n_classes,), default=None
@@ -438,7 +440,7 @@ def forward_log_loss(y_noisy, y_proba, transition_matrix, *, labels=None):
     0.4581
     """
     codes, proba, labels = check_probabilities(y_noisy, y_proba, labels, "y_proba")
-    transition = check_transition(transition_matrix, len(labels))
+    transition = check_transition(transition_matrix, len(labels), labels)
     likelihood = (proba @ transition)[np.arange(len(codes)), codes]
     return float(-np.log(np.maximum(likelihood, np.finfo(float).tiny)).mean())
 
@@ -546,9 +548,9 @@ def label_quality(estimator, X, y, *, cv=5, n_jobs=None, random_state=None):
     return quality, classes[np.where(quality >= 0, codes, others.argmax(axis=1))]
 
 
-def _invert(transition_matrix, n_classes):
+def _invert(transition_matrix, classes):
     """Return a checked transition matrix, and its inverse."""
-    transition = check_correctable(transition_matrix, n_classes)
+    transition = check_correctable(transition_matrix, classes)
     return transition, np.linalg.inv(transition)
 
 

@@ -11,7 +11,7 @@ from scipy.stats import truncnorm
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils import check_array
 
-from ._labels import check_labels, encode, find_classes
+from ._labels import align, check_labels, encode, find_classes
 from ._random_state import draw_from
 from ._sklearn import Interval, StrOptions, validate_params
 
@@ -319,8 +319,9 @@ def corrupt_labels(
         What the wrong label depends on. The true class: "symmetric", a wrong label is any
         other class alike; "pair", it is the next class in sorted order, after the last the
         first; a dict of the classes that are mistaken and what for; a matrix, ``noise[i, j]``
-        being the probability of the j-th class in sorted order where the i-th is true. Or the
-        row too, see the notes: "instance", "margin", "boundary".
+        being the probability of the j-th class in sorted order where the i-th is true, or in a
+        data frame by their names. Or the row too, see the notes: "instance", "margin",
+        "boundary".
     noise_rate : float in [0, 1] or None, default=None
         Probability that a label is wrong, P(noisy label != true label); with a dict, of the
         mapped classes alone. Needed unless the noise is a matrix, which holds its own rate.
@@ -432,7 +433,7 @@ def corrupted(y, noise, noise_rate, X, random_state, exact, classes=None):
         elif isinstance(noise, str):
             transition = _TRANSITIONS[noise](len(classes), noise_rate)
         else:
-            transition = check_transition(noise, len(classes))
+            transition = check_transition(noise, len(classes), classes)
         noisy = codes.copy()
         drawn, matrix = np.arange(len(codes)), transition
         if exact and isinstance(noise, str):
@@ -529,8 +530,13 @@ def _apportion(distribution, n, rng):
     return np.repeat(np.arange(len(distribution)), counts + _choose(ideal - counts, rng))
 
 
-def check_transition(transition, n_classes):
-    """Return a transition matrix as a float64 array, or say what is wrong with it."""
+def check_transition(transition, n_classes, classes=None):
+    """Return a transition matrix as a float64 array, or say what is wrong with it.
+
+    Where the `classes` are given, a matrix with names is put in their order.
+    """
+    if classes is not None:
+        transition = align(transition, classes, "The transition matrix", axes=(0, 1))
     transition = np.array(transition, dtype=float)
     if transition.shape != (n_classes, n_classes):
         raise ValueError(
@@ -546,9 +552,9 @@ def check_transition(transition, n_classes):
     return transition
 
 
-def check_invertible(transition, n_classes):
+def check_invertible(transition, n_classes, classes=None):
     """Return a transition matrix that can be corrected for, or say what is wrong with it."""
-    matrix = check_transition(transition, n_classes)
+    matrix = check_transition(transition, n_classes, classes)
     smallest = np.linalg.svd(matrix, compute_uv=False)[-1]
     if smallest < 1e-6:
         raise ValueError(
@@ -559,9 +565,9 @@ def check_invertible(transition, n_classes):
     return matrix
 
 
-def check_correctable(transition, n_classes):
+def check_correctable(transition, classes):
     """Return a transition matrix to correct with; warn if that is hardly possible."""
-    matrix = check_invertible(transition, n_classes)
+    matrix = check_invertible(transition, len(classes), classes)
     gain = 1 / np.linalg.svd(matrix, compute_uv=False)[-1]
     if gain > 20:
         warnings.warn(
