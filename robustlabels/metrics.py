@@ -495,7 +495,8 @@ def label_quality(estimator, X, y, *, cv=5, n_jobs=None, random_state=None):
     Notes
     -----
     A low score is a reason to look, not a proof: rows that are hard get one as well, and so do
-    labels of a class with fewer rows than folds, which some folds have not seen.
+    labels of a class with fewer rows than folds, which some folds have not seen. A class that
+    was not seen counts with probability 0, or with the lowest score that any class has anywhere.
 
     Examples
     --------
@@ -538,6 +539,11 @@ def label_quality(estimator, X, y, *, cv=5, n_jobs=None, random_state=None):
             f"label_quality needs a score for each class. Got {scores.shape[1]} columns for "
             f"{len(classes)} classes."
         )
+    # What cross_val_predict puts for a class that the fold has not seen; or -inf.
+    lowest = np.finfo(scores.dtype if scores.dtype.kind == "f" else np.float64).min
+    unseen = scores <= lowest
+    if unseen.any() and not unseen.all():
+        scores = np.where(unseen, scores[~unseen].min(), scores)
     largest = np.finfo(np.float64).max / 4
     scores = np.clip(scores.astype(np.float64), -largest, largest)
     codes = encode(labels, classes)
