@@ -17,16 +17,16 @@ from sklearn.utils.multiclass import check_classification_targets
 _MAX_TABLE, _FAR = 4096, 2**62
 
 
-#: Classes that a message lists, at most.
+#: Classes or numbers that a message lists, at most.
 _MAX_LISTED = 10
 
 
-def shorten(classes):
-    """Return classes as a text for a message: all of them, or the first ones of many."""
-    listed = str(np.asarray(classes)[:_MAX_LISTED].tolist())
-    if len(classes) <= _MAX_LISTED:
-        return listed
-    return f"{listed[:-1]}, ... ({len(classes)} in all)]"
+def shorten(values):
+    """Return classes or numbers as a text for a message: all, or the first ones of many."""
+    values = values.tolist() if hasattr(values, "tolist") else list(values)
+    if len(values) <= _MAX_LISTED:
+        return str(values)
+    return f"{str(values[:_MAX_LISTED])[:-1]}, ... ({len(values)} in all)]"
 
 
 def check_labels(y):
@@ -69,8 +69,8 @@ def encode(y, classes):
     unknown = classes[codes] != y
     if unknown.any():
         raise ValueError(
-            f"y has the labels {np.unique(y[unknown]).tolist()}, which are not among the classes "
-            f"{classes.tolist()}."
+            f"y has the labels {shorten(np.unique(y[unknown]))}, which are not among the classes "
+            f"{shorten(classes)}."
         )
     return codes
 
@@ -82,8 +82,10 @@ def encode_together(labels, *columns):
     for column in columns:
         check_classification_targets(column)
     classes = np.unique(np.concatenate(columns)) if labels is None else column_or_1d(labels)
+    if len(classes) == 0:
+        raise ValueError("labels must name the classes. Got none; leave it out to take those of y.")
     if len(np.unique(classes)) < len(classes):
-        raise ValueError(f"labels must name each class once. Got {classes.tolist()}.")
+        raise ValueError(f"labels must name each class once. Got {shorten(classes)}.")
     order = np.argsort(classes)
     return *(order[encode(column, classes[order])] for column in columns), classes
 
@@ -130,7 +132,7 @@ def check_probabilities(y, proba, labels, name):
     if proba.shape[1] != len(classes):
         raise ValueError(
             f"{name} must have a column for each of the {len(classes)} classes "
-            f"{classes.tolist()}. Got {proba.shape[1]} columns; pass labels if some class is not "
+            f"{shorten(classes)}. Got {proba.shape[1]} columns; pass labels if some class is not "
             f"in y_noisy."
         )
     if (proba < 0).any() or not np.allclose(proba.sum(axis=1), 1, atol=1e-3):
@@ -151,7 +153,7 @@ def check_same_classes(classes, first):
     """Say if the classes of a later block differ from those of the first."""
     if not np.array_equal(classes, first):
         raise ValueError(
-            f"classes={classes.tolist()} differ from those of the first call, {first.tolist()}."
+            f"classes={shorten(classes)} differ from those of the first call, {shorten(first)}."
         )
 
 
@@ -179,6 +181,6 @@ def check_priors(priors, classes):
     if shares.shape != classes.shape or not (shares > 0).all() or abs(shares.sum() - 1) > 1e-6:
         raise ValueError(
             f"priors must be positive, of sum 1, one for each of the {len(classes)} classes "
-            f"{classes.tolist()}. Got {priors!r}."
+            f"{shorten(classes)}. Got {shorten(np.atleast_1d(shares))}."
         )
     return shares

@@ -11,7 +11,7 @@ from scipy.stats import truncnorm
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils import check_array
 
-from ._labels import align, check_labels, encode, find_classes
+from ._labels import align, check_labels, encode, find_classes, shorten
 from ._random_state import draw_from
 from ._sklearn import Interval, StrOptions, validate_params
 
@@ -159,7 +159,8 @@ def asymmetric_transition(classes, class_map, noise_rate):
     strangers = {*class_map, *class_map.values()} - {*classes}
     if strangers:
         raise ValueError(
-            f"class_map has {sorted(strangers, key=str)}, which are not among {classes}."
+            f"class_map has {shorten(sorted(strangers, key=str))}, which are not among the classes "
+            f"{shorten(classes)}."
         )
     transition = np.eye(len(classes))
     for true, wrong in class_map.items():
@@ -209,9 +210,11 @@ def replacement_transition(marginal, replacement_rate):
     """
     marginal = np.asarray(marginal, dtype=float)
     if marginal.ndim != 1 or len(marginal) < 2:
-        raise ValueError(f"marginal must have an entry for each class. Got {marginal.tolist()}.")
+        raise ValueError(
+            f"marginal must have an entry for each class. Got {shorten(np.atleast_1d(marginal))}."
+        )
     if not (marginal >= 0).all() or not np.isclose(marginal.sum(), 1):
-        raise ValueError(f"marginal must be a distribution. Got {marginal.tolist()}.")
+        raise ValueError(f"marginal must be a distribution. Got {shorten(marginal)}.")
     return (1 - replacement_rate) * np.eye(len(marginal)) + replacement_rate * marginal
 
 
@@ -318,10 +321,10 @@ def corrupt_labels(
             shape (n_classes, n_classes), default="symmetric"
         What the wrong label depends on. The true class: "symmetric", a wrong label is any
         other class alike; "pair", it is the next class in sorted order, after the last the
-        first; a dict of the classes that are mistaken and what for; a matrix, ``noise[i, j]``
-        being the probability of the j-th class in sorted order where the i-th is true, or in a
-        data frame by their names. Or the row too, see the notes: "instance", "margin",
-        "boundary".
+        first; a dict of the classes that are mistaken, each with the one label that it is
+        mistaken for; a matrix, ``noise[i, j]`` being the probability of the j-th class in sorted
+        order where the i-th is true, or in a data frame by their names. Or the row too, see the
+        notes: "instance", "margin", "boundary".
     noise_rate : float in [0, 1] or None, default=None
         Probability that a label is wrong, P(noisy label != true label); with a dict, of the
         mapped classes alone. Needed unless the noise is a matrix, which holds its own rate.
@@ -547,7 +550,7 @@ def check_transition(transition, n_classes, classes=None):
         raise ValueError(
             f"Each row of the transition matrix must be a probability distribution: "
             f"transition[i, j] = P(noisy label j | true class i). Got row sums "
-            f"{transition.sum(axis=1).tolist()} and a least entry of {transition.min()}."
+            f"{shorten(transition.sum(axis=1))} and a least entry of {transition.min()}."
         )
     return transition
 

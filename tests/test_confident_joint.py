@@ -100,6 +100,9 @@ def test_standard_errors_are_those_of_many_draws():
 @pytest.mark.parametrize(
     ("call", "match"),
     [
+        (lambda: estimate_transition_matrix([0, 0, 0], np.ones((3, 1))), "at least 2 classes"),
+        (lambda: estimate_noise_rate([0, 0, 0], np.ones((3, 1))), "at least 2 classes"),
+        (lambda: estimate_noise_rate([0, 1], np.eye(2), labels=[]), "labels must name the classes"),
         (lambda: estimate_noise_rate([0, 1], [[np.nan, 0], [1, 0]]), "contains NaN"),
     ],
 )

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from robustlabels import UnhingedClassifier, corrupt_labels
-from robustlabels._labels import align, check_priors
+from robustlabels import UnhingedClassifier, asymmetric_transition, corrupt_labels
+from robustlabels._labels import align, check_priors, check_same_classes
 from robustlabels.metrics import (
     estimate_noise_rate,
     estimate_transition_matrix,
@@ -111,3 +111,26 @@ def test_labels_may_be_of_another_type_than_the_names():
         np.testing.assert_array_equal(align(series, classes, "priors"), values)
     with pytest.raises(ValueError, match="priors has the names"):
         align(series, ["0", "1"], "priors")
+
+
+def test_messages_name_the_first_of_many_classes():
+    many = np.arange(2000)
+    y, too_much = np.repeat(many, 3), np.eye(2000) * 2
+    for call in (
+        lambda: noise_corrected_accuracy(y + 1, y, too_much, labels=many),
+        lambda: noise_corrected_accuracy(y, y, too_much),
+        lambda: noise_corrected_accuracy(y, y, too_much, labels=np.append(many, many)),
+        lambda: noise_corrected_accuracy(y, y, pd.DataFrame(too_much, index=many + 1)),
+        lambda: estimate_noise_rate(y, np.ones((6000, 1))),
+        lambda: check_priors(np.zeros(2000), many),
+        lambda: check_same_classes(many, many + 1),
+        lambda: asymmetric_transition(many, {-k: k for k in range(1, 1000)}, 0.2),
+    ):
+        with pytest.raises(ValueError, match=r"in all\)\]") as error:
+            call()
+        assert len(str(error.value)) < 500
+
+
+def test_no_labels_at_all_are_refused():
+    with pytest.raises(ValueError, match="labels must name the classes"):
+        noise_corrected_accuracy([0, 1], [0, 1], np.eye(2), labels=[])
