@@ -1,7 +1,7 @@
 """Label noise: transition matrices, and labels corrupted by them or by what the rows look like."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from numbers import Integral, Real
 
 import numpy as np
@@ -136,7 +136,7 @@ def asymmetric_transition(classes, class_map, noise_rate):
     Raises
     ------
     ValueError
-        If the map has a label that is no class, or maps a class to itself.
+        If the map has a label that is no class, or maps a class to itself or to several.
 
     See Also
     --------
@@ -156,6 +156,13 @@ def asymmetric_transition(classes, class_map, noise_rate):
            [0.  , 0.  , 1.  ]])
     """
     classes = np.unique(np.asarray(classes)).tolist()
+    for true, wrong in class_map.items():
+        if isinstance(wrong, Collection) and not isinstance(wrong, (str, bytes)):
+            raise ValueError(
+                f"A class map says for each of some classes which one label it is mistaken for, "
+                f"such as {{'cat': 'dog'}}. Got {wrong!r} for {true!r}; for several labels pass a "
+                f"transition matrix."
+            )
     strangers = {*class_map, *class_map.values()} - {*classes}
     if strangers:
         raise ValueError(
