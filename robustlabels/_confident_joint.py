@@ -68,8 +68,8 @@ def estimate_transition_matrix(
     -----
     UndefinedMetricWarning
         If nothing can be estimated about a class: there is no row with its label, or so few that
-        the probabilities do not know it, as with a mistyped label. Its labels are taken to be
-        right, and the other classes are estimated without them.
+        the probabilities do not know it, as with a mistyped label. The class is taken to be
+        labelled right. Its labels on rows that are like another class count as wrong ones.
 
     See Also
     --------
@@ -115,15 +115,19 @@ def estimate_transition_matrix(
     >>> estimate_transition_matrix(y_noisy, proba)[2, :4].round(1)
     array([0. , 0. , 0.7, 0.3])
     """
-    codes, proba, known = _without_unknown_classes(y_noisy, pred_proba, labels)
+    codes, proba, known = _check(y_noisy, pred_proba, labels)
     transition = np.eye(len(known))
-    std_error = np.where(known[:, None], np.zeros_like(transition), np.nan)
-    if known.sum() > 1:
-        found, rows = _transition_and_rows(_confident_joint(codes, proba), codes)
-        if refine:
-            found, rows = _refined(found, rows, codes, proba)
-        transition[np.ix_(known, known)] = found
-        std_error[np.ix_(known, known)] = np.sqrt(found * (1 - found) / rows)
+    std_error = np.full_like(transition, np.nan)
+    if known.any():
+        inner = _known_part(codes, proba, known)
+        found, rows = _transition_and_rows(_confident_joint(*inner), inner[0])
+        if refine and known.sum() > 1:
+            found, rows = _refined(found, rows, *inner)
+        strange = _count_strange_labels(codes, proba, known)
+        rows = rows + strange.sum(axis=1, keepdims=True)
+        transition[np.ix_(known, known)] = found * (1 - strange.sum(axis=1, keepdims=True) / rows)
+        transition[np.ix_(known, ~known)] = strange / rows
+        std_error[known] = np.sqrt(transition[known] * (1 - transition[known]) / rows)
     return (transition, std_error) if return_std_error else transition
 
 
@@ -156,8 +160,7 @@ def estimate_noise_rate(y_noisy, pred_proba, *, labels=None):
     Warns
     -----
     UndefinedMetricWarning
-        If nothing can be estimated about a class, see :func:`estimate_transition_matrix`. Its
-        labels are taken to be right.
+        If nothing can be estimated about a class, see :func:`estimate_transition_matrix`.
 
     See Also
     --------
@@ -177,25 +180,16 @@ def estimate_noise_rate(y_noisy, pred_proba, *, labels=None):
     >>> round(estimate_noise_rate(y_noisy, proba), 6)
     0.1
     """
-    codes, proba, _ = _without_unknown_classes(y_noisy, pred_proba, labels)
-    if proba.shape[1] < 2:
+    codes, proba, known = _check(y_noisy, pred_proba, labels)
+    if not known.any():
         return 0.0
-    share = len(codes) / len(y_noisy)
-    return float(share * (1 - np.trace(_confident_joint(codes, proba))))
+    inner = _known_part(codes, proba, known)
+    n_wrong = len(inner[0]) * (1 - np.trace(_confident_joint(*inner)))
+    return float((n_wrong + _count_strange_labels(codes, proba, known).sum()) / len(codes))
 
 
-def _without_unknown_classes(y_noisy, pred_proba, labels):
-    """Check the data; leave out the classes about which nothing can be estimated, and warn.
-
-    Returns
-    -------
-    codes : ndarray of shape (n_kept,)
-        Labels of the rows that are kept, as positions in the classes that are.
-    proba : ndarray of shape (n_kept, n_known)
-        Their probabilities of these classes.
-    known : ndarray of bool, shape (n_classes,)
-        Which classes are kept.
-    """
+def _check(y_noisy, pred_proba, labels):
+    """Return labels as positions, probabilities, and of which classes these know something."""
     codes, proba, classes = check_probabilities(y_noisy, pred_proba, labels, "pred_proba")
     n_classes = len(classes)
     if n_classes < 2:
@@ -207,24 +201,47 @@ def _without_unknown_classes(y_noisy, pred_proba, labels):
     least = np.minimum(_PART_OF_EQUAL_SHARE / n_classes, _TIMES_OWN_SHARE * numbers / len(codes))
     # Any row would reach such a threshold, so that the class would draw rows of all others.
     known = (numbers > 0) & (_thresholds(codes, proba) >= least)
-    if known.all():
-        return codes, proba, known
-    warnings.warn(
-        f"Nothing can be estimated about the classes {shorten(classes[~known])}, which have "
-        f"{numbers[~known].sum()} of {len(codes)} labels: rows with these labels, if any, have "
-        f"next to no probability of them in pred_proba. The labels are taken to be right. If "
-        f"they are mistyped, mend them or drop the rows.",
-        UndefinedMetricWarning,
-        stacklevel=4,
-    )
+    if not known.all():
+        warnings.warn(
+            f"Nothing can be estimated about the classes {shorten(classes[~known])}, which have "
+            f"{numbers[~known].sum()} of {len(codes)} labels: rows with these labels, if any, have "
+            f"next to no probability of them in pred_proba. The classes are taken to be labelled "
+            f"right. If the labels are mistyped, mend them or drop the rows.",
+            UndefinedMetricWarning,
+            stacklevel=4,
+        )
+    return codes, proba, known
+
+
+def _known_part(codes, proba, known):
+    """Return labels and probabilities of the known classes alone, of the rows labelled so."""
     kept = known[codes]
-    return (known.cumsum() - 1)[codes[kept]], proba[kept][:, known], known
+    return (known.cumsum() - 1)[codes[kept]], proba[kept][:, known]
+
+
+def _count_strange_labels(codes, proba, known):
+    """Count the members of each known class (row) with the label of each unknown one (column)."""
+    kept = known[codes]
+    thresholds = _thresholds(*_known_part(codes, proba, known))
+    member, confident = _find_members(proba[~kept][:, known], thresholds)
+    strange = ((~known).cumsum() - 1)[codes[~kept]]
+    counts = np.zeros((known.sum(), (~known).sum()))
+    np.add.at(counts, (member[confident], strange[confident]), 1)
+    return counts
+
+
+def _find_members(proba, thresholds):
+    """Return the class that each row is counted as, and whether it is counted at all."""
+    # Probabilities that are equal up to rounding reach the threshold.
+    reached = proba >= thresholds - 1e-6
+    return np.where(reached, proba, -1.0).argmax(axis=1), reached.any(axis=1)
 
 
 def _thresholds(codes, proba):
     """Return the mean probability of each class among the rows with its label; 0 for no rows."""
-    one_hot = np.eye(proba.shape[1])[codes]
-    return (one_hot.T @ proba).diagonal() / np.maximum(one_hot.sum(axis=0), 1.0)
+    n_classes = proba.shape[1]
+    totals = np.bincount(codes, proba[np.arange(len(codes)), codes], minlength=n_classes)
+    return totals / np.maximum(np.bincount(codes, minlength=n_classes), 1)
 
 
 def _confident_joint(codes, proba, share=1.0):
@@ -234,11 +251,8 @@ def _confident_joint(codes, proba, share=1.0):
     """
     n_classes = proba.shape[1]
     numbers = np.bincount(codes, minlength=n_classes)
-    # Probabilities that are equal up to rounding reach the threshold.
-    reached = proba >= _thresholds(codes, proba) - 1e-6
-    member = np.where(reached, proba, -1.0).argmax(axis=1)
+    member, confident = _find_members(proba, _thresholds(codes, proba))
     counts = np.zeros((n_classes, n_classes))
-    confident = reached.any(axis=1)
     others = proba.copy()
     others[np.arange(len(codes)), member] = -1.0
     margin = proba[np.arange(len(codes)), member] - others.max(axis=1)
