@@ -1,13 +1,20 @@
 """The noise of labels, from probabilities that have not seen them: the confident joint."""
 
+import warnings
+
 import numpy as np
 from scipy.stats import chi2
+from sklearn.exceptions import UndefinedMetricWarning
 
-from ._labels import check_probabilities
+from ._labels import check_probabilities, shorten
 from ._sklearn import validate_params
 from .noise import symmetric_transition
 
 __all__ = ["estimate_noise_rate", "estimate_transition_matrix"]
+
+#: Nothing is known of a class if rows with its label have less probability of it, on average, than
+#: this part of an equal share, and than so many times the share of its label.
+_PART_OF_EQUAL_SHARE, _TIMES_OWN_SHARE = 0.1, 3
 
 
 @validate_params(
@@ -30,7 +37,8 @@ def estimate_transition_matrix(
     y_noisy : array-like of shape (n_samples,)
         Noisy labels.
     pred_proba : array-like of shape (n_samples, n_classes)
-        Out-of-sample probabilities of the labels, the classes in the order of `labels`: from
+        Out-of-sample probabilities of the labels, the classes in the order of `labels`, or in a
+        data frame by the names of its columns: from
         ``cross_val_predict(..., method="predict_proba")`` or the leave-one-out scores of
         :class:`~robustlabels.UnhingedClassifier`. Those of rows that were learned from would
         find no noise.
@@ -48,12 +56,20 @@ def estimate_transition_matrix(
         Entry (i, j) estimates the probability of the label j where the true class is i.
     std_error : ndarray of shape (n_classes, n_classes)
         Standard errors from the number of rows alone, as if their true classes were known: a
-        lower limit. Only with ``return_std_error=True``.
+        lower limit; nan for a class about which nothing can be estimated. Only with
+        ``return_std_error=True``.
 
     Raises
     ------
     ValueError
-        If the shapes do not fit, or a class has no label.
+        If the shapes do not fit, or there are fewer than two classes.
+
+    Warns
+    -----
+    UndefinedMetricWarning
+        If nothing can be estimated about a class: there is no row with its label, or so few that
+        the probabilities do not know it, as with a mistyped label. The class is taken to be
+        labelled right. Its labels on rows that are like another class count as wrong ones.
 
     See Also
     --------
@@ -99,13 +115,20 @@ def estimate_transition_matrix(
     >>> estimate_transition_matrix(y_noisy, proba)[2, :4].round(1)
     array([0. , 0. , 0.7, 0.3])
     """
-    codes, proba, classes = check_probabilities(y_noisy, pred_proba, labels, "pred_proba")
-    transition, rows = _transition_and_rows(_confident_joint(codes, proba, classes), codes)
-    if refine:
-        transition, rows = _refined(transition, rows, codes, proba, classes)
-    if not return_std_error:
-        return transition
-    return transition, np.sqrt(transition * (1 - transition) / rows)
+    codes, proba, known = _check(y_noisy, pred_proba, labels)
+    transition = np.eye(len(known))
+    std_error = np.full_like(transition, np.nan)
+    if known.any():
+        inner = _known_part(codes, proba, known)
+        found, rows = _transition_and_rows(_confident_joint(*inner), inner[0])
+        if refine and known.sum() > 1:
+            found, rows = _refined(found, rows, *inner)
+        strange = _count_strange_labels(codes, proba, known)
+        rows = rows + strange.sum(axis=1, keepdims=True)
+        transition[np.ix_(known, known)] = found * (1 - strange.sum(axis=1, keepdims=True) / rows)
+        transition[np.ix_(known, ~known)] = strange / rows
+        std_error[known] = np.sqrt(transition[known] * (1 - transition[known]) / rows)
+    return (transition, std_error) if return_std_error else transition
 
 
 @validate_params(
@@ -132,7 +155,12 @@ def estimate_noise_rate(y_noisy, pred_proba, *, labels=None):
     Raises
     ------
     ValueError
-        If the shapes do not fit, or a class has no label.
+        If the shapes do not fit, or there are fewer than two classes.
+
+    Warns
+    -----
+    UndefinedMetricWarning
+        If nothing can be estimated about a class, see :func:`estimate_transition_matrix`.
 
     See Also
     --------
@@ -152,29 +180,79 @@ def estimate_noise_rate(y_noisy, pred_proba, *, labels=None):
     >>> round(estimate_noise_rate(y_noisy, proba), 6)
     0.1
     """
-    joint = _confident_joint(*check_probabilities(y_noisy, pred_proba, labels, "pred_proba"))
-    return float(1 - np.trace(joint))
+    codes, proba, known = _check(y_noisy, pred_proba, labels)
+    if not known.any():
+        return 0.0
+    inner = _known_part(codes, proba, known)
+    n_wrong = len(inner[0]) * (1 - np.trace(_confident_joint(*inner)))
+    return float((n_wrong + _count_strange_labels(codes, proba, known).sum()) / len(codes))
 
 
-def _confident_joint(codes, proba, labels, share=1.0):
+def _check(y_noisy, pred_proba, labels):
+    """Return labels as positions, probabilities, and of which classes these know something."""
+    codes, proba, classes = check_probabilities(y_noisy, pred_proba, labels, "pred_proba")
+    n_classes = len(classes)
+    if n_classes < 2:
+        raise ValueError(
+            f"Noise takes at least 2 classes to confuse. Got only {classes.tolist()}; pass "
+            f"labels if there are classes that are not in y_noisy."
+        )
+    numbers = np.bincount(codes, minlength=n_classes)
+    least = np.minimum(_PART_OF_EQUAL_SHARE / n_classes, _TIMES_OWN_SHARE * numbers / len(codes))
+    # Any row would reach such a threshold, so that the class would draw rows of all others.
+    known = (numbers > 0) & (_thresholds(codes, proba) >= least)
+    if not known.all():
+        warnings.warn(
+            f"Nothing can be estimated about the classes {shorten(classes[~known])}, which have "
+            f"{numbers[~known].sum()} of {len(codes)} labels: rows with these labels, if any, have "
+            f"next to no probability of them in pred_proba. The classes are taken to be labelled "
+            f"right. If the labels are mistyped, mend them or drop the rows.",
+            UndefinedMetricWarning,
+            stacklevel=4,
+        )
+    return codes, proba, known
+
+
+def _known_part(codes, proba, known):
+    """Return labels and probabilities of the known classes alone, of the rows labelled so."""
+    kept = known[codes]
+    return (known.cumsum() - 1)[codes[kept]], proba[kept][:, known]
+
+
+def _count_strange_labels(codes, proba, known):
+    """Count the members of each known class (row) with the label of each unknown one (column)."""
+    kept = known[codes]
+    thresholds = _thresholds(*_known_part(codes, proba, known))
+    member, confident = _find_members(proba[~kept][:, known], thresholds)
+    strange = ((~known).cumsum() - 1)[codes[~kept]]
+    counts = np.zeros((known.sum(), (~known).sum()))
+    np.add.at(counts, (member[confident], strange[confident]), 1)
+    return counts
+
+
+def _find_members(proba, thresholds):
+    """Return the class that each row is counted as, and whether it is counted at all."""
+    # Probabilities that are equal up to rounding reach the threshold.
+    reached = proba >= thresholds - 1e-6
+    return np.where(reached, proba, -1.0).argmax(axis=1), reached.any(axis=1)
+
+
+def _thresholds(codes, proba):
+    """Return the mean probability of each class among the rows with its label; 0 for no rows."""
+    n_classes = proba.shape[1]
+    totals = np.bincount(codes, proba[np.arange(len(codes)), codes], minlength=n_classes)
+    return totals / np.maximum(np.bincount(codes, minlength=n_classes), 1)
+
+
+def _confident_joint(codes, proba, share=1.0):
     """Return the joint distribution of label (row) and estimated class (column).
 
     Of the members of each class, the share that leads by the largest margin is counted.
     """
-    n_classes = len(labels)
-    one_hot = np.eye(n_classes)[codes]
-    numbers = one_hot.sum(axis=0)
-    if not numbers.all():
-        raise ValueError(
-            f"No row has the labels {np.asarray(labels)[numbers == 0].tolist()}: nothing can be "
-            f"estimated about them."
-        )
-    thresholds = (one_hot.T @ proba).diagonal() / numbers
-    # Probabilities that are equal up to rounding reach the threshold.
-    reached = proba >= thresholds - 1e-6
-    member = np.where(reached, proba, -1.0).argmax(axis=1)
+    n_classes = proba.shape[1]
+    numbers = np.bincount(codes, minlength=n_classes)
+    member, confident = _find_members(proba, _thresholds(codes, proba))
     counts = np.zeros((n_classes, n_classes))
-    confident = reached.any(axis=1)
     others = proba.copy()
     others[np.arange(len(codes)), member] = -1.0
     margin = proba[np.arange(len(codes)), member] - others.max(axis=1)
@@ -196,9 +274,9 @@ def _transition_and_rows(joint, codes):
     return (joint / of_class).T, np.maximum(len(codes) * of_class[:, None], 1.0)
 
 
-def _refined(transition, rows, codes, proba, classes):
+def _refined(transition, rows, codes, proba):
     """Return a transition matrix with fewer parameters if the data do not speak against it."""
-    n_classes = len(classes)
+    n_classes = len(transition)
     wrong = ~np.eye(n_classes, dtype=bool)
     rates = 1 - transition.diagonal()[:, None]
     pooled = symmetric_transition(n_classes, (rows * rates).sum() / rows.sum())
@@ -209,7 +287,7 @@ def _refined(transition, rows, codes, proba, classes):
     alike = np.where(wrong, rates / (n_classes - 1), transition)
     if _fits(transition, alike, rows, np.count_nonzero(rates) * (n_classes - 2)):
         return alike, rows
-    joint = _confident_joint(codes, proba, classes, share=0.7)
+    joint = _confident_joint(codes, proba, share=0.7)
     transition, rows = _transition_and_rows(joint, codes)
     return _shrunk(transition, rows), rows
 

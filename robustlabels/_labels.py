@@ -1,5 +1,7 @@
 """Labels, checked and as positions in the classes; probabilities and weights of classes."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from sklearn.utils import (
     check_array,
@@ -13,6 +15,18 @@ from sklearn.utils.multiclass import check_classification_targets
 #: Integer labels that span less than this are counted and looked up, not sorted; unless they
 #: lie so far out that differences would overflow.
 _MAX_TABLE, _FAR = 4096, 2**62
+
+
+#: Classes or numbers that a message lists, at most.
+_MAX_LISTED = 10
+
+
+def shorten(values):
+    """Return classes or numbers as a text for a message: all, or the first ones of many."""
+    values = values.tolist() if hasattr(values, "tolist") else list(values)
+    if len(values) <= _MAX_LISTED:
+        return str(values)
+    return f"{str(values[:_MAX_LISTED])[:-1]}, ... ({len(values)} in all)]"
 
 
 def check_labels(y):
@@ -55,8 +69,8 @@ def encode(y, classes):
     unknown = classes[codes] != y
     if unknown.any():
         raise ValueError(
-            f"y has the labels {np.unique(y[unknown]).tolist()}, which are not among the classes "
-            f"{classes.tolist()}."
+            f"y has the labels {shorten(np.unique(y[unknown]))}, which are not among the classes "
+            f"{shorten(classes)}."
         )
     return codes
 
@@ -68,21 +82,57 @@ def encode_together(labels, *columns):
     for column in columns:
         check_classification_targets(column)
     classes = np.unique(np.concatenate(columns)) if labels is None else column_or_1d(labels)
+    if len(classes) == 0:
+        raise ValueError("labels must name the classes. Got none; leave it out to take those of y.")
     if len(np.unique(classes)) < len(classes):
-        raise ValueError(f"labels must name each class once. Got {classes.tolist()}.")
+        raise ValueError(f"labels must name each class once. Got {shorten(classes)}.")
     order = np.argsort(classes)
     return *(order[encode(column, classes[order])] for column in columns), classes
+
+
+def align(values, classes, name, axes=(0,)):
+    """Return values in the order of the classes where they are named, and as they are where not.
+
+    Names are the keys of a dict, and what pandas has along the axes, unless that is only the
+    default 0, 1, 2, ... along all of them, for other classes.
+    """
+    if isinstance(values, Mapping):
+        values, names = np.array(list(values.values())), [list(values)]
+    elif hasattr(values, "iloc") and values.ndim > max(axes):
+        indices = [values.axes[axis] for axis in axes]
+        names = [index.tolist() for index in indices]
+        default = all(type(index).__name__ == "RangeIndex" for index in indices)
+        if default and all(of_axis == list(range(len(of_axis))) for of_axis in names):
+            return values
+    else:
+        return values
+    classes = np.asarray(classes).tolist()
+    order = []
+    for of_axis in names:
+        position = {label: i for i, label in enumerate(of_axis)}
+        if len(of_axis) != len(classes) or position.keys() != set(classes):
+            raise ValueError(
+                f"{name} has the names {shorten(of_axis)}, which must be the classes "
+                f"{shorten(classes)}, in any order. Name all of them so, or pass a NumPy array in "
+                f"the order of the classes."
+            )
+        order.append([position[label] for label in classes])
+    if isinstance(values, np.ndarray):
+        return values[order[0]]
+    for axis, of_axis in zip(axes, order, strict=True):
+        values = values.iloc[of_axis] if axis == 0 else values.iloc[:, of_axis]
+    return values
 
 
 def check_probabilities(y, proba, labels, name):
     """Return labels as positions in the classes, checked probabilities, and the classes."""
     codes, classes = encode_together(labels, y)
-    proba = check_array(proba, dtype=np.float64, input_name=name)
+    proba = check_array(align(proba, classes, name, axes=(1,)), dtype=np.float64, input_name=name)
     check_consistent_length(codes, proba)
     if proba.shape[1] != len(classes):
         raise ValueError(
             f"{name} must have a column for each of the {len(classes)} classes "
-            f"{classes.tolist()}. Got {proba.shape[1]} columns; pass labels if some class is not "
+            f"{shorten(classes)}. Got {proba.shape[1]} columns; pass labels if some class is not "
             f"in y_noisy."
         )
     if (proba < 0).any() or not np.allclose(proba.sum(axis=1), 1, atol=1e-3):
@@ -103,7 +153,7 @@ def check_same_classes(classes, first):
     """Say if the classes of a later block differ from those of the first."""
     if not np.array_equal(classes, first):
         raise ValueError(
-            f"classes={classes.tolist()} differ from those of the first call, {first.tolist()}."
+            f"classes={shorten(classes)} differ from those of the first call, {shorten(first)}."
         )
 
 
@@ -124,12 +174,13 @@ def weigh_classes(class_weight, classes, totals):
 
 
 def check_priors(priors, classes):
-    """Say if a `priors` parameter does not fit the classes."""
+    """Return a `priors` parameter in the order of the classes, or say if it does not fit them."""
     if priors is None or isinstance(priors, str):
-        return
-    shares = np.asarray(priors, dtype=float)
+        return priors
+    shares = np.asarray(align(priors, classes, "priors"), dtype=float)
     if shares.shape != classes.shape or not (shares > 0).all() or abs(shares.sum() - 1) > 1e-6:
         raise ValueError(
             f"priors must be positive, of sum 1, one for each of the {len(classes)} classes "
-            f"{classes.tolist()}. Got {priors!r}."
+            f"{shorten(classes)}. Got {shorten(np.atleast_1d(shares))}."
         )
+    return shares

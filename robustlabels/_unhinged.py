@@ -26,7 +26,7 @@ from ._leave_one_out import left_out_scores
 from ._sklearn import Interval, StrOptions, _check_sample_weight, _fit_context
 from ._temperature import most_probable_temperature
 from ._unchanged import unchanged_on_error
-from .noise import check_invertible
+from .noise import check_correctable
 
 __all__ = ["UnhingedClassifier"]
 
@@ -62,11 +62,12 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         symmetric noise, "none" also to any replacement noise, see the notes.
     transition_matrix : array-like of shape (n_classes, n_classes), "estimate" or None, default=None
         ``transition_matrix[i, j]`` is the probability of the label j where the true class is
-        i, the classes in sorted order. The statistics are corrected with its inverse. That
-        helps where classes are confused unequally, as under pair-flip noise. Leave it out
-        under symmetric noise, where the correction is only a rescaling for the intercepts
-        "penalized" and "none" and adds variance for the others, which divide by corrected
-        class frequencies (at least 0.01 of an equal share). "estimate" estimates it in `fit` as
+        i, the classes in sorted order, or in a data frame by the names of its rows and columns.
+        The statistics are corrected with its inverse. That helps where classes are confused
+        unequally, as under pair-flip noise. Leave it out under symmetric noise, where the
+        correction is only a rescaling for the intercepts "penalized" and "none" and adds variance
+        for the others, which divide by corrected class frequencies (at least 0.01 of an equal
+        share). "estimate" estimates it in `fit` as
         :class:`RobustClassifier` does, by 200 trees, from rows in memory, at least 50 and 10
         a class; where the noise is found symmetric the probabilities alone are corrected.
     class_weight : dict, "balanced" or None, default=None
@@ -205,6 +206,11 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         ValueError
             If a parameter or the data are unfit, there are fewer than two classes, or the
             transition matrix is singular.
+
+        Warns
+        -----
+        UndefinedMetricWarning
+            If the transition matrix is nearly singular, so that the correction is all variance.
         """
         if _is_dask(X):
             return self._fit_collection(X, y, sample_weight)
@@ -509,7 +515,7 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         if self.transition_matrix is None:
             return
         if not isinstance(self.transition_matrix, str):
-            self.transition_matrix_ = check_invertible(self.transition_matrix, len(classes))
+            self.transition_matrix_ = check_correctable(self.transition_matrix, classes)
             return
         if rows is None:
             raise ValueError(
@@ -522,6 +528,8 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         refiner = LabelRefiner(random_state=0).fit(*rows)
         self.transition_matrix_ = refiner.transition_matrix_
         self.noise_evidence_ = refiner.noise_evidence_
+        if self._corrects:
+            check_correctable(self.transition_matrix_, classes)
 
     @property
     def _corrects(self):

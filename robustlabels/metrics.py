@@ -1,12 +1,10 @@
 """What scores on noisy labels say about clean ones, and how the noise is estimated."""
 
 import functools
-import warnings
 from numbers import Integral
 
 import numpy as np
 from scipy.optimize import nnls
-from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import confusion_matrix
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.utils.multiclass import check_classification_targets
@@ -15,7 +13,7 @@ from ._confident_joint import estimate_noise_rate, estimate_transition_matrix
 from ._labels import check_labels, check_probabilities, encode, encode_together, find_classes
 from ._random_state import draw_from
 from ._sklearn import HasMethods, StrOptions, validate_params
-from .noise import check_invertible, check_transition
+from .noise import check_correctable, check_transition
 
 __all__ = [
     "estimate_noise_rate",
@@ -56,7 +54,8 @@ def noise_corrected_accuracy(
         Predictions of a classifier that has not seen these labels.
     transition_matrix : array-like of shape (n_classes, n_classes)
         ``transition_matrix[i, j]`` is the probability of the label j where the true class is
-        i, the classes in the order of `labels`.
+        i, the classes in the order of `labels`; in a data frame by the names of its rows and
+        columns.
     labels : array-like of shape (n_classes,), default=None
         The classes. None takes the sorted ones of `y_noisy` and `y_pred` together.
     return_std_error : bool, default=False
@@ -101,7 +100,7 @@ def noise_corrected_accuracy(
     0.917
     """
     y_noisy, y_pred, labels = encode_together(labels, y_noisy, y_pred)
-    inverse = _invert(transition_matrix, len(labels))
+    _, inverse = _invert(transition_matrix, labels)
     return _mean_and_error(inverse[y_noisy, y_pred], return_std_error)
 
 
@@ -173,7 +172,7 @@ def noise_corrected_difference(
     (0.417, 0.417)
     """
     y_noisy, a, b, labels = encode_together(labels, y_noisy, y_pred_a, y_pred_b)
-    inverse = _invert(transition_matrix, len(labels))
+    _, inverse = _invert(transition_matrix, labels)
     return _mean_and_error(inverse[y_noisy, a] - inverse[y_noisy, b], return_std_error)
 
 
@@ -242,11 +241,10 @@ def noise_corrected_confusion_matrix(
            [ 0., 10.]])
     """
     y_noisy, y_pred, labels = encode_together(labels, y_noisy, y_pred)
-    inverse = _invert(transition_matrix, len(labels))
+    transition, inverse = _invert(transition_matrix, labels)
     counts = confusion_matrix(y_noisy, y_pred, labels=np.arange(len(labels)))
     if method == "inverse":
         return inverse.T @ counts
-    transition = np.asarray(transition_matrix, dtype=float)
     columns = np.stack([nnls(transition.T, column.astype(float))[0] for column in counts.T], axis=1)
     totals = columns.sum(axis=0)
     return columns * counts.sum(axis=0) / np.where(totals > 0, totals, 1.0)
@@ -411,7 +409,8 @@ def forward_log_loss(y_noisy, y_proba, transition_matrix, *, labels=None):
     y_noisy : array-like of shape (n_samples,)
         Noisy labels.
     y_proba : array-like of shape (n_samples, n_classes)
-        Predicted probabilities of the clean classes, the classes in the order of `labels`.
+        Predicted probabilities of the clean classes, the classes in the order of `labels`, or in
+        a data frame by the names of its columns.
     transition_matrix : array-like of shape (n_classes, n_classes)
         Probability of the label j where the true class is i.
     labels : array-like of shape (n_classes,), default=None
@@ -441,7 +440,7 @@ def forward_log_loss(y_noisy, y_proba, transition_matrix, *, labels=None):
     0.4581
     """
     codes, proba, labels = check_probabilities(y_noisy, y_proba, labels, "y_proba")
-    transition = check_transition(transition_matrix, len(labels))
+    transition = check_transition(transition_matrix, len(labels), labels)
     likelihood = (proba @ transition)[np.arange(len(codes)), codes]
     return float(-np.log(np.maximum(likelihood, np.finfo(float).tiny)).mean())
 
@@ -496,7 +495,8 @@ def label_quality(estimator, X, y, *, cv=5, n_jobs=None, random_state=None):
     Notes
     -----
     A low score is a reason to look, not a proof: rows that are hard get one as well, and so do
-    labels of a class with fewer rows than folds, which some folds have not seen.
+    labels of a class with fewer rows than folds, which some folds have not seen. A class that
+    was not seen counts with probability 0, or with the lowest score that any class has anywhere.
 
     Examples
     --------
@@ -539,6 +539,11 @@ def label_quality(estimator, X, y, *, cv=5, n_jobs=None, random_state=None):
             f"label_quality needs a score for each class. Got {scores.shape[1]} columns for "
             f"{len(classes)} classes."
         )
+    # What cross_val_predict puts for a class that the fold has not seen; or -inf.
+    lowest = np.finfo(scores.dtype if scores.dtype.kind == "f" else np.float64).min
+    unseen = scores <= lowest
+    if unseen.any() and not unseen.all():
+        scores = np.where(unseen, scores[~unseen].min(), scores)
     largest = np.finfo(np.float64).max / 4
     scores = np.clip(scores.astype(np.float64), -largest, largest)
     codes = encode(labels, classes)
@@ -549,17 +554,10 @@ def label_quality(estimator, X, y, *, cv=5, n_jobs=None, random_state=None):
     return quality, classes[np.where(quality >= 0, codes, others.argmax(axis=1))]
 
 
-def _invert(transition_matrix, n_classes):
-    inverse = np.linalg.inv(check_invertible(transition_matrix, n_classes))
-    gain = np.linalg.norm(inverse, 2)
-    if gain > 20:
-        warnings.warn(
-            f"The transition matrix is nearly singular: what is estimated with it has an error "
-            f"up to {gain:.0f} times that on clean labels.",
-            UndefinedMetricWarning,
-            stacklevel=4,
-        )
-    return inverse
+def _invert(transition_matrix, classes):
+    """Return a checked transition matrix, and its inverse."""
+    transition = check_correctable(transition_matrix, classes)
+    return transition, np.linalg.inv(transition)
 
 
 def _mean_and_error(values, return_std_error):

@@ -1,15 +1,17 @@
 """Label noise: transition matrices, and labels corrupted by them or by what the rows look like."""
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Collection, Mapping
 from numbers import Integral, Real
 
 import numpy as np
 from scipy.sparse import issparse
 from scipy.special import entr, softmax
 from scipy.stats import truncnorm
+from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils import check_array
 
-from ._labels import check_labels, encode, find_classes
+from ._labels import align, check_labels, encode, find_classes, shorten
 from ._random_state import draw_from
 from ._sklearn import Interval, StrOptions, validate_params
 
@@ -134,7 +136,7 @@ def asymmetric_transition(classes, class_map, noise_rate):
     Raises
     ------
     ValueError
-        If the map has a label that is no class, or maps a class to itself.
+        If the map has a label that is no class, or maps a class to itself or to several.
 
     See Also
     --------
@@ -154,10 +156,18 @@ def asymmetric_transition(classes, class_map, noise_rate):
            [0.  , 0.  , 1.  ]])
     """
     classes = np.unique(np.asarray(classes)).tolist()
+    for true, wrong in class_map.items():
+        if isinstance(wrong, Collection) and not isinstance(wrong, (str, bytes)):
+            raise ValueError(
+                f"A class map says for each of some classes which one label it is mistaken for, "
+                f"such as {{'cat': 'dog'}}. Got {wrong!r} for {true!r}; for several labels pass a "
+                f"transition matrix."
+            )
     strangers = {*class_map, *class_map.values()} - {*classes}
     if strangers:
         raise ValueError(
-            f"class_map has {sorted(strangers, key=str)}, which are not among {classes}."
+            f"class_map has {shorten(sorted(strangers, key=str))}, which are not among the classes "
+            f"{shorten(classes)}."
         )
     transition = np.eye(len(classes))
     for true, wrong in class_map.items():
@@ -207,9 +217,11 @@ def replacement_transition(marginal, replacement_rate):
     """
     marginal = np.asarray(marginal, dtype=float)
     if marginal.ndim != 1 or len(marginal) < 2:
-        raise ValueError(f"marginal must have an entry for each class. Got {marginal.tolist()}.")
+        raise ValueError(
+            f"marginal must have an entry for each class. Got {shorten(np.atleast_1d(marginal))}."
+        )
     if not (marginal >= 0).all() or not np.isclose(marginal.sum(), 1):
-        raise ValueError(f"marginal must be a distribution. Got {marginal.tolist()}.")
+        raise ValueError(f"marginal must be a distribution. Got {shorten(marginal)}.")
     return (1 - replacement_rate) * np.eye(len(marginal)) + replacement_rate * marginal
 
 
@@ -316,9 +328,10 @@ def corrupt_labels(
             shape (n_classes, n_classes), default="symmetric"
         What the wrong label depends on. The true class: "symmetric", a wrong label is any
         other class alike; "pair", it is the next class in sorted order, after the last the
-        first; a dict of the classes that are mistaken and what for; a matrix, ``noise[i, j]``
-        being the probability of the j-th class in sorted order where the i-th is true. Or the
-        row too, see the notes: "instance", "margin", "boundary".
+        first; a dict of the classes that are mistaken, each with the one label that it is
+        mistaken for; a matrix, ``noise[i, j]`` being the probability of the j-th class in sorted
+        order where the i-th is true, or in a data frame by their names. Or the row too, see the
+        notes: "instance", "margin", "boundary".
     noise_rate : float in [0, 1] or None, default=None
         Probability that a label is wrong, P(noisy label != true label); with a dict, of the
         mapped classes alone. Needed unless the noise is a matrix, which holds its own rate.
@@ -430,7 +443,7 @@ def corrupted(y, noise, noise_rate, X, random_state, exact, classes=None):
         elif isinstance(noise, str):
             transition = _TRANSITIONS[noise](len(classes), noise_rate)
         else:
-            transition = check_transition(noise, len(classes))
+            transition = check_transition(noise, len(classes), classes)
         noisy = codes.copy()
         drawn, matrix = np.arange(len(codes)), transition
         if exact and isinstance(noise, str):
@@ -527,8 +540,13 @@ def _apportion(distribution, n, rng):
     return np.repeat(np.arange(len(distribution)), counts + _choose(ideal - counts, rng))
 
 
-def check_transition(transition, n_classes):
-    """Return a transition matrix as a float64 array, or say what is wrong with it."""
+def check_transition(transition, n_classes, classes=None):
+    """Return a transition matrix as a float64 array, or say what is wrong with it.
+
+    Where the `classes` are given, a matrix with names is put in their order.
+    """
+    if classes is not None:
+        transition = align(transition, classes, "The transition matrix", axes=(0, 1))
     transition = np.array(transition, dtype=float)
     if transition.shape != (n_classes, n_classes):
         raise ValueError(
@@ -539,19 +557,33 @@ def check_transition(transition, n_classes):
         raise ValueError(
             f"Each row of the transition matrix must be a probability distribution: "
             f"transition[i, j] = P(noisy label j | true class i). Got row sums "
-            f"{transition.sum(axis=1).tolist()} and a least entry of {transition.min()}."
+            f"{shorten(transition.sum(axis=1))} and a least entry of {transition.min()}."
         )
     return transition
 
 
-def check_invertible(transition, n_classes):
+def check_invertible(transition, n_classes, classes=None):
     """Return a transition matrix that can be corrected for, or say what is wrong with it."""
-    matrix = check_transition(transition, n_classes)
+    matrix = check_transition(transition, n_classes, classes)
     smallest = np.linalg.svd(matrix, compute_uv=False)[-1]
     if smallest < 1e-6:
         raise ValueError(
             f"transition_matrix is singular, its smallest singular value is {smallest:.2g}: "
             f"under such noise some classes cannot be told apart by their noisy labels, and no "
             f"correction exists."
+        )
+    return matrix
+
+
+def check_correctable(transition, classes):
+    """Return a transition matrix to correct with; warn if that is hardly possible."""
+    matrix = check_invertible(transition, len(classes), classes)
+    gain = 1 / np.linalg.svd(matrix, compute_uv=False)[-1]
+    if gain > 20:
+        warnings.warn(
+            f"The transition matrix is nearly singular: what is estimated with it has an error "
+            f"up to {gain:.0f} times that on clean labels.",
+            UndefinedMetricWarning,
+            stacklevel=5,
         )
     return matrix

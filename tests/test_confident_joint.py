@@ -3,15 +3,23 @@
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits, load_wine
+from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import cross_val_predict
+from sklearn.model_selection import KFold, cross_val_predict
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from robustlabels import corrupt_labels, pair_transition, symmetric_transition
+from robustlabels import (
+    UnhingedClassifier,
+    corrupt_labels,
+    pair_transition,
+    symmetric_transition,
+)
 from robustlabels._confident_joint import _shrunk
 from robustlabels.metrics import estimate_noise_rate, estimate_transition_matrix
 
+FOLDS = KFold(5, shuffle=True, random_state=0)
 NOISES = {"symmetric": symmetric_transition, "pair": pair_transition}
 
 
@@ -92,10 +100,9 @@ def test_standard_errors_are_those_of_many_draws():
 @pytest.mark.parametrize(
     ("call", "match"),
     [
-        (
-            lambda: estimate_transition_matrix([0, 0], [[1, 0], [1, 0]], labels=[0, 1]),
-            r"No row has the labels \[1\]",
-        ),
+        (lambda: estimate_transition_matrix([0, 0, 0], np.ones((3, 1))), "at least 2 classes"),
+        (lambda: estimate_noise_rate([0, 0, 0], np.ones((3, 1))), "at least 2 classes"),
+        (lambda: estimate_noise_rate([0, 1], np.eye(2), labels=[]), "labels must name the classes"),
         (lambda: estimate_noise_rate([0, 1], [[np.nan, 0], [1, 0]]), "contains NaN"),
     ],
 )
@@ -129,3 +136,71 @@ def test_wrong_labels_are_shrunk_as_far_as_they_are_few():
         np.testing.assert_allclose(found[0], [0.6, *expected])
         np.testing.assert_allclose(found[1:], transition[1:])
     assert found[0, 1] == pytest.approx(0.3, abs=1e-3)
+
+
+# A fold that has not seen the mistyped label.
+@pytest.mark.filterwarnings("ignore:Number of classes in training fold")
+@pytest.mark.parametrize("n_typos", [1, 3])
+@pytest.mark.parametrize("rate", [0.0, 0.3])
+@pytest.mark.parametrize(
+    "model",
+    [
+        KNeighborsClassifier(30),
+        make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=1000)),
+    ],
+    ids=["neighbours", "linear"],
+)
+def test_mistyped_labels_leave_the_estimate_as_it_is(model, rate, n_typos):
+    X, y = load_digits(return_X_y=True)
+    y_noisy = corrupt_labels(y, "pair", rate, random_state=0)
+    mistyped = y_noisy.copy()
+    mistyped[:n_typos] = 99
+    clean, proba = (
+        cross_val_predict(model, X, labels, method="predict_proba", cv=FOLDS)
+        for labels in (y_noisy, mistyped)
+    )
+    expected = estimate_transition_matrix(y_noisy, clean)
+    message = rf"classes \[99\], which have {n_typos} of 1797 labels"
+    with pytest.warns(UndefinedMetricWarning, match=message):
+        found, std_error = estimate_transition_matrix(mistyped, proba, return_std_error=True)
+    # Three change the model itself, too.
+    np.testing.assert_allclose(found[:10, :10], expected, atol=0.01 if n_typos == 1 else 0.02)
+    np.testing.assert_array_equal(found[10], np.eye(11)[10])
+    # They are wrong labels of the classes that their rows are like; unless no class is clear.
+    assert 0 < found[:10, 10] @ np.bincount(y) < 1.5 * n_typos
+    assert set(np.flatnonzero(found[:10, 10])) <= set(y[:n_typos])
+    np.testing.assert_allclose(found.sum(axis=1), 1)
+    assert np.isnan(std_error[10]).all()
+    assert np.isfinite(std_error[:10]).all()
+    with pytest.warns(UndefinedMetricWarning, match=r"classes \[99\]"):
+        found_rate = estimate_noise_rate(mistyped, proba)
+    assert found_rate == pytest.approx(estimate_noise_rate(y_noisy, clean), abs=0.01)
+    plain = UnhingedClassifier().fit(X, mistyped).score(X, y)
+    corrected = UnhingedClassifier(transition_matrix=found).fit(X, mistyped).score(X, y)
+    assert corrected > plain - 0.02
+
+
+def test_a_class_without_rows_is_taken_to_be_labelled_right():
+    proba = np.array([[0.9, 0.1, 0], [0.2, 0.8, 0], [0.8, 0.2, 0], [0.1, 0.9, 0]] * 10)
+    y_noisy = [0, 1, 1, 1] * 10
+    with pytest.warns(UndefinedMetricWarning, match=r"classes \[2\], which have 0 of 40"):
+        found = estimate_transition_matrix(y_noisy, proba, labels=[0, 1, 2])
+    expected = np.eye(3)
+    expected[:2, :2] = estimate_transition_matrix(y_noisy, proba[:, :2])
+    np.testing.assert_array_equal(found, expected)
+    # One class that is left cannot be confused with another.
+    for call, nothing in ((estimate_transition_matrix, np.eye(2)), (estimate_noise_rate, 0)):
+        with pytest.warns(UndefinedMetricWarning, match=r"classes \[1\]"):
+            np.testing.assert_array_equal(call([0, 0], [[1, 0], [1, 0]], labels=[0, 1]), nothing)
+
+
+@pytest.mark.parametrize("noise", ["symmetric", "pair"])
+def test_rare_classes_that_the_probabilities_know_are_estimated(noise):
+    # One row in a hundred, and labels that say little; warnings would be errors here.
+    rng = np.random.default_rng(0)
+    y = (rng.uniform(size=3000) < 0.01).astype(int)
+    y_noisy = corrupt_labels(y, noise, 0.45, random_state=0)
+    sure = np.where(y, 0.4, 0.45)
+    assert estimate_noise_rate(y_noisy, np.column_stack([1 - sure, sure])) > 0
+    sure = np.where(y, 0.045, 0.005)
+    assert estimate_transition_matrix(y, np.column_stack([1 - sure, sure])).shape == (2, 2)

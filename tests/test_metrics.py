@@ -290,6 +290,31 @@ def test_the_default_classifier_finds_wrong_labels():
     assert roc_auc_score(wrong, -quality) > 0.9
 
 
+class SinglePrecision(LogisticRegression):
+    """Scores of 32 bits, of which the lowest number is another one."""
+
+    def decision_function(self, X):
+        return super().decision_function(X).astype(np.float32)
+
+
+@pytest.mark.filterwarnings("ignore:The least populated class", "ignore:Number of classes in")
+@pytest.mark.parametrize(
+    "model",
+    [UnhingedClassifier(), SinglePrecision(C=1e-3, max_iter=500), KNeighborsClassifier(20)],
+    ids=["decision_function", "float32", "predict_proba"],
+)
+def test_the_only_row_of_a_class_has_the_score_of_a_doubtful_label(model):
+    X, y = load_digits(return_X_y=True)
+    X = StandardScaler().fit_transform(X)
+    clean, _ = label_quality(model, X, y, random_state=0)
+    mistyped = y.copy()
+    mistyped[0] = 99
+    quality, suggested = label_quality(model, X, mistyped, random_state=0)
+    assert suggested[0] == y[0]
+    assert -2 * np.ptp(clean) < quality[0] < 0
+    assert (quality < quality[0]).sum() < 20
+
+
 def test_label_quality_refuses_what_it_cannot_score():
     with pytest.raises(ValueError, match="decision_function or predict_proba"):
         label_quality(WithoutScores(), [[0.0], [1.0]], [0, 1])

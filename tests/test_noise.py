@@ -301,6 +301,17 @@ def test_bad_arguments(arguments, message):
         corrupt_labels([0, 1, 1], **arguments)
 
 
+@pytest.mark.parametrize(
+    "wrong", [["7", "4"], ("7", "4"), {"7", "4"}, {"7": 0.1}, np.array(["7", "4"])]
+)
+def test_a_class_map_has_one_label_for_each_class(wrong):
+    y = ["1", "4", "7"] * 5
+    with pytest.raises(ValueError, match=r"which one label it is mistaken for.* for '1'"):
+        corrupt_labels(y, {"1": wrong}, 0.2)
+    with pytest.raises(ValueError, match="pass a transition matrix"):
+        asymmetric_transition(y, {"1": wrong}, 0.2)
+
+
 @pytest.mark.parametrize("y", [[], [3, 3, 3]])
 def test_labels_without_a_choice(y):
     with pytest.raises(ValueError, match=r"0 sample\(s\)|at least 2 classes"):

@@ -13,6 +13,7 @@ from scipy import sparse
 from scipy.optimize import minimize
 from scipy.special import softmax
 from sklearn.datasets import load_digits, load_iris
+from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
@@ -23,6 +24,7 @@ from robustlabels import (
     UnhingedClassifier,
     corrupt_labels,
     pair_transition,
+    refinement,
     symmetric_transition,
 )
 from robustlabels.metrics import forward_log_loss
@@ -439,6 +441,35 @@ def test_bad_parameters_are_refused_and_nothing_is_lost(params, match):
     with pytest.raises(ValueError, match=match):
         clf.set_params(**params).fit(X[:, :2], y)
     np.testing.assert_array_equal(clf.decision_function(X), scores)
+
+
+class NearlySingularRefiner:
+    """Finds much noise that depends on the class."""
+
+    def __init__(self, random_state):
+        self.transition_matrix_ = symmetric_transition(2, 0.49)
+        self.noise_evidence_ = {"form": "class-dependent"}
+
+    def fit(self, X, y, sample_weight):
+        return self
+
+
+def test_nearly_singular_matrix_warns(monkeypatch):
+    X, y, _ = make_rows(n_classes=2)
+    nearly = symmetric_transition(2, 0.49)
+    clf = UnhingedClassifier(transition_matrix=nearly)
+    for fit in (
+        lambda: clf.fit(X, y),
+        lambda: clf.partial_fit(X, y, classes=[0, 1]),
+        lambda: clf.fit_statistics(ClassStatistics.from_rows(X, y, scatter=True)),
+    ):
+        with pytest.warns(UndefinedMetricWarning, match="error up to 50 times"):
+            fit()
+    monkeypatch.setattr(refinement, "LabelRefiner", NearlySingularRefiner)
+    with pytest.warns(UndefinedMetricWarning, match="error up to 50 times"):
+        clf.set_params(transition_matrix="estimate").fit(X, y)
+    # Far from singular, and silent, for warnings are errors here.
+    UnhingedClassifier(transition_matrix=symmetric_transition(2, 0.4)).fit(X, y)
 
 
 def test_bad_data_are_refused():
