@@ -25,6 +25,7 @@ from ._random_state import draw_from
 from ._sklearn import Interval, Options, StrOptions, _check_sample_weight, _fit_context
 from ._unchanged import unchanged_on_error
 from .losses import Loss
+from .noise import check_transition
 from .refinement import LabelRefiner
 from .refinement._copies import deal_folds
 from .refinement._pooling import find_weights
@@ -81,20 +82,22 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         Hyperparameter `q` of a loss given by name, as `alpha`.
     transition_matrix : array-like, "estimate" or None, default="estimate"
         The noise, of shape (n_classes, n_classes): ``T[i, j]`` is the probability of the label j
-        where the true class is i, the classes in sorted order. With it each training label is
-        replaced by the probabilities of the true one, see the notes. "estimate" estimates it from
-        the data; tables of fewer than 50 rows, or 10 a class, are too small for that, and their
-        labels are taken as given. None takes the labels as given always, and leaves everything
-        to the loss. `partial_fit` takes them as given, too.
+        where the true class is i, the classes in sorted order, or in a data frame by the names of
+        its rows and columns. With it each training label is replaced by the probabilities of the
+        true one, see the notes. "estimate" estimates it from the data; tables of fewer than 50
+        rows, or 10 a class, are too small for that, and their labels are taken as given. None
+        takes the labels as given always, and leaves everything to the loss. `partial_fit` takes
+        them as given, too.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, multiplied with `sample_weight`. "balanced" makes the
         weighted classes equally heavy. They weigh, and it counts, the probabilities of the true
         labels, or the labels where these are taken as given. Unequal weights take the symmetry
         from a symmetric loss.
-    priors : array-like of shape (n_classes,), "balanced" or None, default=None
+    priors : array-like of shape (n_classes,), dict, "balanced" or None, default=None
         Class frequencies where the classifier will be used, positive, of sum 1, the classes in
-        sorted order; "balanced" is the same for all. After training the scores are shifted by the
-        logarithms of their ratios to `class_prior_`, those of training. None leaves the scores.
+        sorted order unless a dict or a Series names them; "balanced" is the same for all. After
+        training the scores are shifted by the logarithms of their ratios to `class_prior_`, those
+        of training. None leaves the scores.
     n_members : int, default=4
         Networks that are trained at once, on the same batches from different initial weights, and
         whose mean probabilities decide; with losses of two kinds the means of each kind, weighed by
@@ -257,7 +260,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         "q": [Interval(Real, 0, None, closed="left"), None],
         "transition_matrix": ["array-like", StrOptions({"estimate"}), None],
         "class_weight": [dict, StrOptions({"balanced"}), None],
-        "priors": ["array-like", StrOptions({"balanced"}), None],
+        "priors": ["array-like", dict, StrOptions({"balanced"}), None],
         "n_members": [Interval(Integral, 1, None, closed="left")],
         "max_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "batch_size": [Interval(Integral, 1, None, closed="left"), Options(Integral, {-1})],
@@ -585,6 +588,8 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         refine = refine and self.transition_matrix is not None
         # All that can be wrong with a parameter shows here; finding the noise takes much longer.
         check_priors(self.priors, classes)
+        if not (self.transition_matrix is None or isinstance(self.transition_matrix, str)):
+            check_transition(self.transition_matrix, len(classes), classes)
         self._weigh_classes(weight, codes, classes)
         if go_on:
             self._scaler = StandardScaler()
@@ -628,7 +633,8 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
 
     def _refine_labels(self, X, codes, weight, hold_out, rng):
         """Find the noise, and what the true labels probably are; None for labels as given."""
-        refiner = LabelRefiner(self.transition_matrix, random_state=rng).fit(X, codes, weight)
+        refiner = LabelRefiner(self.transition_matrix, random_state=rng)
+        refiner.fit(X, self.classes_[codes], weight)
         if refiner.transition_matrix_ is None:
             return None
         for name in ("transition_matrix_", "noise_rate_", "noise_evidence_"):
@@ -778,7 +784,8 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
                 self.temperature_ = self._find_temperature(*given)
         if self.priors is not None:
             balanced = isinstance(self.priors, str)
-            priors = 1 / len(self.classes_) if balanced else np.asarray(self.priors, dtype=float)
+            priors = 1 / len(self.classes_)
+            priors = priors if balanced else check_priors(self.priors, self.classes_)
             there = np.maximum(self.class_prior_, np.finfo(float).tiny)
             self._offset = self.temperature_ * np.log(priors / there)
 

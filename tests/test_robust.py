@@ -1703,3 +1703,25 @@ def test_ctrl_c_within_a_callback_is_raised_and_its_own_stop_is_not():
     with pytest.raises(KeyboardInterrupt):
         small(callbacks=[Interrupting()]).fit(*IRIS)
     assert small(callbacks=[Stopping()]).fit(*IRIS).n_iter_ == 1
+
+
+def test_names_of_classes_are_heeded():
+    X, y = IRIS
+    names = np.array(["low", "mid", "high"])[y]
+    T = np.array([[0.9, 0.1, 0], [0, 1, 0], [0, 0.2, 0.8]])  # of low, mid, high
+    as_given = ["low", "mid", "high"]
+    by_sorted = np.argsort(as_given)
+    expected = small(transition_matrix=T[np.ix_(by_sorted, by_sorted)], priors=[0.5, 0.2, 0.3])
+    expected = expected.fit(X, names)
+    named = pd.DataFrame(T, as_given, as_given)
+    for priors in (
+        {"low": 0.2, "mid": 0.3, "high": 0.5},
+        pd.Series([0.2, 0.3, 0.5], as_given),
+    ):
+        found = small(transition_matrix=named, priors=priors).fit(X, names)
+        np.testing.assert_array_equal(found.transition_matrix_, expected.transition_matrix_)
+        np.testing.assert_array_equal(found.predict_proba(X), expected.predict_proba(X))
+    with pytest.raises(ValueError, match="names"):
+        small(transition_matrix=named.rename(index={"low": "LOW"})).fit(X, names)
+    with pytest.raises(ValueError, match="names"):
+        small(priors={"low": 0.5, "mid": 0.5}).fit(X, names)

@@ -100,7 +100,7 @@ class NoiseFound(NamedTuple):
         return int(numbers[low]), int(numbers[high])
 
 
-def estimate_noise(codes, proba):
+def estimate_noise(codes, proba, classes=None):
     """Estimate the noise as the confident joint counts it, hard rows included, and its form.
 
     It depends on the class only where that is evident: classes that are hard to tell apart look
@@ -112,6 +112,8 @@ def estimate_noise(codes, proba):
         Noisy labels from 0 to n_classes - 1.
     proba : ndarray of shape (n_samples, n_classes)
         Out-of-sample probabilities of the labels.
+    classes : ndarray of shape (n_classes,) or None, default=None
+        What a warning calls the classes; None for their numbers.
 
     Returns
     -------
@@ -125,7 +127,8 @@ def estimate_noise(codes, proba):
         as many rows as entries, or with two classes each label mostly means its class.
     """
     n_classes = proba.shape[1]
-    transition = estimate_transition_matrix(codes, proba, labels=np.arange(n_classes))
+    classes = np.arange(n_classes) if classes is None else classes
+    transition = estimate_transition_matrix(classes[codes], proba, labels=classes)
     share = np.bincount(codes, minlength=n_classes) / len(codes)
     rates = 1 - transition.diagonal()
     # One at least: that none is counted does not mean that none is there.

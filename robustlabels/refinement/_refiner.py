@@ -39,8 +39,8 @@ class LabelRefiner(BaseEstimator):
     ----------
     transition_matrix : array-like or "estimate", default="estimate"
         The noise, of shape (n_classes, n_classes): ``T[i, j]`` is the probability of the label j
-        where the true class is i, the classes in sorted order. "estimate" estimates it from the
-        data.
+        where the true class is i, the classes in sorted order, or in a data frame by the names of
+        its rows and columns. "estimate" estimates it from the data.
     teacher : classifier or None, default=None
         What says how probable the labels of a row are, from its features, without having seen
         it. None grows a random forest, whose trees speak for the rows that they were not grown
@@ -236,7 +236,9 @@ class LabelRefiner(BaseEstimator):
         """Set what is found, for all of so many rows, of which those that are `kept` count."""
         n_classes = len(self.classes_)
         estimate = isinstance(self.transition_matrix, str)
-        known = None if estimate else check_transition(self.transition_matrix, n_classes)
+        known = (
+            None if estimate else check_transition(self.transition_matrix, n_classes, self.classes_)
+        )
         self.noise_evidence_ = None
         if estimate and not enough_rows(len(codes), n_classes):
             self.transition_matrix_, self.noise_rate_, self.n_wrong_ = None, np.nan, np.nan
@@ -252,7 +254,7 @@ class LabelRefiner(BaseEstimator):
         else:
             proba, groups = out_of_fold_probabilities(self.teacher, X, numbers, *rest)
         if estimate:
-            transition, self.noise_evidence_ = estimate_noise(codes, proba)
+            transition, self.noise_evidence_ = estimate_noise(codes, proba, self.classes_)
             found = find_noise(codes, proba, transition, False, weight / weight.max())
             self.noise_evidence_["none"] = float(found.sceptical_weights[0])
         else:
