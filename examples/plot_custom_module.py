@@ -64,7 +64,7 @@ for loss in ("sgce", "ce"):
 
 # %%
 # With cross-entropy the network learns the digits first and the wrong labels after them. With
-# SGCE, the default, most of what it learned stays.
+# SGCE most of what it learned stays.
 
 plt.style.use("seaborn-v0_8-colorblind")
 _, ax = plt.subplots(figsize=(6.4, 4.2), layout="constrained")

@@ -5,8 +5,9 @@ Label noise in imbalanced-learn's pipelines
 
 ``LabelNoiseInjector`` is a step of imbalanced-learn's pipeline: it corrupts the labels of the
 training rows only, so that ``cross_val_score`` scores on clean labels. Here every other digit is
-rare. Under noise a rare class looks much like wrong labels of a frequent one, and is given up; a
-second step, after the noise, draws the rows of rare labels several times and brings it back.
+rare. Under noise a rare class looks much like wrong labels of a frequent one, and is lost in part;
+a second step, after the noise, draws the rows of rare labels several times, which brings most of
+it back.
 
 The example needs imbalanced-learn (``pip install imbalanced-learn``).
 """
