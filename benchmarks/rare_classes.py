@@ -20,7 +20,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import balanced_accuracy_score
 from tqdm import tqdm
 
-from robustlabels import RobustClassifier, corrupt_labels
+from robustlabels import RobustClassifier, RobustEnsembleClassifier, corrupt_labels
 
 TABLES = ["breast_cancer", "digits", "fann_mushroom", "segment", "vehicle"]
 NOISES = [("none", 0.0), ("symmetric", 0.2), ("pair", 0.2)]
@@ -30,22 +30,21 @@ def network(**params):
     return lambda seed: RobustClassifier(random_state=seed, **params)
 
 
+def ensemble(**params):
+    return lambda seed: RobustEnsembleClassifier(random_state=seed, **params)
+
+
 def forest(**params):
     return lambda seed: RandomForestClassifier(min_samples_leaf=10, random_state=seed, **params)
 
 
 METHODS = {
+    "RobustEnsembleClassifier": ensemble(),
+    'RobustEnsembleClassifier, class_weight="balanced"': ensemble(class_weight="balanced"),
     "RobustClassifier": network(),
-    'class_weight="balanced"': network(class_weight="balanced"),
-    'priors="balanced"': network(priors="balanced"),
-    'loss="sgce"': network(loss="sgce"),
-    'loss="sgce", class_weight="balanced"': network(loss="sgce", class_weight="balanced"),
-    'loss="sgce", priors="balanced"': network(loss="sgce", priors="balanced"),
-    "labels as given": network(transition_matrix=None),
-    'labels as given, class_weight="balanced"': network(
-        transition_matrix=None, class_weight="balanced"
-    ),
-    'labels as given, priors="balanced"': network(transition_matrix=None, priors="balanced"),
+    'RobustClassifier, class_weight="balanced"': network(class_weight="balanced"),
+    'RobustClassifier, priors="balanced"': network(priors="balanced"),
+    'RobustClassifier("sgce")': network(loss="sgce"),
     "RandomForest, leaf 10": forest(),
     'RandomForest, leaf 10, class_weight="balanced"': forest(class_weight="balanced"),
 }
