@@ -4,7 +4,6 @@ import warnings
 from collections.abc import Mapping
 from contextlib import nullcontext
 from numbers import Integral, Real
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,11 +12,12 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ._calibration import Beliefs, calibrate, merge
 from ._labels import check_priors, check_same_classes, encode, refuse_balanced, weigh_classes
 from ._network.callbacks import check_monitors
 from ._network.module import add_moments
 from ._network.parameters import count_epochs, find_device, make_losses, make_net, name_loss
-from ._network.scores import compute_scores, merge_members, opinions
+from ._network.scores import compute_scores
 from ._network.seeding import seeded_globally
 from ._network.storage import restore_net, store_net
 from ._network.threads import threads_for
@@ -28,8 +28,6 @@ from .losses import Loss
 from .noise import check_transition
 from .refinement import LabelRefiner
 from .refinement._copies import deal_folds
-from .refinement._pooling import find_weights
-from .refinement._temperatures import find_temperature, find_temperature_by_labels
 
 __all__ = ["RobustClassifier"]
 
@@ -41,21 +39,6 @@ _MIN_FOLDS = 4
 
 #: Rows that the temperature of the probabilities is found by, at most.
 _CALIBRATION_ROWS = 4096
-
-
-class Beliefs(NamedTuple):
-    """What a network learns in place of labels, and what its probabilities are calibrated by.
-
-    `posterior` and `targets`, of shape (n_samples, n_classes), are the probabilities of the true
-    labels, more cautious ones to learn and those that predicted ones should be like; `folds`, of
-    shape (n_samples,), the numbers of the members that do without a row, or None if all learn all;
-    and `rows`, of shape (n_rows,), the indices of the rows to calibrate by.
-    """
-
-    posterior: np.ndarray
-    targets: np.ndarray
-    folds: np.ndarray | None
-    rows: np.ndarray
 
 
 class RobustClassifier(ClassifierMixin, BaseEstimator):
@@ -777,63 +760,16 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         if beliefs is not None:
             rows = beliefs.rows
             scores = compute_scores(self.net_, X[rows], self.n_threads)
-            given = scores, codes[rows], weight[rows], beliefs
-            if len(self.loss_weights_) > 1:
-                self._weigh_losses(*given)
-            else:
-                self.temperature_ = self._find_temperature(*given)
+            self.temperature_, self.loss_weights_ = calibrate(
+                scores, codes[rows], weight[rows], beliefs, self.transition_matrix_,
+                self.loss_weights_,
+            )  # fmt: skip
         if self.priors is not None:
             balanced = isinstance(self.priors, str)
             priors = 1 / len(self.classes_)
             priors = priors if balanced else check_priors(self.priors, self.classes_)
             there = np.maximum(self.class_prior_, np.finfo(float).tiny)
             self._offset = self.temperature_ * np.log(priors / there)
-
-    def _weigh_losses(self, scores, codes, weight, beliefs):
-        """Set what each loss counts, and the temperature, by labels that a member has not seen."""
-        n_losses = len(self.loss_weights_)
-        targets = weight[:, None] * beliefs.targets[beliefs.rows]
-        if beliefs.folds is None:
-            merged = self._merge(scores).numpy()
-            self.temperature_ = find_temperature(merged, targets)
-            return
-        folds = beliefs.folds[beliefs.rows]
-        held_out = np.flatnonzero(folds < self.n_members // n_losses)
-        members = n_losses * folds[held_out, None] + np.arange(n_losses)
-        unseen = opinions(scores[held_out[:, None], members], n_losses).numpy()
-        weights = find_weights(
-            unseen, codes[held_out], self.transition_matrix_, targets[held_out].sum(axis=1)
-        )
-        self.temperature_ = float(1 / weights.sum())
-        self.loss_weights_ = weights / weights.sum()
-
-    def _find_temperature(self, scores, codes, weight, beliefs):
-        """Return what the scores are divided by: by labels that a member has not seen, if any."""
-        weight = weight[:, None]
-        targets = weight * beliefs.targets[beliefs.rows]
-        merged = merge_members(scores).numpy()
-        if beliefs.folds is None:
-            return find_temperature(merged, targets)
-        folds = beliefs.folds[beliefs.rows]
-        held_out = np.flatnonzero(folds < self.n_members)
-        of_members = find_temperature_by_labels(
-            scores[held_out, folds[held_out]].numpy(),
-            codes[held_out],
-            self.transition_matrix_,
-            targets[held_out],
-        )
-        # The mean of the members' probabilities is known now; only a temperature of the merged
-        # scores comes near it without changing a prediction.
-        expected = torch.softmax(scores / of_members, dim=-1).mean(1).numpy()
-        return find_temperature(merged, weight * expected)
-
-    def _merge(self, scores):
-        """Return the scores of all members together."""
-        n_losses = len(self.loss_weights_)
-        if n_losses == 1:
-            return merge_members(scores)
-        weights = torch.as_tensor(self.loss_weights_).view(n_losses, 1, 1)
-        return (weights * opinions(scores, n_losses)).sum(0)
 
     def _predict(self, X, finish):
         """Check the data; compute what `finish` makes of the scores, shifted by the priors."""
@@ -842,7 +778,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         offset = 0 if self._offset is None else torch.as_tensor(self._offset)
 
         def finish_merged(scores):
-            return finish((self._merge(scores) + offset).to(self.net_.dtype))
+            return finish((merge(scores, self.loss_weights_) + offset).to(self.net_.dtype))
 
         return compute_scores(self.net_, X, self.n_threads, finish_merged).numpy()
 
