@@ -219,6 +219,9 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
                 f"{type(self).__name__} needs at least 2 classes, but y has only one class, "
                 f"{self.classes_.tolist()}."
             )
+        if self.class_weight is not None:
+            # What is wrong with it shows here; finding the noise takes longer.
+            weigh_classes(self.class_weight, self.classes_, np.ones(n_classes))
         rng = draw_from(self.random_state)
         self._refine(X, y, weight, rng)
         X, codes, weight = X[kept], encode(y[kept], self.classes_), weight[kept] / weight.max()

@@ -67,7 +67,6 @@ class Networks:
         # Whatever the noise is, it is in the soft labels.
         self._networks._fit_folds(X, np.eye(n_classes), soft_labels, folds)
         members = len(self.names) * folds[:, None] + np.arange(len(self.names))
-
         scores = compute_scores(self._networks.net_, X, self.n_threads)
         unseen = scores[np.arange(n_rows)[:, None], members]
         return mean_probabilities(unseen, len(self.names)).numpy()

@@ -171,11 +171,12 @@ def test_a_failed_fit_leaves_the_classifier_as_it_was(wine):
         (np.where(X > 2000, np.inf, X) if X.max() > 2000 else X * np.inf, y_noisy, {}, "infinity"),
         (X, y_noisy, {"device": "cuda:99"}, "not available"),
         (X, y_noisy, {"transition_matrix": np.eye(2)}, "transition"),
+        (X, y_noisy, {"class_weight": {0: -1}}, "not negative"),
         (X, None, {}, "requires y"),
     ]:
         with pytest.raises(ValueError, match=message):
             clf.set_params(**params).fit(bad_X, bad_y)
-        clf.set_params(device="auto", transition_matrix="estimate")
+        clf.set_params(device="auto", transition_matrix="estimate", class_weight=None)
     with pytest.raises(ValueError, match="non-zero"):
         clf.fit(X, y_noisy, sample_weight=np.zeros(len(X)))
     np.testing.assert_array_equal(clf.predict_proba(X), before)
