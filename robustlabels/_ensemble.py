@@ -212,6 +212,8 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         check_classification_targets(y)
         weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         kept = np.flatnonzero(weight)
+        if not len(kept):
+            raise ValueError("All sample weights are zero: there is no row to learn from.")
         self.classes_ = find_classes(y[kept])
         n_classes = len(self.classes_)
         if n_classes < 2:

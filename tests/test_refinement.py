@@ -637,6 +637,13 @@ def test_rows_without_weight_play_no_part():
     assert some.classes_.tolist() == [0, 1, 2]
 
 
+def test_some_row_must_have_a_weight():
+    X, y = blobs(3, 0, 60)
+    # scikit-learn refuses them itself since 1.7.
+    with pytest.raises(ValueError, match="weights are zero|non-zero number"):
+        LabelRefiner().fit(X, y, sample_weight=np.zeros(60))
+
+
 def test_categories_of_a_table():
     frame = pd.DataFrame({"rare": [f"level {i}" for i in range(100)] + ["often"] * 100})
     estimator = LabelRefiner()

@@ -239,8 +239,9 @@ def find_noise(codes, proba, transition, known, weight=None):
     weights = weights.sum(axis=0)
     return NoiseFound(
         beliefs=beliefs,
-        transition=_part_of(transition, shares @ weights),
-        if_noisy=_part_of(transition, if_noisy),
+        # A share of 1 need not be the sum of its rounded weights.
+        transition=transition if known else _part_of(transition, shares @ weights),
+        if_noisy=transition if known else _part_of(transition, if_noisy),
         shares=shares,
         weights=weights,
     )

@@ -209,6 +209,8 @@ class LabelRefiner(BaseEstimator):
                 sample_weight, np.empty((n_rows, 1)), dtype=np.float64, ensure_non_negative=True
             )
             kept = np.flatnonzero(weight)
+            if not len(kept):
+                raise ValueError("All sample weights are zero: there is no row to learn from.")
             classes = find_classes(y[kept])
             if len(classes) < 2:
                 raise ValueError(
