@@ -8,8 +8,8 @@ seed decides which rows are for training (at most 2000), which for testing (at m
 labels are wrong; test labels are clean. Symmetric noise of 60 % is left out where there are two
 classes: right labels would be the rarer ones. All classifiers get the same preprocessing:
 categories as 0/1 columns, missing numbers as the median, standardised. Tables to choose defaults by
-are "choose", those to report on "report", and those that nobody had looked at before the defaults
-stood "unseen"; the latter come from R packages, and need a folder. Probabilities are scored on
+are "choose", those that earlier versions were reported on "report", and those that came later
+"unseen"; these come from R packages, and need a folder. Probabilities are scored on
 clean labels, too: log loss, none below 1e-4, and the expected calibration error in 15 bins.
 docs/accuracy_tables.py prints the means. Needs the extra "benchmark", RealMLP also pytabkit.
 """
@@ -255,12 +255,14 @@ def measure(name, seed, X_train, X_test, y_train, y_test):
     }
 
 
-def sweep(results, columns, cells, methods, make_parts, n_jobs):
+def sweep(arguments, columns, cells, make_parts):
     """Append a row to a file for each cell and method that is not there yet.
 
-    `columns` are first those of a cell, then "method", then those of its scores; `make_parts`
-    returns the training and test rows and labels of a cell, or None where there are none.
+    `arguments` are those of :func:`parse`. `columns` are first those of a cell, then "method", then
+    those of its scores; `make_parts` returns the training and test rows and labels of a cell, from
+    a folder, or None where there are none.
     """
+    results = arguments.results
     n_keys = columns.index("method") + 1
     done = set()
     if results.exists():
@@ -270,7 +272,7 @@ def sweep(results, columns, cells, methods, make_parts, n_jobs):
 
     def run(cell, left):
         warnings.simplefilter("ignore")
-        parts = make_parts(cell)
+        parts = make_parts(cell, arguments.data)
         if parts is None:
             return []
         rows = []
@@ -281,10 +283,10 @@ def sweep(results, columns, cells, methods, make_parts, n_jobs):
 
     work = []
     for cell in cells:
-        left = [name for name in methods if (*map(str, cell), name) not in done]
+        left = [name for name in arguments.methods if (*map(str, cell), name) not in done]
         if left:
             work.append(delayed(run)(cell, left))
-    parallel = Parallel(n_jobs, return_as="generator_unordered", batch_size=1)
+    parallel = Parallel(arguments.jobs, return_as="generator_unordered", batch_size=1)
     for rows in tqdm(parallel(work), total=len(work)):
         with results.open("a", newline="") as file:
             csv.writer(file, lineterminator="\n").writerows(rows)
@@ -312,14 +314,7 @@ def main():
         for table in TABLES[half]
         for noise, rate in NOISES
     ]
-    sweep(
-        arguments.results,
-        COLUMNS,
-        cells,
-        arguments.methods,
-        lambda cell: split(cell, arguments.data),
-        arguments.jobs,
-    )
+    sweep(arguments, COLUMNS, cells, split)
 
 
 if __name__ == "__main__":

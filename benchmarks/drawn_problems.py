@@ -129,7 +129,7 @@ def main():
         for seed in range(arguments.seeds)
         for table, (_, _, noise, rate) in PROBLEMS.items()
     ]
-    sweep(arguments.results, COLUMNS, cells, arguments.methods, draw, arguments.jobs)
+    sweep(arguments, COLUMNS, cells, lambda cell, _: draw(cell))
 
 
 if __name__ == "__main__":

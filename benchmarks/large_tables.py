@@ -50,14 +50,7 @@ def split(cell, folder):
 def main():
     arguments = parse(__doc__.splitlines()[0], DEFAULT).parse_args()
     cells = [(*table, seed) for seed in range(arguments.seeds) for table in TABLES.items()]
-    sweep(
-        arguments.results,
-        COLUMNS,
-        cells,
-        arguments.methods,
-        lambda cell: split(cell, arguments.data),
-        arguments.jobs,
-    )
+    sweep(arguments, COLUMNS, cells, split)
     rows = pd.read_csv(arguments.results)
     for score in ("accuracy", "balanced", "log_loss", "seconds"):
         print(f"\n{score}\n\n{rows.pivot_table(index='method', columns='table', values=score)}")

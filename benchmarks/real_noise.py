@@ -123,14 +123,7 @@ def main():
     parts += [("scenes", part) for part in ("majority", "one")]
     parts += [("defects", str(pair)) for pair in range(len(RELEASES))]
     cells = [(*part, seed) for seed in range(arguments.seeds) for part in parts]
-    sweep(
-        arguments.results,
-        COLUMNS,
-        cells,
-        arguments.methods,
-        lambda cell: split(cell, arguments.data),
-        arguments.jobs,
-    )
+    sweep(arguments, COLUMNS, cells, split)
     summarise(pd.read_csv(arguments.results))
 
 

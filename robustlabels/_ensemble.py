@@ -10,7 +10,13 @@ from sklearn.impute import SimpleImputer
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from ._labels import check_labels, encode, find_classes, weigh_classes
+from ._labels import (
+    check_labels,
+    encode,
+    find_rows_and_classes,
+    require_labels,
+    weigh_classes,
+)
 from ._learners import make_learners
 from ._network.parameters import find_device
 from ._network.scores import DOUBT
@@ -192,10 +198,7 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         ValueError
             If a parameter or the data are unfit.
         """
-        if y is None:
-            raise ValueError(
-                f"{type(self).__name__} requires y to be passed, but the target y is None."
-            )
+        require_labels(self, y)
         find_device(self.device)
         # Small probabilities may become 0, even where the user has made that an error.
         with unchanged_on_error(self, BaseException), np.errstate(under="ignore"):
@@ -211,16 +214,8 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         check_consistent_length(X, y)
         check_classification_targets(y)
         weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        kept = np.flatnonzero(weight)
-        if not len(kept):
-            raise ValueError("All sample weights are zero: there is no row to learn from.")
-        self.classes_ = find_classes(y[kept])
+        kept, self.classes_ = find_rows_and_classes(self, y, weight)
         n_classes = len(self.classes_)
-        if n_classes < 2:
-            raise ValueError(
-                f"{type(self).__name__} needs at least 2 classes, but y has only one class, "
-                f"{self.classes_.tolist()}."
-            )
         if self.class_weight is not None:
             # What is wrong with it shows here; finding the noise takes longer.
             weigh_classes(self.class_weight, self.classes_, np.ones(n_classes))

@@ -29,6 +29,28 @@ def shorten(values):
     return f"{str(values[:_MAX_LISTED])[:-1]}, ... ({len(values)} in all)]"
 
 
+def require_labels(estimator, y):
+    """Say if an estimator was given no labels."""
+    if y is None:
+        raise ValueError(
+            f"{type(estimator).__name__} requires y to be passed, but the target y is None."
+        )
+
+
+def find_rows_and_classes(estimator, y, weight):
+    """Return the positions of the rows that have a weight, and their sorted labels."""
+    kept = np.flatnonzero(weight)
+    if not len(kept):
+        raise ValueError("All sample weights are zero: there is no row to learn from.")
+    classes = find_classes(y[kept])
+    if len(classes) < 2:
+        raise ValueError(
+            f"{type(estimator).__name__} needs at least 2 classes, but y has only one class, "
+            f"{classes.tolist()}."
+        )
+    return kept, classes
+
+
 def check_labels(y):
     """Return labels as an array of one dimension, none of them missing."""
     # check_array refuses an empty y and missing labels, which np.unique would take for a class.

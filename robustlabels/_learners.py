@@ -53,7 +53,7 @@ class Networks:
         self.verbose = verbose
 
     def fit(self, X, soft_labels, folds, rng):
-        n_rows, n_folds, n_classes = soft_labels.shape
+        n_rows, n_folds, _ = soft_labels.shape
         self._networks = RobustClassifier(
             n_members=len(self.names) * n_folds,
             max_epochs=self._count_epochs(n_rows),
@@ -64,8 +64,7 @@ class Networks:
             verbose=self.verbose,
             random_state=rng.randint(2**31),
         )
-        # Whatever the noise is, it is in the soft labels.
-        self._networks._fit_folds(X, np.eye(n_classes), soft_labels, folds)
+        self._networks._fit_folds(X, soft_labels, folds)
         members = len(self.names) * folds[:, None] + np.arange(len(self.names))
         scores = compute_scores(self._networks.net_, X, self.n_threads)
         unseen = scores[np.arange(n_rows)[:, None], members]

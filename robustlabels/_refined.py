@@ -14,6 +14,7 @@ from ._inner_fit import (
     hold_out_for_boosting,
     keep_copies_together,
 )
+from ._labels import require_labels
 from ._random_state import draw_from
 from ._sklearn import (
     HasMethods,
@@ -166,10 +167,7 @@ class RefinedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             If a parameter or the data are unfit, the estimator takes no weights, or it splits
             rows in a way that does not keep copies together.
         """
-        if y is None:
-            raise ValueError(
-                f"{type(self).__name__} requires y to be passed, but the target y is None."
-            )
+        require_labels(self, y)
         with unchanged_on_error(self, BaseException):
             estimator = clone(self.estimator)
             parameter = self._check_weights(estimator, sample_weight)

@@ -712,14 +712,14 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         net.minimise(losses)
         return net
 
-    def _fit_folds(self, X, transition, soft_labels, folds):
+    def _fit_folds(self, X, soft_labels, folds):
         """Train members, for each fold and each loss one, on soft labels that know nothing of it.
 
         `soft_labels` has the shape (n_samples, n_folds, n_classes). Nothing is checked, calibrated
         or weighed.
         """
         self._forget()
-        self.n_features_in_, self.transition_matrix_ = X.shape[1], transition
+        self.n_features_in_ = X.shape[1]
         self._start(X, np.arange(soft_labels.shape[2]), refined=True)
         soft_labels = np.repeat(soft_labels, len(self.loss_weights_), axis=1)
         codes = soft_labels[:, 0].argmax(axis=1)  # skorch wants labels; nobody learns them

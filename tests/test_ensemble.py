@@ -272,3 +272,13 @@ def test_a_fold_may_have_all_the_weight():
     weight[0] = 1e50
     clf = RobustEnsembleClassifier(**SHORT).fit(np.arange(60.0)[:, None], ["a", "b"] * 30, weight)
     assert np.isfinite(clf.predict_proba(X)).all()
+
+
+def test_balanced_weights_count_no_label_as_given():
+    # In its own fold a row has its label as given, all of class 0 here; nobody learns that.
+    folds = np.arange(80) % 4
+    soft_labels = np.full((80, 4, 2), 0.5)
+    soft_labels[np.arange(80), folds] = [1, 0]
+    clf = RobustEnsembleClassifier(class_weight="balanced")
+    clf.classes_ = np.array([0, 1])
+    np.testing.assert_allclose(clf._find_factors(soft_labels, folds, np.ones(80)), 1)

@@ -7,7 +7,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length
 
-from .._labels import check_labels, encode, find_classes
+from .._labels import check_labels, encode, find_rows_and_classes, require_labels
 from .._random_state import draw_from
 from .._sklearn import (
     HasMethods,
@@ -193,10 +193,7 @@ class LabelRefiner(BaseEstimator):
         ValueError
             If a parameter or the data are unfit.
         """
-        if y is None:
-            raise ValueError(
-                f"{type(self).__name__} requires y to be passed, but the target y is None."
-            )
+        require_labels(self, y)
         with unchanged_on_error(self, BaseException):
             for name in ("n_features_in_", "feature_names_in_"):
                 vars(self).pop(name, None)
@@ -208,15 +205,7 @@ class LabelRefiner(BaseEstimator):
             weight = _check_sample_weight(
                 sample_weight, np.empty((n_rows, 1)), dtype=np.float64, ensure_non_negative=True
             )
-            kept = np.flatnonzero(weight)
-            if not len(kept):
-                raise ValueError("All sample weights are zero: there is no row to learn from.")
-            classes = find_classes(y[kept])
-            if len(classes) < 2:
-                raise ValueError(
-                    f"{type(self).__name__} needs at least 2 classes, but y has only one class, "
-                    f"{classes.tolist()}."
-                )
+            kept, classes = find_rows_and_classes(self, y, weight)
             if len(kept) < n_rows:
                 X, y, weight = _safe_indexing(X, kept), y[kept], weight[kept]
                 numbers = None if numbers is None else numbers[kept]
