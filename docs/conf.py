@@ -1,6 +1,9 @@
-"""Settings of the site; README.md has the command that builds it."""
+"""Settings of the site; CONTRIBUTING.md has the command that builds it."""
 
+import json
+import os
 import re
+from pathlib import Path
 
 from docutils import nodes
 from docutils.utils.math.latex2mathml import tex2mathml
@@ -19,6 +22,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx_copybutton",
+    "sphinx_design",
     "sphinx_gallery.gen_gallery",
 ]
 exclude_patterns = ["_build", "_templates", "_static"]
@@ -29,6 +33,7 @@ templates_path = ["_templates"]
 nitpicky = True
 nitpick_ignore_regex = [("py:.*", r"(sklearn|skorch|torch)\..*")]
 
+myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
 
 # A page of a class shows what the class itself defines and documents. What it inherits from
@@ -98,6 +103,28 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
 }
+# The workflow that publishes the site says where the repository and the site are.
+if repository := os.environ.get("GITHUB_REPOSITORY"):
+    user, name = repository.split("/")
+    html_context |= {
+        "github_user": user,
+        "github_repo": name,
+        "github_version": "main",
+        "doc_path": "docs",
+    }
+    html_theme_options |= {
+        "use_edit_page_button": True,
+        "github_url": f"https://github.com/{repository}",
+    }
+if site_url := os.environ.get("SITE_URL"):
+    html_baseurl = site_url
+    versions = [{"name": version, "version": version, "url": site_url}]  # a line for each release
+    (Path(__file__).parent / "_static" / "switcher.json").write_text(json.dumps(versions))
+    html_theme_options |= {
+        "navbar_start": ["navbar-logo", "version-switcher"],
+        "switcher": {"json_url": f"{site_url}/_static/switcher.json", "version_match": version},
+        "check_switcher": False,
+    }
 html_math_renderer = "mathml"
 
 
