@@ -448,13 +448,13 @@ def corrupted(y, noise, noise_rate, X, random_state, exact, classes=None):
         drawn, matrix = np.arange(len(codes)), transition
         if exact and isinstance(noise, str):
             # So many labels are drawn, and wrong for certain.
-            drawn = rng.permutation(len(codes))[: round(noise_rate * len(codes))]
+            drawn = _shuffled(np.arange(len(codes)), rng)[: round(noise_rate * len(codes))]
             matrix = _TRANSITIONS[noise](len(classes), 1.0)
         uniform = rng.uniform(size=len(drawn))
         for code, distribution in enumerate(matrix):
             of_class = codes[drawn] == code
             if exact and not isinstance(noise, str):
-                rows = rng.permutation(drawn[of_class])
+                rows = _shuffled(drawn[of_class], rng)
                 noisy[rows] = _apportion(distribution, len(rows), rng)
             else:
                 # The last edge is 1 whatever the rounding, so that no draw lies beyond it.
@@ -521,9 +521,17 @@ def _scaled_to_mean(chance, mean):
     return np.minimum(1.0, factors[np.argmax(fits)] * chance)
 
 
+def _shuffled(rows, rng):
+    """Return the rows in a random order.
+
+    The first rows of `rng.permutation` are those that splits of the same seed test on.
+    """
+    return rows[rng.uniform(size=len(rows)).argsort()]
+
+
 def _choose(rates, rng):
     """Return a mask in which each row is with its rate, and as many as the rates add up to."""
-    order = rng.permutation(len(rates))
+    order = _shuffled(np.arange(len(rates)), rng)
     edges = np.concatenate([[0.0], np.cumsum(rates[order])])
     # Rows that one of the points u, u + 1, u + 2 ... falls upon, in a random order.
     edges *= round(edges[-1]) / max(edges[-1], 1e-300)

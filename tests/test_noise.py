@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom, chisquare
+from sklearn.model_selection import train_test_split
 
 from robustlabels import (
     asymmetric_transition,
@@ -180,6 +181,22 @@ def test_exact_counts_are_rounded_without_a_bias(transition):
     rate = 1 - transition[0, 0]
     assert 1 - counts.trace() / counts.sum() == pytest.approx(rate, abs=0.01)
     assert np.abs(wrong_label / (5 * 200) - rate).max() < 0.12
+
+
+@pytest.mark.parametrize("noise", ["symmetric", np.array([[0.8, 0.2], [0.2, 0.8]])], ids=str)
+@pytest.mark.parametrize("stratify", [False, True])
+def test_exact_noise_has_nothing_to_do_with_splits_of_the_same_seed(noise, stratify):
+    y = np.arange(400) % 2
+    shares = []
+    for seed in range(20):
+        rate = 0.2 if isinstance(noise, str) else None
+        noisy = corrupt_labels(y, noise, rate, exact=True, random_state=seed)
+        _, wrong = train_test_split(
+            noisy != y, test_size=0.2, stratify=y if stratify else None, random_state=seed
+        )
+        shares.append(wrong.mean())
+    assert np.mean(shares) == pytest.approx(0.2, abs=0.04)
+    assert max(shares) < 0.4
 
 
 @pytest.mark.parametrize("noise", ["margin", "boundary"])
