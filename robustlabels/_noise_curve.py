@@ -142,7 +142,7 @@ def _scores(
                 LabelNoiseInjector(noise, rate, exact=exact),
                 random_state=seed,
             ),
-            *(X, y, train, test, scoring),
+            *(X, labels, train, test, scoring),
         )
         for estimator in estimators.values()
         for rate in rates.tolist()

@@ -14,7 +14,7 @@ from ._inner_fit import (
     hold_out_for_boosting,
     keep_copies_together,
 )
-from ._labels import require_labels
+from ._labels import check_labels
 from ._random_state import draw_from
 from ._sklearn import (
     HasMethods,
@@ -167,7 +167,7 @@ class RefinedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             If a parameter or the data are unfit, the estimator takes no weights, or it splits
             rows in a way that does not keep copies together.
         """
-        require_labels(self, y)
+        check_labels(y)
         with unchanged_on_error(self, BaseException):
             estimator = clone(self.estimator)
             parameter = self._check_weights(estimator, sample_weight)

@@ -17,6 +17,7 @@ from ._closed_form import ClosedForm
 from ._labels import (
     check_labels,
     check_same_classes,
+    check_two_classes,
     encode,
     find_classes,
     refuse_balanced,
@@ -256,7 +257,7 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         self._validate_params()
         refuse_balanced(self.class_weight)
         if classes is not None:
-            classes = find_classes(check_labels(classes))
+            classes = find_classes(check_labels(classes, "classes"))
         elif not go_on:
             raise ValueError("The first call of partial_fit needs classes, all labels to come.")
         with unchanged_on_error(self):
@@ -454,6 +455,7 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         return self.metric == "covariance"
 
     def _validate(self, X, y, sample_weight, reset, keep_all=False):
+        y = check_labels(y)
         X, y = validate_data(self, X, y, reset=reset, accept_sparse="csr", dtype=_FLOATS)
         if y.dtype.kind not in "iub":
             check_classification_targets(y)
@@ -545,11 +547,7 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
     def _solve(self, statistics):
         """Set the coefficients that the statistics ask for."""
         n_classes, n_features = statistics.class_sums.shape
-        if n_classes < 2:
-            raise ValueError(
-                f"UnhingedClassifier needs at least 2 classes, but y has only one class, "
-                f"{statistics.classes.tolist()}."
-            )
+        check_two_classes(self, statistics.classes)
         if statistics.class_weight.sum() == 0:
             raise ValueError("The statistics are of no row at all.")
         slopes, offset = self._closed_form().coefficients(statistics)

@@ -99,7 +99,7 @@ def noise_corrected_accuracy(
     >>> round(noise_corrected_accuracy([0, 0, 0, 1], [0, 0, 1, 1], T), 3)
     0.917
     """
-    y_noisy, y_pred, labels = encode_together(labels, y_noisy, y_pred)
+    y_noisy, y_pred, labels = encode_together(labels, y_noisy=y_noisy, y_pred=y_pred)
     _, inverse = _invert(transition_matrix, labels)
     return _mean_and_error(inverse[y_noisy, y_pred], return_std_error)
 
@@ -171,7 +171,9 @@ def noise_corrected_difference(
     >>> round(difference, 3), round(std_error, 3)
     (0.417, 0.417)
     """
-    y_noisy, a, b, labels = encode_together(labels, y_noisy, y_pred_a, y_pred_b)
+    y_noisy, a, b, labels = encode_together(
+        labels, y_noisy=y_noisy, y_pred_a=y_pred_a, y_pred_b=y_pred_b
+    )
     _, inverse = _invert(transition_matrix, labels)
     return _mean_and_error(inverse[y_noisy, a] - inverse[y_noisy, b], return_std_error)
 
@@ -240,7 +242,7 @@ def noise_corrected_confusion_matrix(
     array([[10.,  0.],
            [ 0., 10.]])
     """
-    y_noisy, y_pred, labels = encode_together(labels, y_noisy, y_pred)
+    y_noisy, y_pred, labels = encode_together(labels, y_noisy=y_noisy, y_pred=y_pred)
     transition, inverse = _invert(transition_matrix, labels)
     counts = confusion_matrix(y_noisy, y_pred, labels=np.arange(len(labels)))
     if method == "inverse":
