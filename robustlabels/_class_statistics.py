@@ -71,6 +71,7 @@ class ClassStatistics:
         self.scatter = scatter
 
     @classmethod
+    @np.errstate(under="ignore")  # what becomes 0 may, even where users have made it an error
     def from_rows(cls, X, y, *, classes=None, sample_weight=None, scatter=False):
         """Compute the statistics of labelled rows.
 
@@ -158,6 +159,7 @@ class ClassStatistics:
     def __sub__(self, other):
         return self._combined(other, -1) if isinstance(other, ClassStatistics) else NotImplemented
 
+    @np.errstate(under="ignore")
     def _combined(self, other, sign):
         if not np.array_equal(self.classes, other.classes) or len(self.mean) != len(other.mean):
             raise ValueError(

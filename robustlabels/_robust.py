@@ -376,6 +376,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @np.errstate(under="ignore")  # what becomes 0 may, even where users have made it an error
     def fit(self, X, y, sample_weight=None):
         """Train the network.
 
@@ -410,6 +411,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @np.errstate(under="ignore")
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Train the network one pass further on a block of rows.
 

@@ -183,6 +183,7 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         return tags
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @np.errstate(under="ignore")  # what becomes 0 may, even where users have made it an error
     def fit(self, X, y, sample_weight=None):
         """Fit the classifier to labels that may be wrong.
 
@@ -225,6 +226,7 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @np.errstate(under="ignore")
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Add rows to those seen before.
 
@@ -277,6 +279,7 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @np.errstate(under="ignore")
     def fit_statistics(self, statistics, X=None, y=None, sample_weight=None):
         """Fit the classifier to statistics of rows that need not be at hand.
 
@@ -367,6 +370,7 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         best = (scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)
         return self.classes_[best]
 
+    @np.errstate(under="ignore")
     def predict_proba(self, X):
         """Estimate class probabilities.
 
@@ -402,6 +406,7 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
             return np.column_stack([expit(-scores), expit(scores)])
         return softmax(scores, axis=1)
 
+    @np.errstate(under="ignore")
     def loo_decision_function(self, X, y, sample_weight=None):
         """Compute the scores that each training row would get without it in training.
 

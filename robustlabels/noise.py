@@ -407,6 +407,7 @@ def corrupt_labels(
     return (y_noisy, mask) if return_mask else y_noisy
 
 
+@np.errstate(under="ignore")  # what becomes 0 may, even where users have made it an error
 def corrupted(y, noise, noise_rate, X, random_state, exact, classes=None):
     """Return noisy labels, which of them are wrong, the matrix behind them, and the classes."""
     labels = check_labels(y)

@@ -169,6 +169,7 @@ class LabelRefiner(BaseEstimator):
         return tags
 
     @_fit_context(prefer_skip_nested_validation=False)
+    @np.errstate(under="ignore")  # what becomes 0 may, even where users have made it an error
     def fit(self, X, y, sample_weight=None):
         """Find the noise and the probabilities of the true labels.
 
