@@ -38,7 +38,9 @@ NETWORK = {"max_epochs": 1, "hidden_layer_sizes": 4, "random_state": 0}
         lambda: label_quality(UnhingedClassifier(), X, Y_NOISY),
         lambda: UnhingedClassifier(transition_matrix=T).fit(X, Y_NOISY).predict_proba(X),
         lambda: UnhingedClassifier().partial_fit(X, Y_NOISY, [0, 1, 2]).predict_proba(1e6 * X),
-        lambda: ClassStatistics.from_rows(X, y) + ClassStatistics.from_rows(X[:9], y[:9], classes=y),
+        lambda: (
+            ClassStatistics.from_rows(X, y) + ClassStatistics.from_rows(X[:9], y[:9], classes=y)
+        ),
         lambda: RobustClassifier(transition_matrix=T, **NETWORK).fit(X, y, LIGHT).predict_proba(X),
         lambda: RobustClassifier(**NETWORK).partial_fit(X, y, None, LIGHT).predict_proba(X),
     ],
