@@ -4,7 +4,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils import check_X_y
 
-from ._labels import encode, find_classes
+from ._labels import check_labels, encode, find_classes
 from ._sklearn import _check_sample_weight
 
 __all__ = ["ClassStatistics"]
@@ -71,6 +71,7 @@ class ClassStatistics:
         self.scatter = scatter
 
     @classmethod
+    @np.errstate(under="ignore")  # what becomes 0 may, even where users have made it an error
     def from_rows(cls, X, y, *, classes=None, sample_weight=None, scatter=False):
         """Compute the statistics of labelled rows.
 
@@ -97,10 +98,11 @@ class ClassStatistics:
         ValueError
             If X or y hold missing values, their lengths differ, or a label is no class.
         """
+        y = check_labels(y)
         X, y = check_X_y(X, y, accept_sparse="csr", dtype=[np.float64, np.float32])
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
-        classes = find_classes(y if classes is None else np.asarray(classes))
+        classes = find_classes(y if classes is None else check_labels(classes, "classes"))
         return cls._from_checked_rows(X, y, classes, sample_weight, scatter)
 
     @classmethod
@@ -157,6 +159,7 @@ class ClassStatistics:
     def __sub__(self, other):
         return self._combined(other, -1) if isinstance(other, ClassStatistics) else NotImplemented
 
+    @np.errstate(under="ignore")
     def _combined(self, other, sign):
         if not np.array_equal(self.classes, other.classes) or len(self.mean) != len(other.mean):
             raise ValueError(

@@ -11,7 +11,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.random import sample_without_replacement
 
 from ._class_statistics import ClassStatistics
-from ._labels import encode, find_classes
+from ._labels import check_labels, encode, find_classes
 from ._sklearn import _check_sample_weight
 
 #: Blocks that one task of the tree adds up.
@@ -77,9 +77,9 @@ def _blocks(X, y, sample_weight):
 
 
 def _tally(y, weight):
-    y = np.asarray(y).ravel()
     if len(y) == 0:
-        return y, np.zeros(0), 0
+        return np.ravel(y), np.zeros(0), 0
+    y = check_labels(y)
     check_classification_targets(y)
     classes = find_classes(y)
     weight = None if weight is None else np.asarray(weight, dtype=np.float64)
@@ -87,6 +87,7 @@ def _tally(y, weight):
 
 
 def _statistics_of_block(X, y, weight, classes, factors, scatter, share, seed):
+    y = check_labels(y) if len(y) else np.ravel(y)
     X, y = check_X_y(
         X, y, accept_sparse="csr", dtype=[np.float64, np.float32], ensure_min_samples=0
     )

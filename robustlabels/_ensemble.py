@@ -14,7 +14,6 @@ from ._labels import (
     check_labels,
     encode,
     find_rows_and_classes,
-    require_labels,
     weigh_classes,
 )
 from ._learners import make_learners
@@ -198,7 +197,7 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         ValueError
             If a parameter or the data are unfit.
         """
-        require_labels(self, y)
+        y = check_labels(y)
         find_device(self.device)
         # Small probabilities may become 0, even where the user has made that an error.
         with unchanged_on_error(self, BaseException), np.errstate(under="ignore"):
@@ -210,7 +209,6 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
             vars(self).pop(name, None)
         self._numbers = TableNumbers(accept_sparse=False)
         X = self._numbers.fit_transform(self, X)
-        y = check_labels(y)
         check_consistent_length(X, y)
         check_classification_targets(y)
         weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)

@@ -14,7 +14,7 @@ from sklearn.base import (
     OneToOneFeatureMixin,
     clone,
 )
-from sklearn.utils import get_tags
+from sklearn.utils import check_consistent_length, get_tags
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
@@ -114,6 +114,7 @@ class LabelNoiseInjector(OneToOneFeatureMixin, BaseEstimator):
         tags.target_tags.required = True
         tags.input_tags.sparse = True
         tags.input_tags.allow_nan = tags.input_tags.string = not self._looks_at_rows
+        tags.no_validation = not self._looks_at_rows
         if "imblearn" not in sys.modules:
             return tags
         from imblearn.utils._tags import InputTags, SamplerTags, Tags
@@ -229,39 +230,37 @@ class LabelNoiseInjector(OneToOneFeatureMixin, BaseEstimator):
         ValueError
             If a parameter or the data are unfit, or there are fewer than two classes.
         """
-        kind = type_of_target(y)
-        if kind in ("multilabel-indicator", "multiclass-multioutput"):
+        shape = np.shape(y)
+        if len(shape) == 2 and shape[1] > 1:
             one_hot = np.asarray(y)
-            if kind != "multilabel-indicator" or (one_hot.sum(axis=1) != 1).any():
+            if type_of_target(one_hot) != "multilabel-indicator" or (one_hot.sum(1) != 1).any():
                 raise ValueError("Multilabel and multioutput targets are not supported.")
             X, codes = self.fit_resample(X, one_hot.argmax(axis=1))
-            return X, np.eye(one_hot.shape[1], dtype=one_hot.dtype)[codes]
+            return X, np.eye(shape[1], dtype=one_hot.dtype)[codes]
         with unchanged_on_error(self):
             self._of_labels = False
             self.sampling_strategy_ = {}
-            checked, labels = self._validate(X, y if isinstance(y, list) else np.ravel(y))
-            frame = y if hasattr(y, "columns") else None
-            column = y.iloc[:, 0] if frame is not None else y
-            y_noisy = self._draw(column if hasattr(column, "iloc") else labels, checked)
+            column = y
+            if len(shape) == 2:
+                column = y.iloc[:, 0] if hasattr(y, "iloc") else np.ravel(y)
+            checked, _ = self._validate(X, column)
+            y_noisy = self._draw(column, checked)
+            if column is not y:
+                is_series = hasattr(y_noisy, "iloc")
+                y_noisy = y_noisy.to_frame() if is_series else y_noisy.reshape(-1, 1)
             if isinstance(y, list):
                 y_noisy = y_noisy.tolist()
-            elif frame is not None:
-                y_noisy = y_noisy.to_frame()
-            elif np.ndim(y) == 2:
-                y_noisy = y_noisy.reshape(-1, 1)
         return X, y_noisy
 
     def _validate(self, X, y):
-        # Only noise that looks at the rows needs them to be finite numbers.
-        need = "numeric" if self._looks_at_rows else None
-        X, y = validate_data(
-            *(self, X, y),
-            accept_sparse=["csr", "csc"] if self._looks_at_rows else True,
-            dtype=need,
-            ensure_all_finite=self._looks_at_rows,
-        )
-        check_classification_targets(y)
-        return X, y
+        labels = check_labels(y)
+        check_classification_targets(labels)
+        if not hasattr(X, "__dask_graph__"):  # to know its length takes computing it
+            check_consistent_length(X, labels)
+        if self._looks_at_rows:
+            return validate_data(self, X, accept_sparse=["csr", "csc"]), labels
+        # Rows that are only passed on can be anything.
+        return validate_data(self, X, skip_check_array=True), labels
 
     @property
     def _looks_at_rows(self):
@@ -383,13 +382,8 @@ class NoiseInjectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
         ValueError
             If a parameter or the data are unfit.
         """
-        if y is None:
-            raise ValueError(
-                "This NoiseInjectedClassifier estimator requires y to be passed, but the target y "
-                "is None"
-            )
-        labels = check_labels(y)
-        check_classification_targets(labels)
+        y = check_labels(y)
+        check_classification_targets(y)
         estimator, injector = clone(self.estimator), clone(self.injector)
         if self.random_state is not None:
             rng = draw_from(self.random_state)
@@ -399,10 +393,10 @@ class NoiseInjectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
             fit_params = process_routing(self, "fit", **fit_params).estimator.fit
         weight = fit_params.get("sample_weight")
         # Labels of one class cannot be confused; the classifier says what it makes of them.
-        confused = len(find_classes(labels)) > 1
+        confused = len(find_classes(y)) > 1
         if confused and weight is not None:
-            weight = _check_sample_weight(weight, labels)
-            if len(find_classes(labels[weight > 0])) < 2:
+            weight = _check_sample_weight(weight, y)
+            if len(find_classes(y[weight > 0])) < 2:
                 raise ValueError(
                     "sample_weight leaves rows of fewer than two classes: there is nothing to "
                     "confuse."

@@ -32,6 +32,17 @@ def find_weight_parameter(estimator):
     return "sample_weight" if inner is None or routed else find_weight_parameter(inner)
 
 
+def need_weight_parameter(estimator):
+    """Return the name by which the `fit` of an estimator takes weights; say if it has none."""
+    parameter = find_weight_parameter(estimator)
+    if parameter is None:
+        raise ValueError(
+            f"The fit of estimator={type(estimator).__name__} takes no sample_weight. Leave "
+            f"sample_weight away, or pass an estimator that takes it."
+        )
+    return parameter
+
+
 def check_weights_reach(estimator):
     """Say what to do if an estimator cannot be fitted to weighted rows; return the parameter."""
     name = type(estimator).__name__

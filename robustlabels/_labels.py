@@ -1,6 +1,7 @@
 """Labels, checked and as positions in the classes; probabilities and weights of classes."""
 
 from collections.abc import Mapping
+from numbers import Real
 
 import numpy as np
 from sklearn.utils import (
@@ -20,6 +21,9 @@ _MAX_TABLE, _FAR = 4096, 2**62
 #: Classes or numbers that a message lists, at most.
 _MAX_LISTED = 10
 
+#: Why there may be fewer classes than a user thinks.
+NO_CLASSES = "Classes that no row has, or only rows of sample weight 0, do not count."
+
 
 def shorten(values):
     """Return classes or numbers as a text for a message: all, or the first ones of many."""
@@ -29,35 +33,116 @@ def shorten(values):
     return f"{str(values[:_MAX_LISTED])[:-1]}, ... ({len(values)} in all)]"
 
 
-def require_labels(estimator, y):
-    """Say if an estimator was given no labels."""
-    if y is None:
-        raise ValueError(
-            f"{type(estimator).__name__} requires y to be passed, but the target y is None."
-        )
-
-
 def find_rows_and_classes(estimator, y, weight):
     """Return the positions of the rows that have a weight, and their sorted labels."""
     kept = np.flatnonzero(weight)
     if not len(kept):
         raise ValueError("All sample weights are zero: there is no row to learn from.")
     classes = find_classes(y[kept])
-    if len(classes) < 2:
-        raise ValueError(
-            f"{type(estimator).__name__} needs at least 2 classes, but y has only one class, "
-            f"{classes.tolist()}."
-        )
+    check_two_classes(estimator, classes)
     return kept, classes
 
 
-def check_labels(y):
-    """Return labels as an array of one dimension, none of them missing."""
-    # check_array refuses an empty y and missing labels, which np.unique would take for a class.
-    labels = check_array(column_or_1d(y, warn=True), ensure_2d=False, dtype=None, input_name="y")
-    if labels.dtype == object and any(label is None for label in labels):
-        raise ValueError("y has missing labels (None). Drop those rows first.")
-    return labels
+def check_two_classes(estimator, classes):
+    """Say if an estimator has nothing to tell apart."""
+    if len(classes) < 2:
+        raise ValueError(
+            f"{type(estimator).__name__} needs at least 2 classes, but y has only one class, "
+            f"{classes.tolist()}. {NO_CLASSES}"
+        )
+
+
+def check_labels(y, name="y"):
+    """Return labels as an array of one dimension, of strings or of numbers, none of them missing.
+
+    All labels that users pass come here, before anything else converts them: NumPy makes strings
+    of strings beside NaN, and scikit-learn floats of what pandas calls Int64 or boolean.
+    """
+    if y is None:
+        raise ValueError(
+            f"{name} should be a 1d array of labels, one for each row: this requires {name} to be "
+            f"passed, but the target {name} is None."
+        )
+    is_array = hasattr(y, "__array__")
+    labels = np.asarray(y) if is_array else np.array(y, dtype=object)
+    if labels.dtype.kind == "T":
+        labels = labels.astype(object)  # scikit-learn does not know NumPy's StringDType
+    labels = column_or_1d(labels, warn=True)
+    missing = _find_missing(labels)
+    if isinstance(y, np.ma.MaskedArray):
+        missing |= np.ravel(np.ma.getmaskarray(y))
+    if missing.any():
+        n_missing = int(np.count_nonzero(missing))
+        raise ValueError(
+            f"{name} has {n_missing} missing label{'s' * (n_missing > 1)} among {len(labels)} "
+            f"(None, NaN or NA). Drop their rows: pass X[known] and {name}[known] with known = "
+            f"pandas.notna({name})."
+        )
+    if labels.dtype == object:
+        labels = _of_one_type(labels, name)
+        if not is_array and labels.dtype == object:
+            labels = labels.astype(str)
+    return check_array(labels, ensure_2d=False, dtype=None, input_name=name)
+
+
+def _find_missing(labels):
+    """Return which labels are None, NaN, NaT or NA."""
+    if labels.dtype != object:
+        return labels != labels
+    if {*map(type, labels)} <= {str, int, bool}:
+        return np.zeros(len(labels), dtype=bool)
+    return np.array([_is_missing(label) for label in labels], dtype=bool)
+
+
+def _is_missing(label):
+    try:
+        return label is None or bool(label != label)
+    except TypeError:
+        # The NA of pandas is neither equal to itself nor unequal.
+        return True
+
+
+def _of_one_type(labels, name):
+    """Return objects that are all strings, or numbers as an array of numbers; refuse others."""
+    types = {*map(type, labels)}
+    texts = {kind for kind in types if issubclass(kind, str)}
+    strange = {kind for kind in types - texts if not issubclass(kind, Real | np.bool_)}
+    names = " and ".join(sorted(kind.__name__ for kind in strange or types))
+    if strange:
+        raise ValueError(
+            f"{name} has labels of the type {names}. Labels are strings, integers, booleans or "
+            f"whole floats; make them strings first, as {name}.astype(str) does."
+        )
+    if texts and texts != types:
+        raise ValueError(
+            f"{name} has labels of the types {names} beside each other: whether '1' and 1 are the "
+            f"same class only you know. Make all labels of one type, as {name}.astype(str) does."
+        )
+    if texts or len(labels) == 0:
+        return labels
+    numbers = np.array(labels.tolist())
+    if numbers.dtype == object or (numbers != labels).any():
+        raise ValueError(f"{name} has numbers that no type of NumPy keeps apart. Use strings.")
+    return numbers
+
+
+def as_given(labels, y):
+    """Return labels in the dtype of `y`, and as a Series where it is one, or a data frame."""
+    if hasattr(y, "iloc"):
+        series = y.iloc[:, 0] if y.ndim == 2 else y
+        return type(series)(labels, index=y.index, name=series.name, dtype=series.dtype)
+    return labels.astype(y.dtype) if isinstance(y, np.ndarray) and y.dtype.kind in "OT" else labels
+
+
+def _refuse_other_type(of_labels, of_classes, name):
+    """Say if labels are strings and the classes are numbers, or the other way round."""
+    are_texts = [values.dtype.kind in "OU" for values in (of_labels, of_classes)]
+    if are_texts[0] != are_texts[1]:
+        first, second = ("strings" if texts else "numbers" for texts in are_texts)
+        raise ValueError(
+            f"{name} has labels that are {first}, {shorten(np.unique(of_labels))}, beside classes "
+            f"that are {second}, {shorten(of_classes)}. Make them of one type."
+        )
 
 
 def find_classes(y):
@@ -72,8 +157,9 @@ def find_classes(y):
     return np.unique(y)
 
 
-def encode(y, classes):
+def encode(y, classes, name="y"):
     """Return the position of each label of `y` in the sorted `classes`, or name a stranger."""
+    _refuse_other_type(y, classes, name)
     if y.dtype.kind in "iu" and classes.dtype.kind in "iu" and len(y) > 0:
         low, high = int(classes[0]), int(classes[-1])
         if low > -_FAR and high < _FAR and high - low < _MAX_TABLE:
@@ -91,25 +177,30 @@ def encode(y, classes):
     unknown = classes[codes] != y
     if unknown.any():
         raise ValueError(
-            f"y has the labels {shorten(np.unique(y[unknown]))}, which are not among the classes "
-            f"{shorten(classes)}."
+            f"{name} has the labels {shorten(np.unique(y[unknown]))}, which are not among the "
+            f"classes {shorten(classes)}."
         )
     return codes
 
 
-def encode_together(labels, *columns):
+def encode_together(labels, **columns):
     """Return each column as positions in the classes, and the classes."""
-    columns = [check_labels(column) for column in columns]
-    check_consistent_length(*columns)
-    for column in columns:
+    columns = {name: check_labels(column, name) for name, column in columns.items()}
+    check_consistent_length(*columns.values())
+    for name, column in columns.items():
         check_classification_targets(column)
-    classes = np.unique(np.concatenate(columns)) if labels is None else column_or_1d(labels)
-    if len(classes) == 0:
+        _refuse_other_type(column, columns["y_noisy"], name)
+    if labels is None:
+        classes = np.unique(np.concatenate([*columns.values()]))
+    elif len(labels) > 0:
+        classes = check_labels(labels, "labels")
+    else:
         raise ValueError("labels must name the classes. Got none; leave it out to take those of y.")
     if len(np.unique(classes)) < len(classes):
         raise ValueError(f"labels must name each class once. Got {shorten(classes)}.")
     order = np.argsort(classes)
-    return *(order[encode(column, classes[order])] for column in columns), classes
+    codes = (order[encode(column, classes[order], name)] for name, column in columns.items())
+    return *codes, classes
 
 
 def align(values, classes, name, axes=(0,)):
@@ -136,7 +227,7 @@ def align(values, classes, name, axes=(0,)):
             raise ValueError(
                 f"{name} has the names {shorten(of_axis)}, which must be the classes "
                 f"{shorten(classes)}, in any order. Name all of them so, or pass a NumPy array in "
-                f"the order of the classes."
+                f"the order of the classes." + f" {NO_CLASSES}" * (len(of_axis) > len(classes))
             )
         order.append([position[label] for label in classes])
     if isinstance(values, np.ndarray):
@@ -146,9 +237,9 @@ def align(values, classes, name, axes=(0,)):
     return values
 
 
-def check_probabilities(y, proba, labels, name):
+def check_probabilities(y_noisy, proba, labels, name):
     """Return labels as positions in the classes, checked probabilities, and the classes."""
-    codes, classes = encode_together(labels, y)
+    codes, classes = encode_together(labels, y_noisy=y_noisy)
     proba = check_array(align(proba, classes, name, axes=(1,)), dtype=np.float64, input_name=name)
     check_consistent_length(codes, proba)
     if proba.shape[1] != len(classes):
@@ -204,5 +295,7 @@ def check_priors(priors, classes):
         raise ValueError(
             f"priors must be positive, of sum 1, one for each of the {len(classes)} classes "
             f"{shorten(classes)}. Got {shorten(np.atleast_1d(shares))}."
+            + f" {NO_CLASSES}"
+            * (shares.size > len(classes))
         )
     return shares

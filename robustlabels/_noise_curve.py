@@ -7,15 +7,16 @@ import numpy as np
 from joblib import Parallel, delayed
 from sklearn.base import clone, is_classifier
 from sklearn.metrics import check_scoring, get_scorer_names
-from sklearn.model_selection import StratifiedKFold, check_cv
+from sklearn.model_selection import check_cv
 from sklearn.utils import check_consistent_length
 
+from ._folds import deal_rows, weigh_fit
 from ._injector import LabelNoiseInjector, NoiseInjectedClassifier
-from ._labels import check_labels
+from ._labels import check_labels, encode, find_classes
 from ._plotting import COLORS, import_pandas, import_pyplot
 from ._random_state import draw_from
 from ._sklearn import HasMethods, Interval, StrOptions, _safe_indexing, validate_params
-from .noise import NOISES
+from .noise import NOISES, check_transition
 
 __all__ = ["NoiseCurveDisplay", "noise_curve"]
 
@@ -25,7 +26,9 @@ _MARKERS = "osD^vPX"
 @validate_params(
     {
         "estimator": [HasMethods(["fit", "predict"])],
-        "noise": [StrOptions(NOISES), Mapping],
+        "sample_weight": ["array-like", None],
+        "groups": ["array-like", None],
+        "noise": [StrOptions(NOISES), Mapping, "array-like"],
         "noise_rates": ["array-like"],
         "exact": ["boolean"],
         "scoring": [StrOptions(set(get_scorer_names())), callable, None],
@@ -42,6 +45,8 @@ def noise_curve(
     X,
     y,
     *,
+    sample_weight=None,
+    groups=None,
     noise="symmetric",
     noise_rates=(0.0, 0.2, 0.4, 0.6),
     exact=False,
@@ -52,7 +57,7 @@ def noise_curve(
     random_state=None,
     verbose=0,
 ):
-    """Score a classifier on clean labels, trained on labels of which more and more are wrong.
+    r"""Score a classifier on clean labels, trained on labels of which more and more are wrong.
 
     Parameters
     ----------
@@ -62,15 +67,23 @@ def noise_curve(
         Rows.
     y : array-like of shape (n_samples,)
         Clean labels.
-    noise : {"symmetric", "pair", "instance", "margin", "boundary"} or dict, \
-            default="symmetric"
-        Kind of noise, see :func:`corrupt_labels`.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights of the rows, not negative, in the fits and in the scores: `scoring` has to take
+        them. Where metadata routing is enabled, the classifier has to request them.
+    groups : array-like of shape (n_samples,), default=None
+        Rows that must be in one fold, such as those of one person, have the same value here.
+    noise : {"symmetric", "pair", "instance", "margin", "boundary"}, dict or array-like of \
+            shape (n_classes, n_classes), default="symmetric"
+        Kind of noise, see :func:`corrupt_labels`. A matrix says which classes are mistaken for
+        which, and how often beside each other: with T, the identity I and the share r(T) of wrong
+        labels of y under T, it is :math:`I + (T - I) \, r / r(T)` at the rate r.
     noise_rates : array-like of shape (n_rates,), default=(0.0, 0.2, 0.4, 0.6)
         Shares of wrong labels among the training rows.
     exact : bool, default=False
         Whether exactly that share is wrong.
     cv : int or cross-validation splitter, default=5
-        Folds. An int shuffles stratified folds anew in each repeat.
+        Folds. An int shuffles stratified folds anew in each repeat, of whole `groups` where there
+        are any.
     n_repeats : int, default=1
         How often the noise is drawn, and the folds, where an int or a random splitter says how.
     scoring : str, callable or None, default=None
@@ -109,14 +122,15 @@ def noise_curve(
     (2, 5)
     """
     return _scores(
-        {"": estimator}, X, y, noise, noise_rates, exact, cv, n_repeats, scoring, n_jobs,
-        random_state, verbose,
+        {"": estimator}, X, y, sample_weight, groups, noise, noise_rates, exact, cv, n_repeats,
+        scoring, n_jobs, random_state, verbose,
     )[""]  # fmt: skip
 
 
 def _scores(
-    estimators, X, y, noise, rates, exact, cv, n_repeats, scoring, n_jobs, random_state, verbose
-):
+    estimators, X, y, sample_weight, groups, noise, rates, exact, cv, n_repeats, scoring, n_jobs,
+    random_state, verbose,
+):  # fmt: skip
     """Return the scores of several estimators under the same folds and noise."""
     for name, estimator in estimators.items():
         if not hasattr(estimator, "fit") or not is_classifier(estimator):
@@ -126,26 +140,31 @@ def _scores(
     rates = np.asarray(rates, dtype=float)
     if rates.ndim != 1 or len(rates) == 0 or not ((rates >= 0) & (rates <= 1)).all():
         raise ValueError(f"noise_rates must be a list of shares in [0, 1]. Got {rates.tolist()}.")
+    noises = [(noise, rate) for rate in rates.tolist()]
+    if not isinstance(noise, str | Mapping):
+        noises = [(scaled, 0.0) for scaled in _scale(noise, rates, labels)]
+    weights = {
+        name: weigh_fit(estimator, sample_weight, labels) for name, estimator in estimators.items()
+    }
     rng = draw_from(random_state)
+    # Iterators of folds are used up by the first repeat.
+    splitter = cv if isinstance(cv, Integral) else check_cv(cv, labels, classifier=True)
     folds = []
-    splitter = check_cv(cv, labels, classifier=True)
     for _ in range(n_repeats):
         seed = rng.randint(np.iinfo(np.int32).max)
-        if isinstance(cv, Integral):
-            splitter = StratifiedKFold(cv, shuffle=True, random_state=seed)
-        folds += list(splitter.split(X, labels))
+        folds += deal_rows(splitter, X, labels, groups, seed)
     seeds = rng.randint(np.iinfo(np.int32).max, size=len(folds))
     tasks = [
         delayed(_score)(
             NoiseInjectedClassifier(
                 clone(estimator),
-                LabelNoiseInjector(noise, rate, exact=exact),
+                LabelNoiseInjector(kind, rate, exact=exact),
                 random_state=seed,
             ),
-            *(X, y, train, test, scoring),
+            *(X, labels, weights[name], train, test, scoring),
         )
-        for estimator in estimators.values()
-        for rate in rates.tolist()
+        for name, estimator in estimators.items()
+        for kind, rate in noises
         for (train, test), seed in zip(folds, seeds.tolist(), strict=True)
     ]
     done = Parallel(n_jobs=n_jobs, return_as="generator")(tasks)
@@ -157,10 +176,31 @@ def _scores(
     return dict(zip(estimators, scores, strict=True))
 
 
-def _score(noisy, X, y, train, test, scoring):
-    noisy.fit(_safe_indexing(X, train), _safe_indexing(y, train))
+def _score(noisy, X, labels, weights, train, test, scoring):
+    in_fit, in_score = {}, {}
+    for parameter, weight in weights.items():
+        in_fit[parameter], in_score["sample_weight"] = weight[train], weight[test]
+    noisy.fit(_safe_indexing(X, train), labels[train], **in_fit)
     scorer = check_scoring(noisy, scoring)
-    return scorer(noisy, _safe_indexing(X, test), _safe_indexing(y, test))
+    return scorer(noisy, _safe_indexing(X, test), labels[test], **in_score)
+
+
+def _scale(transition, rates, labels):
+    """Return matrices of the kind of one, under which such shares of the labels are wrong."""
+    classes = find_classes(labels)
+    transition = check_transition(transition, len(classes), classes)
+    wrong = 1 - transition.diagonal()
+    rate = wrong[encode(labels, classes)].mean()
+    if rate == 0:
+        raise ValueError("The matrix given as noise leaves all labels as they are.")
+    if (rates * wrong.max() > rate).any():
+        raise ValueError(
+            f"With this matrix as noise the noise_rates can be {rate / wrong.max():.4g} at most: "
+            f"there the class that is mistaken most often has no right label left. Got "
+            f"{rates.tolist()}."
+        )
+    same = np.eye(len(classes))
+    return [same + (transition - same) * (r / rate) for r in rates]
 
 
 class NoiseCurveDisplay:
@@ -236,6 +276,8 @@ class NoiseCurveDisplay:
         X,
         y,
         *,
+        sample_weight=None,
+        groups=None,
         noise="symmetric",
         noise_rates=(0.0, 0.2, 0.4, 0.6),
         exact=False,
@@ -256,8 +298,12 @@ class NoiseCurveDisplay:
             Rows.
         y : array-like of shape (n_samples,)
             Clean labels.
-        noise : str or dict, default="symmetric"
-            See :func:`noise_curve`, as for all that follow.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows, see :func:`noise_curve`, as for all that follow.
+        groups : array-like of shape (n_samples,), default=None
+            Rows that must be in one fold have the same value here.
+        noise : str, dict or array-like of shape (n_classes, n_classes), default="symmetric"
+            Kind of noise.
         noise_rates : array-like of shape (n_rates,), default=(0.0, 0.2, 0.4, 0.6)
             Shares of wrong labels among the training rows.
         exact : bool, default=False
@@ -290,8 +336,8 @@ class NoiseCurveDisplay:
                 f"estimators must be a dict of names and classifiers. Got {estimators!r}."
             )
         scores = _scores(
-            estimators, X, y, noise, noise_rates, exact, cv, n_repeats, scoring, n_jobs,
-            random_state, verbose,
+            estimators, X, y, sample_weight, groups, noise, noise_rates, exact, cv, n_repeats,
+            scoring, n_jobs, random_state, verbose,
         )  # fmt: skip
         named = scoring if isinstance(scoring, str) else "accuracy" if scoring is None else "score"
         score_name = named.replace("_", " ").capitalize()

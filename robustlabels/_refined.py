@@ -10,11 +10,11 @@ from ._expanded_rows import ExpandedRows, expand
 from ._inner_fit import (
     check_weights_reach,
     encode_class_weight,
-    find_weight_parameter,
     hold_out_for_boosting,
     keep_copies_together,
+    need_weight_parameter,
 )
-from ._labels import require_labels
+from ._labels import check_labels
 from ._random_state import draw_from
 from ._sklearn import (
     HasMethods,
@@ -167,7 +167,7 @@ class RefinedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             If a parameter or the data are unfit, the estimator takes no weights, or it splits
             rows in a way that does not keep copies together.
         """
-        require_labels(self, y)
+        check_labels(y)
         with unchanged_on_error(self, BaseException):
             estimator = clone(self.estimator)
             parameter = self._check_weights(estimator, sample_weight)
@@ -199,15 +199,7 @@ class RefinedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         """Return the name by which the estimator takes weights, None if it needs none."""
         if not is_regressor(estimator):
             return check_weights_reach(estimator)
-        if sample_weight is None:
-            return None
-        parameter = find_weight_parameter(estimator)
-        if parameter is None:
-            raise ValueError(
-                f"The fit of estimator={type(estimator).__name__} takes no sample_weight. Leave "
-                f"sample_weight away, or pass an estimator that takes it."
-            )
-        return parameter
+        return None if sample_weight is None else need_weight_parameter(estimator)
 
     def _fit_regressor(self, estimator, parameter, X, beliefs, weight, kept, n_rows):
         """Fit a regressor to the beliefs as targets: each row is there once."""

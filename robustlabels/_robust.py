@@ -9,11 +9,21 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.multiclass import check_classification_targets, unique_labels
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._calibration import Beliefs, calibrate, merge
-from ._labels import check_priors, check_same_classes, encode, refuse_balanced, weigh_classes
+from ._labels import (
+    NO_CLASSES,
+    check_labels,
+    check_priors,
+    check_same_classes,
+    check_two_classes,
+    encode,
+    find_classes,
+    refuse_balanced,
+    weigh_classes,
+)
 from ._network.callbacks import check_monitors
 from ._network.module import add_moments
 from ._network.parameters import count_epochs, find_device, make_losses, make_net, name_loss
@@ -366,6 +376,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @np.errstate(under="ignore")  # what becomes 0 may, even where users have made it an error
     def fit(self, X, y, sample_weight=None):
         """Train the network.
 
@@ -400,6 +411,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @np.errstate(under="ignore")
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Train the network one pass further on a block of rows.
 
@@ -442,10 +454,11 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
             if classes is None:
                 classes = self.classes_ if go_on else np.unique(y)
             else:
-                classes = unique_labels(classes)
+                classes = find_classes(check_labels(classes, "classes"))
             if go_on:
                 check_same_classes(classes, self.classes_)
-            codes = _encode(y, classes)
+            check_two_classes(self, classes)
+            codes = encode(y, classes)
             weight, _ = self._weigh_classes(weight, codes, classes)
             if not go_on:
                 self._forget()
@@ -561,11 +574,12 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         """Check the data, find the noise, and make the net, or the present one anew."""
         X, y, weight = self._validate(X, y, sample_weight, reset=not go_on)
         classes = self.classes_ if go_on else np.unique(y)
-        codes = _encode(y, classes)
+        check_two_classes(self, classes)
+        codes = encode(y, classes)
         if go_on and len(np.unique(codes)) != len(classes):
             raise ValueError(
                 f"warm_start needs the classes of the previous fit, {classes.tolist()}, but "
-                f"y has only {np.unique(y).tolist()}."
+                f"y has only {np.unique(y).tolist()}. {NO_CLASSES}"
             )
         rng = self._forget()
         refine = refine and self.transition_matrix is not None
@@ -594,6 +608,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
 
     def _validate(self, X, y, sample_weight, reset):
         """Check the data and drop the rows without weight."""
+        y = check_labels(y)
         X, y = validate_data(self, X, y, reset=reset, dtype=(np.float64, np.float32), order="C")
         check_classification_targets(y)
         weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
@@ -781,13 +796,3 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
             return finish((merge(scores, self.loss_weights_) + offset).to(self.net_.dtype))
 
         return compute_scores(self.net_, X, self.n_threads, finish_merged).numpy()
-
-
-def _encode(y, classes):
-    """Encode labels as positions in the sorted classes."""
-    if len(classes) < 2:
-        raise ValueError(
-            f"RobustClassifier needs at least 2 classes, but y has only one class, "
-            f"{classes.tolist()}."
-        )
-    return encode(y, classes)

@@ -52,9 +52,10 @@ class TransitionMatrixDisplay:
         Parameters
         ----------
         transition_matrix : array-like of shape (n_classes, n_classes)
-            Rows are true classes, columns labels; rows sum to 1.
+            Rows are true classes, columns labels; rows sum to 1. In a data frame by their names.
         display_labels : array-like of shape (n_classes,), default=None
-            Names of the classes; None numbers them.
+            Names of the classes, in the order in which they are shown, and that of the matrix
+            where this does not name them. None takes the names of its rows, or numbers them.
 
         Returns
         -------
@@ -67,13 +68,15 @@ class TransitionMatrixDisplay:
             If it is no transition matrix, or the names do not fit.
         """
         n_classes = len(transition_matrix)
-        matrix = check_transition(transition_matrix, n_classes)
-        names = np.arange(n_classes) if display_labels is None else np.asarray(display_labels)
+        if display_labels is None:
+            named = hasattr(transition_matrix, "iloc")
+            display_labels = transition_matrix.index if named else range(n_classes)
+        names = np.asarray(display_labels)
         if names.shape != (n_classes,):
             raise ValueError(
                 f"display_labels must name each of the {n_classes} classes. Got {names.tolist()}."
             )
-        return cls(matrix, names)
+        return cls(check_transition(transition_matrix, n_classes, names), names)
 
     def plot(self, ax=None, *, include_values=None, colorbar=True):
         """Draw the heat map.

@@ -17,6 +17,7 @@ from ._closed_form import ClosedForm
 from ._labels import (
     check_labels,
     check_same_classes,
+    check_two_classes,
     encode,
     find_classes,
     refuse_balanced,
@@ -182,6 +183,7 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         return tags
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @np.errstate(under="ignore")  # what becomes 0 may, even where users have made it an error
     def fit(self, X, y, sample_weight=None):
         """Fit the classifier to labels that may be wrong.
 
@@ -224,6 +226,7 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @np.errstate(under="ignore")
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Add rows to those seen before.
 
@@ -256,7 +259,7 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         self._validate_params()
         refuse_balanced(self.class_weight)
         if classes is not None:
-            classes = find_classes(check_labels(classes))
+            classes = find_classes(check_labels(classes, "classes"))
         elif not go_on:
             raise ValueError("The first call of partial_fit needs classes, all labels to come.")
         with unchanged_on_error(self):
@@ -276,6 +279,7 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @np.errstate(under="ignore")
     def fit_statistics(self, statistics, X=None, y=None, sample_weight=None):
         """Fit the classifier to statistics of rows that need not be at hand.
 
@@ -366,6 +370,7 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         best = (scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)
         return self.classes_[best]
 
+    @np.errstate(under="ignore")
     def predict_proba(self, X):
         """Estimate class probabilities.
 
@@ -401,6 +406,7 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
             return np.column_stack([expit(-scores), expit(scores)])
         return softmax(scores, axis=1)
 
+    @np.errstate(under="ignore")
     def loo_decision_function(self, X, y, sample_weight=None):
         """Compute the scores that each training row would get without it in training.
 
@@ -454,6 +460,7 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         return self.metric == "covariance"
 
     def _validate(self, X, y, sample_weight, reset, keep_all=False):
+        y = check_labels(y)
         X, y = validate_data(self, X, y, reset=reset, accept_sparse="csr", dtype=_FLOATS)
         if y.dtype.kind not in "iub":
             check_classification_targets(y)
@@ -545,11 +552,7 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
     def _solve(self, statistics):
         """Set the coefficients that the statistics ask for."""
         n_classes, n_features = statistics.class_sums.shape
-        if n_classes < 2:
-            raise ValueError(
-                f"UnhingedClassifier needs at least 2 classes, but y has only one class, "
-                f"{statistics.classes.tolist()}."
-            )
+        check_two_classes(self, statistics.classes)
         if statistics.class_weight.sum() == 0:
             raise ValueError("The statistics are of no row at all.")
         slopes, offset = self._closed_form().coefficients(statistics)

@@ -6,13 +6,15 @@ from numbers import Integral
 import numpy as np
 from scipy.optimize import nnls
 from sklearn.metrics import confusion_matrix
-from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.model_selection import cross_val_predict
+from sklearn.utils import check_consistent_length
 from sklearn.utils.multiclass import check_classification_targets
 
 from ._confident_joint import estimate_noise_rate, estimate_transition_matrix
+from ._folds import deal_rows, weigh_fit
 from ._labels import check_labels, check_probabilities, encode, encode_together, find_classes
 from ._random_state import draw_from
-from ._sklearn import HasMethods, StrOptions, validate_params
+from ._sklearn import HasMethods, StrOptions, _check_sample_weight, validate_params
 from .noise import check_correctable, check_transition
 
 __all__ = [
@@ -35,16 +37,26 @@ __all__ = [
         "y_pred": ["array-like"],
         "transition_matrix": ["array-like"],
         "labels": ["array-like", None],
+        "sample_weight": ["array-like", None],
+        "groups": ["array-like", None],
         "return_std_error": ["boolean"],
     },
     prefer_skip_nested_validation=True,
 )
 def noise_corrected_accuracy(
-    y_noisy, y_pred, transition_matrix, *, labels=None, return_std_error=False
+    y_noisy,
+    y_pred,
+    transition_matrix,
+    *,
+    labels=None,
+    sample_weight=None,
+    groups=None,
+    return_std_error=False,
 ):
     r"""Estimate the accuracy on clean labels from noisy ones.
 
-    .. math:: \hat{A} = \frac{1}{n} \sum_i [T^{-1}]_{\tilde{y}_i, h(x_i)}
+    .. math:: \hat{A} = \frac{1}{W} \sum_i w_i a_i, \qquad
+        a_i = [T^{-1}]_{\tilde{y}_i, h(x_i)}, \qquad W = \sum_i w_i
 
     Parameters
     ----------
@@ -58,6 +70,11 @@ def noise_corrected_accuracy(
         columns.
     labels : array-like of shape (n_classes,), default=None
         The classes. None takes the sorted ones of `y_noisy` and `y_pred` together.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights of the rows, not negative; None weighs all alike.
+    groups : array-like of shape (n_samples,), default=None
+        Rows that are not independent, such as those of one person, have the same value here. The
+        standard error takes that into account.
     return_std_error : bool, default=False
         Whether to return the standard error also.
 
@@ -91,6 +108,20 @@ def noise_corrected_accuracy(
     in the estimate. Under symmetric noise the plain accuracy on noisy labels ranks classifiers
     the same way; under other noise it need not.
 
+    The standard error is that of a weighted mean with weights that are fixed, over the n rows
+    with a weight,
+
+    .. math:: \sqrt{\frac{n}{n - 1} \sum_i \left(\frac{w_i}{W} (a_i - \hat{A})\right)^2},
+
+    and with `groups` that of a mean over clusters [1]_: the terms of each group are added up
+    before they are squared, and n is the number of groups, of which there should be dozens. A
+    weight is no count of rows: doubling all weights leaves the error as it is.
+
+    References
+    ----------
+    .. [1] Cameron and Miller, "A Practitioner's Guide to Cluster-Robust Inference", Journal of
+       Human Resources 50(2), 2015.
+
     Examples
     --------
     >>> from robustlabels import symmetric_transition
@@ -99,9 +130,10 @@ def noise_corrected_accuracy(
     >>> round(noise_corrected_accuracy([0, 0, 0, 1], [0, 0, 1, 1], T), 3)
     0.917
     """
-    y_noisy, y_pred, labels = encode_together(labels, y_noisy, y_pred)
+    y_noisy, y_pred, labels = encode_together(labels, y_noisy=y_noisy, y_pred=y_pred)
     _, inverse = _invert(transition_matrix, labels)
-    return _mean_and_error(inverse[y_noisy, y_pred], return_std_error)
+    values = inverse[y_noisy, y_pred]
+    return _mean_and_error(values, sample_weight, groups, return_std_error)
 
 
 @validate_params(
@@ -111,12 +143,22 @@ def noise_corrected_accuracy(
         "y_pred_b": ["array-like"],
         "transition_matrix": ["array-like"],
         "labels": ["array-like", None],
+        "sample_weight": ["array-like", None],
+        "groups": ["array-like", None],
         "return_std_error": ["boolean"],
     },
     prefer_skip_nested_validation=True,
 )
 def noise_corrected_difference(
-    y_noisy, y_pred_a, y_pred_b, transition_matrix, *, labels=None, return_std_error=True
+    y_noisy,
+    y_pred_a,
+    y_pred_b,
+    transition_matrix,
+    *,
+    labels=None,
+    sample_weight=None,
+    groups=None,
+    return_std_error=True,
 ):
     """Estimate by how much one classifier is more accurate on clean labels than another.
 
@@ -136,6 +178,11 @@ def noise_corrected_difference(
         :func:`noise_corrected_accuracy`.
     labels : array-like of shape (n_classes,), default=None
         The classes. None takes the sorted ones of all three together.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights of the rows, not negative; None weighs all alike.
+    groups : array-like of shape (n_samples,), default=None
+        Rows that are not independent, such as those of one person, have the same value here. The
+        standard error takes that into account.
     return_std_error : bool, default=True
         Whether to return the standard error also.
 
@@ -171,9 +218,12 @@ def noise_corrected_difference(
     >>> round(difference, 3), round(std_error, 3)
     (0.417, 0.417)
     """
-    y_noisy, a, b, labels = encode_together(labels, y_noisy, y_pred_a, y_pred_b)
+    y_noisy, a, b, labels = encode_together(
+        labels, y_noisy=y_noisy, y_pred_a=y_pred_a, y_pred_b=y_pred_b
+    )
     _, inverse = _invert(transition_matrix, labels)
-    return _mean_and_error(inverse[y_noisy, a] - inverse[y_noisy, b], return_std_error)
+    values = inverse[y_noisy, a] - inverse[y_noisy, b]
+    return _mean_and_error(values, sample_weight, groups, return_std_error)
 
 
 @validate_params(
@@ -182,12 +232,13 @@ def noise_corrected_difference(
         "y_pred": ["array-like"],
         "transition_matrix": ["array-like"],
         "labels": ["array-like", None],
+        "sample_weight": ["array-like", None],
         "method": [StrOptions({"constrained", "inverse"})],
     },
     prefer_skip_nested_validation=True,
 )
 def noise_corrected_confusion_matrix(
-    y_noisy, y_pred, transition_matrix, *, labels=None, method="constrained"
+    y_noisy, y_pred, transition_matrix, *, labels=None, sample_weight=None, method="constrained"
 ):
     r"""Estimate the confusion matrix on clean labels from noisy ones.
 
@@ -202,6 +253,8 @@ def noise_corrected_confusion_matrix(
         :func:`noise_corrected_accuracy`.
     labels : array-like of shape (n_classes,), default=None
         The classes. None takes the sorted ones of `y_noisy` and `y_pred` together.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights of the rows, not negative; None weighs all alike.
     method : {"constrained", "inverse"}, default="constrained"
         "inverse" is unbiased, and can have negative entries. "constrained" takes the nearest
         matrix without, by least squares, each column scaled to its number of predictions.
@@ -209,7 +262,8 @@ def noise_corrected_confusion_matrix(
     Returns
     -------
     matrix : ndarray of shape (n_classes, n_classes)
-        Entry (i, j) estimates the number of rows of true class i that are predicted as j.
+        Entry (i, j) estimates the number of rows of true class i that are predicted as j, or
+        their weight.
 
     Raises
     ------
@@ -240,9 +294,14 @@ def noise_corrected_confusion_matrix(
     array([[10.,  0.],
            [ 0., 10.]])
     """
-    y_noisy, y_pred, labels = encode_together(labels, y_noisy, y_pred)
+    y_noisy, y_pred, labels = encode_together(labels, y_noisy=y_noisy, y_pred=y_pred)
     transition, inverse = _invert(transition_matrix, labels)
-    counts = confusion_matrix(y_noisy, y_pred, labels=np.arange(len(labels)))
+    counts = confusion_matrix(
+        y_noisy,
+        y_pred,
+        labels=np.arange(len(labels)),
+        sample_weight=_check_weight(sample_weight, y_noisy),
+    )
     if method == "inverse":
         return inverse.T @ counts
     columns = np.stack([nnls(transition.T, column.astype(float))[0] for column in counts.T], axis=1)
@@ -250,7 +309,9 @@ def noise_corrected_confusion_matrix(
     return columns * counts.sum(axis=0) / np.where(totals > 0, totals, 1.0)
 
 
-def noise_corrected_balanced_accuracy(y_noisy, y_pred, transition_matrix, *, labels=None):
+def noise_corrected_balanced_accuracy(
+    y_noisy, y_pred, transition_matrix, *, labels=None, sample_weight=None
+):
     """Estimate the balanced accuracy on clean labels from noisy ones.
 
     Parameters
@@ -264,6 +325,8 @@ def noise_corrected_balanced_accuracy(y_noisy, y_pred, transition_matrix, *, lab
         :func:`noise_corrected_accuracy`.
     labels : array-like of shape (n_classes,), default=None
         The classes. None takes the sorted ones of `y_noisy` and `y_pred` together.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights of the rows, not negative; None weighs all alike.
 
     Returns
     -------
@@ -289,13 +352,15 @@ def noise_corrected_balanced_accuracy(y_noisy, y_pred, transition_matrix, *, lab
     >>> round(noise_corrected_balanced_accuracy(y_noisy, y_pred, T), 6)
     1.0
     """
-    matrix = noise_corrected_confusion_matrix(y_noisy, y_pred, transition_matrix, labels=labels)
+    matrix = noise_corrected_confusion_matrix(
+        y_noisy, y_pred, transition_matrix, labels=labels, sample_weight=sample_weight
+    )
     # The least squares leave rounding errors where there is nothing.
     there = matrix.sum(axis=1) > 1e-9 * matrix.sum()
     return float(np.mean(matrix.diagonal()[there] / matrix.sum(axis=1)[there]))
 
 
-def noise_corrected_f1(y_noisy, y_pred, transition_matrix, *, labels=None):
+def noise_corrected_f1(y_noisy, y_pred, transition_matrix, *, labels=None, sample_weight=None):
     """Estimate the macro-averaged F1 score on clean labels from noisy ones.
 
     Parameters
@@ -309,6 +374,8 @@ def noise_corrected_f1(y_noisy, y_pred, transition_matrix, *, labels=None):
         :func:`noise_corrected_accuracy`.
     labels : array-like of shape (n_classes,), default=None
         The classes. None takes the sorted ones of `y_noisy` and `y_pred` together.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights of the rows, not negative; None weighs all alike.
 
     Returns
     -------
@@ -334,7 +401,9 @@ def noise_corrected_f1(y_noisy, y_pred, transition_matrix, *, labels=None):
     >>> round(noise_corrected_f1(y_noisy, y_pred, T), 6)
     1.0
     """
-    matrix = noise_corrected_confusion_matrix(y_noisy, y_pred, transition_matrix, labels=labels)
+    matrix = noise_corrected_confusion_matrix(
+        y_noisy, y_pred, transition_matrix, labels=labels, sample_weight=sample_weight
+    )
     both = matrix.sum(axis=0) + matrix.sum(axis=1)
     there = both > 1e-9 * matrix.sum()
     return float(np.mean(2 * matrix.diagonal()[there] / both[there]))
@@ -351,9 +420,9 @@ def make_noise_corrected_scorer(transition_matrix):
     Returns
     -------
     scorer : callable
-        ``scorer(estimator, X, y_noisy)``, for the parameter `scoring` of scikit-learn's
-        searches and cross-validation. The classes are those the estimator was fitted to,
-        which must be all: stratify the folds where some are rare.
+        ``scorer(estimator, X, y_noisy, sample_weight=None)``, for the parameter `scoring` of
+        scikit-learn's searches and cross-validation. The classes are those the estimator was
+        fitted to, which must be all: stratify the folds where some are rare.
 
     Raises
     ------
@@ -384,9 +453,13 @@ def make_noise_corrected_scorer(transition_matrix):
     return functools.partial(_corrected_score, transition_matrix=transition_matrix)
 
 
-def _corrected_score(estimator, X, y, *, transition_matrix):
+def _corrected_score(estimator, X, y, sample_weight=None, *, transition_matrix):
     return noise_corrected_accuracy(
-        y, estimator.predict(X), transition_matrix, labels=estimator.classes_
+        y,
+        estimator.predict(X),
+        transition_matrix,
+        labels=estimator.classes_,
+        sample_weight=sample_weight,
     )
 
 
@@ -396,13 +469,15 @@ def _corrected_score(estimator, X, y, *, transition_matrix):
         "y_proba": ["array-like"],
         "transition_matrix": ["array-like"],
         "labels": ["array-like", None],
+        "sample_weight": ["array-like", None],
     },
     prefer_skip_nested_validation=True,
 )
-def forward_log_loss(y_noisy, y_proba, transition_matrix, *, labels=None):
+@np.errstate(under="ignore")  # what becomes 0 may, even where users have made it an error
+def forward_log_loss(y_noisy, y_proba, transition_matrix, *, labels=None, sample_weight=None):
     r"""Log loss of noisy labels under clean class probabilities and known noise.
 
-    .. math:: -\frac{1}{n} \sum_i \log \sum_k p_{ik} T_{k \tilde{y}_i}
+    .. math:: -\frac{1}{\sum_i w_i} \sum_i w_i \log \sum_k p_{ik} T_{k \tilde{y}_i}
 
     Parameters
     ----------
@@ -415,6 +490,8 @@ def forward_log_loss(y_noisy, y_proba, transition_matrix, *, labels=None):
         Probability of the label j where the true class is i.
     labels : array-like of shape (n_classes,), default=None
         The classes. None takes the sorted ones of `y_noisy`.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights of the rows, not negative; None weighs all alike.
 
     Returns
     -------
@@ -442,21 +519,28 @@ def forward_log_loss(y_noisy, y_proba, transition_matrix, *, labels=None):
     codes, proba, labels = check_probabilities(y_noisy, y_proba, labels, "y_proba")
     transition = check_transition(transition_matrix, len(labels), labels)
     likelihood = (proba @ transition)[np.arange(len(codes)), codes]
-    return float(-np.log(np.maximum(likelihood, np.finfo(float).tiny)).mean())
+    losses = -np.log(np.maximum(likelihood, np.finfo(float).tiny))
+    return float(np.average(losses, weights=_check_weight(sample_weight, codes)))
 
 
 @validate_params(
     {
         "estimator": [HasMethods(["fit", "predict"])],
+        "sample_weight": ["array-like", None],
+        "groups": ["array-like", None],
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
     },
     prefer_skip_nested_validation=False,
 )
-def label_quality(estimator, X, y, *, cv=5, n_jobs=None, random_state=None):
+def label_quality(
+    estimator, X, y, *, sample_weight=None, groups=None, cv=5, n_jobs=None, random_state=None
+):
     """Score each label by what a classifier that has not seen it thinks of it.
 
-    Sort by the score to look at the most doubtful labels first.
+    Sort by the score to look at the most doubtful labels first. Where to stop it does not say:
+    :func:`~robustlabels.find_wrong_labels` has probabilities for that, and the number of wrong
+    labels.
 
     Parameters
     ----------
@@ -467,8 +551,14 @@ def label_quality(estimator, X, y, *, cv=5, n_jobs=None, random_state=None):
         Rows.
     y : array-like of shape (n_samples,)
         Labels, some of them wrong.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights of the rows in the fits, not negative. Where metadata routing is enabled, the
+        classifier has to request them.
+    groups : array-like of shape (n_samples,), default=None
+        Rows that must be in one fold, such as those of one person, have the same value here.
     cv : int or cross-validation splitter, default=5
-        Folds that each row is scored outside of. An int shuffles stratified folds.
+        Folds that each row is scored outside of. An int shuffles stratified folds, of whole
+        `groups` where there are any.
     n_jobs : int or None, default=None
         Folds that are fitted at the same time.
     random_state : int, RandomState instance or None, default=None
@@ -477,9 +567,12 @@ def label_quality(estimator, X, y, *, cv=5, n_jobs=None, random_state=None):
     Returns
     -------
     quality : ndarray of shape (n_samples,)
-        Score of the label less the largest score among other classes: by
-        ``decision_function``, or by ``predict_proba`` where there is none. Below 0 where the
-        classifier would have given another label.
+        Score of the label less the largest score among other classes. Below 0 where the classifier
+        would have given another label, and 0 where it cannot choose between the two. By
+        ``decision_function``, divided by the median of the absolute differences: at 1 the
+        classifier is as sure of the label as of half of the rows, at -1 as sure of another one.
+        Where there is none by ``predict_proba``: from -1, where another label is certain, to 1,
+        where the given one is.
     suggested : ndarray of shape (n_samples,)
         The label that it would have given.
 
@@ -491,6 +584,7 @@ def label_quality(estimator, X, y, *, cv=5, n_jobs=None, random_state=None):
     See Also
     --------
     estimate_noise_rate : How many labels are wrong.
+    robustlabels.find_wrong_labels : Calibrated probabilities that labels are wrong.
 
     Notes
     -----
@@ -528,10 +622,12 @@ def label_quality(estimator, X, y, *, cv=5, n_jobs=None, random_state=None):
         )
     if len(classes) < 2:
         raise ValueError(f"label_quality needs at least 2 classes. Got {classes.tolist()}.")
-    if isinstance(cv, Integral):
-        seed = draw_from(random_state).randint(np.iinfo(np.int32).max)
-        cv = StratifiedKFold(cv, shuffle=True, random_state=seed)
-    scores = cross_val_predict(estimator, X, labels, cv=cv, n_jobs=n_jobs, method=methods[0])
+    weights = weigh_fit(estimator, sample_weight, labels)
+    seed = draw_from(random_state).randint(np.iinfo(np.int32).max)
+    folds = deal_rows(cv, X, labels, groups, seed)
+    scores = cross_val_predict(
+        estimator, X, labels, cv=folds, n_jobs=n_jobs, method=methods[0], params=weights
+    )
     if scores.ndim == 1:
         scores = np.column_stack([np.zeros(len(scores)), scores])
     if scores.shape[1] != len(classes):
@@ -551,6 +647,8 @@ def label_quality(estimator, X, y, *, cv=5, n_jobs=None, random_state=None):
     others = scores.copy()
     others[rows, codes] = -np.inf
     quality = scores[rows, codes] - others.max(axis=1)
+    if methods[0] == "decision_function":
+        quality = quality / (np.median(np.abs(quality)) or 1.0)
     return quality, classes[np.where(quality >= 0, codes, others.argmax(axis=1))]
 
 
@@ -560,10 +658,30 @@ def _invert(transition_matrix, classes):
     return transition, np.linalg.inv(transition)
 
 
-def _mean_and_error(values, return_std_error):
-    mean = float(values.mean())
+def _check_weight(sample_weight, rows):
+    """Return checked weights of rows, or None."""
+    if sample_weight is None:
+        return None
+    weight = _check_sample_weight(sample_weight, rows, dtype=np.float64, ensure_non_negative=True)
+    if not weight.any():
+        raise ValueError("All sample weights are zero: there is no row to score.")
+    return weight
+
+
+def _mean_and_error(values, sample_weight, groups, return_std_error):
+    weight = _check_weight(sample_weight, values)
+    mean = float(np.average(values, weights=weight))
     if not return_std_error:
         return mean
-    if len(values) < 2:
-        raise ValueError("A standard error needs two rows at least.")
-    return mean, float(values.std(ddof=1) / np.sqrt(len(values)))
+    counts = np.ones(len(values), dtype=bool) if weight is None else weight > 0
+    terms = (values - mean) * (1 / len(values) if weight is None else weight / weight.sum())
+    if groups is None:
+        n = np.count_nonzero(counts)
+    else:
+        groups = check_labels(groups, "groups")
+        check_consistent_length(values, groups)
+        names, codes = np.unique(groups[counts], return_inverse=True)
+        n, terms = len(names), np.bincount(codes, terms[counts])
+    if n < 2:
+        raise ValueError("A standard error needs two rows at least, or two groups.")
+    return mean, float(np.sqrt(n / (n - 1) * (terms @ terms)))

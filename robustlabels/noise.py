@@ -11,7 +11,7 @@ from scipy.stats import truncnorm
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils import check_array
 
-from ._labels import align, check_labels, encode, find_classes, shorten
+from ._labels import NO_CLASSES, align, as_given, check_labels, encode, find_classes, shorten
 from ._random_state import draw_from
 from ._sklearn import Interval, StrOptions, validate_params
 
@@ -179,15 +179,17 @@ def asymmetric_transition(classes, class_map, noise_rate):
 
 
 @validate_params(
-    {"marginal": ["array-like"], "replacement_rate": [_RATE]}, prefer_skip_nested_validation=True
+    {"marginal": ["array-like", Mapping], "replacement_rate": [_RATE]},
+    prefer_skip_nested_validation=True,
 )
 def replacement_transition(marginal, replacement_rate):
     """Transition matrix of replacement noise: some labels are drawn anew, whatever the class.
 
     Parameters
     ----------
-    marginal : array-like of shape (n_classes,)
-        Distribution that replaced labels are drawn from.
+    marginal : array-like of shape (n_classes,) or dict
+        Distribution that replaced labels are drawn from. Where a dict or a Series, such as
+        ``y.value_counts(normalize=True)``, names the classes they are put in sorted order.
     replacement_rate : float in [0, 1]
         Probability that a label is replaced. Some replacements are right by chance, so that
         the share of wrong labels is lower.
@@ -215,6 +217,9 @@ def replacement_transition(marginal, replacement_rate):
            [0.2, 0.8, 0. ],
            [0.2, 0.2, 0.6]])
     """
+    if isinstance(marginal, Mapping) or hasattr(marginal, "iloc"):
+        names = check_labels([*marginal.keys()], "marginal")
+        marginal = align(marginal, np.unique(names), "marginal")
     marginal = np.asarray(marginal, dtype=float)
     if marginal.ndim != 1 or len(marginal) < 2:
         raise ValueError(
@@ -402,6 +407,7 @@ def corrupt_labels(
     return (y_noisy, mask) if return_mask else y_noisy
 
 
+@np.errstate(under="ignore")  # what becomes 0 may, even where users have made it an error
 def corrupted(y, noise, noise_rate, X, random_state, exact, classes=None):
     """Return noisy labels, which of them are wrong, the matrix behind them, and the classes."""
     labels = check_labels(y)
@@ -460,11 +466,7 @@ def corrupted(y, noise, noise_rate, X, random_state, exact, classes=None):
                 # The last edge is 1 whatever the rounding, so that no draw lies beyond it.
                 edges = distribution.cumsum()[:-1]
                 noisy[drawn[of_class]] = np.searchsorted(edges, uniform[of_class], side="right")
-    y_noisy = classes[noisy]
-    if hasattr(y, "iloc"):
-        series = y.iloc[:, 0] if y.ndim == 2 else y
-        y_noisy = type(series)(y_noisy, index=y.index, name=series.name, dtype=series.dtype)
-    return y_noisy, noisy != codes, transition, classes
+    return as_given(classes[noisy], y), noisy != codes, transition, classes
 
 
 def find_confusable(labels):
@@ -557,9 +559,12 @@ def check_transition(transition, n_classes, classes=None):
         transition = align(transition, classes, "The transition matrix", axes=(0, 1))
     transition = np.array(transition, dtype=float)
     if transition.shape != (n_classes, n_classes):
+        names = "class" if classes is None else f"of the classes {shorten(classes)}"
         raise ValueError(
             f"The transition matrix must have shape ({n_classes}, {n_classes}), a row and a "
-            f"column for each class. Got shape {transition.shape}."
+            f"column for each {names}. Got shape {transition.shape}."
+            + f" {NO_CLASSES}"
+            * (len(transition) > n_classes)
         )
     if not (transition >= 0).all() or not np.allclose(transition.sum(axis=1), 1):
         raise ValueError(

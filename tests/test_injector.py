@@ -3,9 +3,12 @@
 import subprocess
 import sys
 
+import dask
+import dask.array as da
 import imblearn.pipeline
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from imblearn.over_sampling import RandomOverSampler
 from imblearn.utils.estimator_checks import parametrize_with_checks
@@ -13,6 +16,7 @@ from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.datasets import load_digits, load_iris
 from sklearn.dummy import DummyClassifier
+from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -24,8 +28,10 @@ from robustlabels import (
     NoiseInjectedClassifier,
     UnhingedClassifier,
     corrupt_labels,
+    noise_curve,
     pair_transition,
 )
+from robustlabels.metrics import label_quality
 
 X, y = load_iris(return_X_y=True)
 
@@ -194,13 +200,42 @@ def test_weights_are_routed_to_the_classifier():
     assert search.best_score_ > 0.8
 
 
+def never():
+    raise AssertionError("computed")
+
+
 def test_rows_that_the_noise_does_not_look_at_can_be_anything():
     frame = pd.DataFrame({"text": ["a", "b", "c"] * 50, "number": [1.0, np.nan, 2.0] * 50})
-    rows, y_noisy = LabelNoiseInjector("pair", 0.4, exact=True).fit_resample(frame, y)
-    assert rows is frame
-    assert (y_noisy != y).mean() == 0.4
+    lazy = dask.delayed(never)()
+    for X in (
+        frame,
+        frame.assign(time=pd.date_range("2024", periods=150)),
+        pa.Table.from_pandas(frame.assign(time=pd.date_range("2024", periods=150))),
+        ["a text", "another one", "and one more"] * 50,
+        pd.Series(["a text", "another one", "and one more"] * 50),
+        [{"a": 1}] * 150,
+        np.zeros((150, 2, 2)),
+        da.from_delayed(lazy, (150, 2), float),
+        da.from_delayed(lazy, (np.nan, 2), float),
+    ):
+        injector = LabelNoiseInjector("pair", 0.4, exact=True).fit(X, y)
+        rows, y_noisy = injector.fit_resample(X, y)
+        assert rows is X
+        assert (y_noisy != y).mean() == 0.4
+        assert (corrupt_labels(y, "pair", 0.4, X=X, exact=True) != y).mean() == 0.4
+    assert injector.fit(frame, y).feature_names_in_.tolist() == ["text", "number"]
     with pytest.raises(ValueError, match="could not convert|NaN"):
         LabelNoiseInjector("instance").fit_resample(frame, y)
+    with pytest.raises(ValueError, match="inconsistent numbers"):
+        injector.fit_resample(["a text"] * 149, y)
+
+
+def test_classifiers_of_texts_meet_noise():
+    X = np.array(["red green", "blue yellow", "black white"])[y].tolist()
+    model = make_pipeline(CountVectorizer(), LogisticRegression())
+    assert noise_curve(model, X, y, noise_rates=[0.2], cv=2, random_state=0).min() == 1
+    _, suggested = label_quality(model, X, y, random_state=0)
+    np.testing.assert_array_equal(suggested, y)
 
 
 def test_type_of_labels_is_kept_by_the_sampler():
@@ -210,8 +245,9 @@ def test_type_of_labels_is_kept_by_the_sampler():
     assert noisy["label"].dtype == column["label"].dtype
     _, noisy = injector.fit_resample(X, pd.Series(y, dtype="Int64"))
     assert noisy.dtype == "Int64"
-    _, noisy = injector.fit_resample(X, y.reshape(-1, 1))
-    assert noisy.shape == (150, 1)
+    for column in (y.reshape(-1, 1), pa.table({"label": y}), [[label] for label in y]):
+        _, noisy = injector.fit_resample(X, column)
+        assert np.shape(noisy) == (150, 1)
 
 
 def test_matrix_of_noise_of_rows_is_that_of_the_draws():
@@ -254,7 +290,7 @@ def test_methods_are_those_of_the_classifier():
 def test_bad_input_is_refused_and_nothing_is_lost():
     injector = LabelNoiseInjector("pair", 0.4, random_state=0).fit(y)
     for bad in ([1.0, np.nan], [], [0, 0]):
-        with pytest.raises(ValueError, match=r"NaN|0 sample|one class"):
+        with pytest.raises(ValueError, match="missing label|0 sample|one class"):
             injector.fit(bad)
     assert injector.classes_.tolist() == [0, 1, 2]
     with pytest.raises(ValueError, match="pass X"):

@@ -1,15 +1,35 @@
-"""What carries the names of the classes is taken by them, not by position."""
+"""Labels of any kind come back as they were, and what names the classes is taken by the names."""
 
+from datetime import date
+
+import dask
+import dask.dataframe as dd
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import clone
+from sklearn.naive_bayes import GaussianNB
 
-from robustlabels import UnhingedClassifier, asymmetric_transition, corrupt_labels
+from robustlabels import (
+    ClassStatistics,
+    LabelNoiseInjector,
+    LabelRefiner,
+    NoiseInjectedClassifier,
+    RefinedClassifier,
+    RobustClassifier,
+    RobustEnsembleClassifier,
+    UnhingedClassifier,
+    asymmetric_transition,
+    corrupt_labels,
+    find_wrong_labels,
+    noise_curve,
+)
 from robustlabels._labels import align, check_priors, check_same_classes
 from robustlabels.metrics import (
     estimate_noise_rate,
     estimate_transition_matrix,
     forward_log_loss,
+    label_quality,
     make_noise_corrected_scorer,
     noise_corrected_accuracy,
     noise_corrected_confusion_matrix,
@@ -134,3 +154,182 @@ def test_messages_name_the_first_of_many_classes():
 def test_no_labels_at_all_are_refused():
     with pytest.raises(ValueError, match="labels must name the classes"):
         noise_corrected_accuracy([0, 1], [0, 1], np.eye(2), labels=[])
+
+
+ROWS = np.random.default_rng(1).normal(size=(60, 2))
+CODES = (ROWS[:, 0] > 0).astype(int)
+FAR = [[-9.0, 0.0], [9.0, 0.0]]
+NETWORK = {"transition_matrix": None, "n_members": 1, "max_epochs": 1, "hidden_layer_sizes": 2}
+REFINER = LabelRefiner(teacher=GaussianNB())
+
+
+def fit_blocks(y):
+    with dask.config.set({"dataframe.convert-string": False}):
+        X, y = (dd.from_pandas(data, npartitions=2) for data in (pd.DataFrame(ROWS), pd.Series(y)))
+        return UnhingedClassifier().fit(X, y)
+
+
+#: All that takes labels, and what comes out again.
+TAKERS = {
+    "corrupt_labels": lambda y: corrupt_labels(y, "pair", 0.5, random_state=0),
+    "injector.fit": lambda y: LabelNoiseInjector().fit(y).classes_,
+    "injector.fit, rows": lambda y: LabelNoiseInjector().fit(ROWS, y).classes_,
+    "injector.transform": lambda y: LabelNoiseInjector().fit(y).transform(y),
+    "injector.corrupt": lambda y: LabelNoiseInjector().corrupt(y),
+    "injector.fit_resample": lambda y: LabelNoiseInjector().fit_resample(ROWS, y)[1],
+    "noisy": lambda y: (
+        NoiseInjectedClassifier(UnhingedClassifier(), LabelNoiseInjector(), random_state=0)
+        .fit(ROWS, y)
+        .predict(FAR)
+    ),
+    "unhinged": lambda y: UnhingedClassifier().fit(ROWS, y).predict(FAR),
+    "unhinged, blocks": lambda y: UnhingedClassifier().partial_fit(ROWS, y, y).predict(FAR),
+    "unhinged, Dask": lambda y: fit_blocks(y).predict(FAR),
+    "statistics": lambda y: ClassStatistics.from_rows(ROWS, y).classes,
+    "network": lambda y: RobustClassifier(**NETWORK).fit(ROWS, y).classes_,
+    "network, blocks": lambda y: RobustClassifier(**NETWORK).partial_fit(ROWS, y).classes_,
+    "refiner": lambda y: clone(REFINER).fit(ROWS, y).classes_,
+    "refined": lambda y: RefinedClassifier(GaussianNB(), REFINER).fit(ROWS, y).classes_,
+    "wrong labels": lambda y: find_wrong_labels(ROWS, y, refiner=REFINER)["label"],
+    "quality": lambda y: label_quality(UnhingedClassifier(), ROWS, y)[1],
+}
+#: What gives numbers only, or takes the check from another one of them.
+JUDGES = {
+    "accuracy": lambda y: noise_corrected_accuracy(y, y, np.eye(2)),
+    "accuracy, predictions": lambda y: noise_corrected_accuracy(CODES, y, np.eye(2)),
+    "difference": lambda y: noise_corrected_difference(CODES, CODES, y, np.eye(2)),
+    "matrix": lambda y: noise_corrected_confusion_matrix(y, y, np.eye(2)),
+    "transition": lambda y: estimate_transition_matrix(y, 0.1 + 0.8 * np.eye(2)[CODES]),
+    "rate": lambda y: estimate_noise_rate(y, 0.1 + 0.8 * np.eye(2)[CODES]),
+    "log loss": lambda y: forward_log_loss(y, 0.1 + 0.8 * np.eye(2)[CODES], np.eye(2)),
+    "curve": lambda y: noise_curve(UnhingedClassifier(), ROWS, y, noise_rates=[0.1]),
+    "ensemble": lambda y: RobustEnsembleClassifier(None, max_epochs=1).fit(ROWS, y).classes_,
+}
+WITH_MISSING = {
+    "strings and NaN": np.array(["a", "b"], dtype=object)[CODES],
+    "list of strings and NaN": np.array(["a", "b"], dtype=object)[CODES].tolist(),
+    "None": CODES.astype(object),
+    "NA": np.array(["a", "b"], dtype=object)[CODES],
+    "floats": CODES.astype(float),
+    "Int64": pd.Series(CODES, dtype="Int64"),
+    "bool[pyarrow]": pd.Series(CODES > 0, dtype="bool[pyarrow]"),
+    "string": pd.Series(["a", "b"], dtype="string")[CODES].reset_index(drop=True),
+    "category": pd.Series(["a", "b"], dtype="category")[CODES].reset_index(drop=True),
+    "masked": np.ma.masked_array(CODES),
+}
+for kind, y in WITH_MISSING.items():
+    missing = {"None": None, "NA": pd.NA, "masked": np.ma.masked}.get(kind, np.nan)
+    for row in (7, 8, 59):
+        y[row] = missing
+
+
+@pytest.mark.parametrize("take", [*TAKERS, *JUDGES])
+def test_missing_labels_are_counted(take):
+    for kind, y in WITH_MISSING.items():
+        if take == "unhinged, Dask" and kind == "masked":
+            continue  # pandas knows no masks
+        # Dask says it of the first block that has some.
+        of_all = "" if take == "unhinged, Dask" else "3 missing labels among 60 "
+        with pytest.raises(ValueError, match=rf"has {of_all}.*None, NaN or NA.*Drop"):
+            (TAKERS | JUDGES)[take](y)
+
+
+@pytest.mark.parametrize("take", [*TAKERS, *JUDGES])
+def test_labels_that_are_none_or_of_two_types_are_refused(take):
+    take = (TAKERS | JUDGES)[take]
+    mixed = np.array(["0", "1"], dtype=object)[CODES]
+    mixed[:5] = 0
+    for y in (mixed, mixed.tolist()):
+        with pytest.raises(ValueError, match="types int and str beside each other.* of one type"):
+            take(y)
+    with pytest.raises(ValueError, match="[36]0 missing labels among"):
+        take([None] * 60)
+    with pytest.raises(ValueError, match=r"of the type date.*astype\(str\)"):
+        take(np.array([date(2020, 1, 1), date(2020, 1, 2)])[CODES])
+
+
+BIG = 2**53
+#: Labels, and the type of each of them where NumPy's arrays hold them.
+KINDS = {
+    "objects": (CODES.astype(object), int),
+    "objects, bool": ((CODES > 0).astype(object), bool),
+    "list": (CODES.tolist(), int),
+    "Int64": (pd.Series(CODES, dtype="Int64"), int),
+    "large": (pd.Series(BIG + CODES, dtype="Int64"), int),
+    "large, Arrow": (pd.Series(BIG + CODES, dtype="int64[pyarrow]"), int),
+    "boolean": (pd.Series(CODES > 0, dtype="boolean"), bool),
+    "bool[pyarrow]": (pd.Series(CODES > 0, dtype="bool[pyarrow]"), bool),
+    "category": (pd.Series(CODES, dtype="category"), int),
+    "string": (pd.Series(CODES).astype("string"), str),
+    "string[pyarrow]": (pd.Series(CODES).astype("string[pyarrow]"), str),
+}
+
+
+@pytest.mark.parametrize("take", TAKERS)
+def test_labels_come_back_as_they_are(take):
+    for y, of_each in KINDS.values():
+        labels = TAKERS[take](y)
+        if isinstance(labels, pd.Series) and isinstance(y, pd.Series):
+            assert labels.dtype == y.dtype
+            assert labels.sort_index().index.equals(y.index)
+        assert {type(label) for label in np.asarray(labels).tolist()} == {of_each}
+        assert {*labels} == {*y}
+
+
+def test_scores_do_not_depend_on_the_kind_of_labels():
+    judges = {*JUDGES} - {"accuracy, predictions", "difference", "curve", "ensemble"}
+    for judge in judges:
+        for y, _ in KINDS.values():
+            np.testing.assert_array_equal(JUDGES[judge](y), JUDGES[judge](CODES))
+
+
+def test_nothing_is_changed_at_a_rate_of_zero():
+    for y, _ in KINDS.values():
+        same, mask = corrupt_labels(y, "symmetric", 0.0, return_mask=True)
+        assert not mask.any()
+        assert list(same) == list(y)
+        assert list(LabelNoiseInjector(noise_rate=0.0).fit_resample(ROWS, y)[1]) == list(y)
+
+
+def test_strings_and_numbers_are_not_compared():
+    numbers, strings = [0, 1] * 5, ["0", "1"] * 5
+    for call in (
+        lambda: noise_corrected_accuracy(numbers, strings, np.eye(2)),
+        lambda: noise_corrected_accuracy(numbers, numbers, np.eye(2), labels=["0", "1"]),
+        lambda: forward_log_loss(strings, np.full((10, 2), 0.5), np.eye(2), labels=[0, 1]),
+        lambda: UnhingedClassifier().partial_fit(ROWS[:10], numbers, ["0", "1"]),
+        lambda: RobustClassifier(**NETWORK).partial_fit(ROWS[:10], strings, [0, 1]),
+        lambda: LabelNoiseInjector().fit(strings).transform(numbers),
+        lambda: ClassStatistics.from_rows(ROWS[:10], numbers, classes=["0", "1"]),
+    ):
+        with pytest.raises(ValueError, match="strings.*numbers|numbers.*strings"):
+            call()
+    with pytest.raises(ValueError, match="no type of NumPy keeps apart"):
+        corrupt_labels([BIG, BIG + 1, 0.5], "pair", 0.1)
+
+
+def test_a_class_without_weight_is_told_from_one_that_is_missing():
+    y, weight = np.append(CODES, 2), np.append(np.ones(60), 0)
+    X, T, priors = np.append(ROWS, [[0, 0]], axis=0), np.eye(3), [0.3, 0.3, 0.4]
+    frame = pd.DataFrame(T, index=[0, 1, 2], columns=[2, 1, 0])
+    network = RobustClassifier(**NETWORK)
+    for call in (
+        lambda: UnhingedClassifier(transition_matrix=T).fit(X, y, weight),
+        lambda: UnhingedClassifier(transition_matrix=frame).fit(X, y, weight),
+        lambda: RobustClassifier(transition_matrix=T).fit(X, y, weight),
+        lambda: LabelRefiner(T, teacher=GaussianNB()).fit(X, y, weight),
+        lambda: RobustEnsembleClassifier(T).fit(X, y, weight),
+        lambda: clone(network).set_params(priors=priors).fit(X, y, weight),
+        lambda: clone(network).set_params(priors=dict(enumerate(priors))).fit(X, y, weight),
+        lambda: clone(network).set_params(warm_start=True).fit(X, y).fit(X, y, weight),
+        lambda: noise_corrected_accuracy(CODES, CODES, T),
+        lambda: corrupt_labels(CODES, T),
+        *(
+            lambda estimator=estimator: estimator.fit(X, y, (y == 0) * 1.0)
+            for estimator in (UnhingedClassifier(), network, LabelRefiner())
+        ),
+    ):
+        with pytest.raises(ValueError, match="only rows of sample weight 0, do not count"):
+            call()
+    with pytest.raises(ValueError, match=r"Got shape \(1, 1\)\.$"):
+        noise_corrected_accuracy(CODES, CODES, [[1.0]])

@@ -5,6 +5,7 @@ import pickle
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given
@@ -857,6 +858,18 @@ def test_symmetrised_loss_is_the_limit_of_the_backward_correction():
         atol=1e-3,
         rtol=0,
     )
+
+
+@pytest.mark.parametrize("make", [ForwardCorrected, lambda T: BackwardCorrected(GCE(), T)])
+def test_names_on_a_matrix_are_heeded_or_refused(make):
+    logits, y = torch.randn(5, 2, generator=torch.Generator().manual_seed(0)), torch.arange(5) % 2
+    frame = pd.DataFrame([[0.9, 0.1], [0.4, 0.6]])
+    expected = make(frame.to_numpy())(logits, y)
+    torch.testing.assert_close(make(frame)(logits, y), expected)
+    torch.testing.assert_close(make(frame.loc[[1, 0], [1, 0]])(logits, y), expected)
+    named = frame.set_axis(["low", "high"]).set_axis(["low", "high"], axis=1)
+    with pytest.raises(ValueError, match="transition_matrix has the names .*pass a NumPy array"):
+        make(named)(logits, y)
 
 
 @pytest.mark.parametrize("make", [ForwardCorrected, lambda T: BackwardCorrected(GCE(), T)])

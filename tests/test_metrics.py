@@ -1,5 +1,7 @@
 """Scores on noisy labels, corrected: unbiased, and honest about their error."""
 
+import functools
+
 import numpy as np
 import pytest
 from hypothesis import assume, given
@@ -14,7 +16,7 @@ from sklearn.metrics import (
     f1_score,
     roc_auc_score,
 )
-from sklearn.model_selection import GridSearchCV, cross_val_predict
+from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, cross_val_predict
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -221,6 +223,73 @@ def test_scores_of_pairs_of_classes_are_refused():
         label_quality(LogisticRegression(tol=-1), X, y)
 
 
+def test_weights_count_as_rows_in_scores():
+    rng = np.random.default_rng(0)
+    T = pair_transition(3, 0.2)
+    y_pred = rng.integers(3, size=60)
+    y_noisy, other = corrupt_labels(y_pred, T, random_state=1), np.roll(y_pred, 3)
+    weight = rng.integers(3, size=60)
+    proba = rng.dirichlet(np.ones(3), size=60)
+    rows = np.repeat(np.arange(60), weight)
+    for score, of_rows in (
+        (noise_corrected_accuracy, (y_noisy, y_pred)),
+        (
+            functools.partial(noise_corrected_difference, return_std_error=False),
+            (y_noisy, y_pred, other),
+        ),
+        (noise_corrected_confusion_matrix, (y_noisy, y_pred)),
+        (functools.partial(noise_corrected_confusion_matrix, method="inverse"), (y_noisy, y_pred)),
+        (noise_corrected_balanced_accuracy, (y_noisy, other)),
+        (noise_corrected_f1, (y_noisy, other)),
+        (forward_log_loss, (y_noisy, proba)),
+    ):
+        repeated = score(*(values[rows] for values in of_rows), T)
+        np.testing.assert_allclose(score(*of_rows, T, sample_weight=weight), repeated)
+        with pytest.raises(ValueError, match="zero"):
+            score(*of_rows, T, sample_weight=np.zeros(60))
+    model = UnhingedClassifier().fit(proba, y_noisy)
+    scorer = make_noise_corrected_scorer(T)
+    assert scorer(model, proba, y_noisy, sample_weight=weight) == pytest.approx(
+        scorer(model, proba[rows], y_noisy[rows])
+    )
+
+
+def test_standard_error_knows_weights_and_groups():
+    rng = np.random.default_rng(0)
+    T, n_draws, n_rows = symmetric_transition(2, 0.2), 400, 200
+    weight, groups = rng.gamma(1.0, size=n_rows), np.arange(n_rows) // 4
+    found = []
+    for _ in range(n_draws):
+        # The rows of a group are right together or wrong together.
+        right = (rng.uniform(size=n_rows // 4) < 0.7)[groups].astype(int)
+        y_noisy = np.where(rng.uniform(size=n_rows) < 0.2, 1 - right, right)
+        rest = np.ones(n_rows, dtype=int), T
+        found.append(
+            [
+                noise_corrected_accuracy(
+                    y_noisy, *rest, sample_weight=w, groups=g, return_std_error=True
+                )
+                for w, g in ((weight, groups), (None, groups), (None, None))
+            ]
+        )
+    scores, errors = np.moveaxis(found, 2, 0)
+    spread, mean_error = scores.std(axis=0), errors.mean(axis=0)
+    np.testing.assert_allclose(scores.mean(axis=0), 0.7, atol=4 * spread.max() / n_draws**0.5)
+    np.testing.assert_allclose(mean_error[:2], spread[:2], rtol=0.1)
+    assert mean_error[2] < 0.8 * spread[2]
+    # A group for each row, and equal weights, are nothing new.
+    plain = errors[-1, 2]
+    for known in ({"groups": np.arange(n_rows)}, {"sample_weight": np.full(n_rows, 3.0)}):
+        _, error = noise_corrected_accuracy(y_noisy, *rest, return_std_error=True, **known)
+        assert error == pytest.approx(plain)
+    difference = noise_corrected_difference(y_noisy, rest[0], 1 - rest[0], T, groups=groups)
+    assert difference[1] == pytest.approx(2 * errors[-1, 1])
+    with pytest.raises(ValueError, match="two groups"):
+        noise_corrected_accuracy(y_noisy, *rest, groups=[0] * n_rows, return_std_error=True)
+    with pytest.raises(ValueError, match="inconsistent numbers"):
+        noise_corrected_accuracy(y_noisy, *rest, groups=[0, 1], return_std_error=True)
+
+
 def test_near_singular_matrix_warns_and_singular_one_raises():
     nearly, singular = symmetric_transition(2, 0.49), symmetric_transition(2, 0.5)
     for score in (
@@ -244,7 +313,10 @@ def test_near_singular_matrix_warns_and_singular_one_raises():
         (lambda: noise_corrected_accuracy([0.5, 1], [0, 1], np.eye(2)), "continuous"),
         (lambda: noise_corrected_accuracy([], [], np.eye(2), labels=[0, 1]), "0 sample"),
         (lambda: noise_corrected_accuracy([0], [0], np.eye(3), labels=[0, 1, 1]), "once"),
-        (lambda: noise_corrected_accuracy([0, None], [0, 1], np.eye(2)), "missing labels|NaN"),
+        (
+            lambda: noise_corrected_accuracy([0, None], [0, 1], np.eye(2)),
+            "y_noisy has 1 missing label",
+        ),
         (
             lambda: noise_corrected_accuracy(
                 [0], [0], np.eye(2), labels=[0, 1], return_std_error=True
@@ -313,6 +385,43 @@ def test_the_only_row_of_a_class_has_the_score_of_a_doubtful_label(model):
     assert suggested[0] == y[0]
     assert -2 * np.ptp(clean) < quality[0] < 0
     assert (quality < quality[0]).sum() < 20
+
+
+def test_scores_of_labels_have_a_scale():
+    X, y = load_wine(return_X_y=True)
+    for model in (UnhingedClassifier(), UnhingedClassifier(alpha=1e-6)):
+        quality, _ = label_quality(model, X, y, random_state=0)
+        assert np.median(np.abs(quality)) == pytest.approx(1)
+    quality, _ = label_quality(KNeighborsClassifier(5), X, y, random_state=0)
+    assert quality.min() >= -1
+    assert quality.max() == 1
+
+
+def test_label_quality_heeds_weights_and_groups():
+    X, y = load_wine(return_X_y=True)
+    # Two copies of each row: one votes for the label of the other, unless they are in one fold.
+    twice, wrong = np.repeat(X, 2, axis=0), np.repeat((y + 1) % 3, 2)
+    copies = np.repeat(np.arange(len(X)), 2)
+    nearest = make_pipeline(StandardScaler(), KNeighborsClassifier(1))
+    y_noisy = np.where(copies % 10 == 0, wrong, np.repeat(y, 2))
+    alone, _ = label_quality(nearest, twice, y_noisy, cv=10, random_state=0)
+    together, _ = label_quality(nearest, twice, y_noisy, groups=copies, cv=10, random_state=0)
+    assert (alone[copies % 10 == 0] > 0).mean() > 0.8
+    assert (together[copies % 10 == 0] > 0).mean() < 0.4
+    by_splitter, _ = label_quality(nearest, twice, y_noisy, groups=copies, cv=GroupKFold(10))
+    assert (by_splitter[copies % 10 == 0] > 0).mean() < 0.4
+    # Rows of no weight teach nothing, and are scored.
+    model = make_pipeline(StandardScaler(), UnhingedClassifier())
+    weight, rest = (
+        np.where(np.arange(len(X)) % 3 == 0, 0.0, 1.0),
+        {"cv": KFold(3, shuffle=True, random_state=0)},
+    )
+    swapped = np.where(weight == 0, (y + 1) % 3, y)
+    _, suggested = label_quality(model, X, swapped, sample_weight=weight, **rest)
+    _, expected = label_quality(model, X, y, sample_weight=weight, **rest)
+    np.testing.assert_array_equal(suggested, expected)
+    with pytest.raises(ValueError, match="takes no sample_weight"):
+        label_quality(nearest, X, y, sample_weight=weight)
 
 
 def test_label_quality_refuses_what_it_cannot_score():

@@ -2,11 +2,15 @@
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.datasets import load_digits, load_iris
 from sklearn.linear_model import LinearRegression
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from robustlabels import (
@@ -15,6 +19,7 @@ from robustlabels import (
     NoiseInjectedClassifier,
     UnhingedClassifier,
     noise_curve,
+    pair_transition,
 )
 
 mpl.use("agg")
@@ -97,10 +102,59 @@ def test_folds_are_drawn_anew_in_each_repeat():
     assert noise_curve(GaussianNB(), X, y, cv=iter(folds), n_repeats=2).shape == (4, 6)
 
 
+def test_a_matrix_is_scaled_to_the_rates():
+    X, y = load_iris(return_X_y=True)
+    T, rates = pair_transition(3, 0.7), [0.1, 0.3]
+    names = np.array(["c", "a", "b"])  # of setosa, versicolor, virginica
+    frame = pd.DataFrame(T, index=["b", "c", "a"], columns=["b", "c", "a"])
+    for noise, labels in ((T, y), (frame, names[y])):
+        matrices = []
+
+        def score(noisy, X, y, seen=matrices):
+            seen.append(noisy.injector_.transition_matrix_)
+            return noisy.injector_.noise_rate_
+
+        scores = noise_curve(
+            GaussianNB(), X, labels, noise=noise, noise_rates=rates, exact=True, scoring=score, cv=2
+        )
+        np.testing.assert_allclose(scores.mean(axis=1), rates, atol=0.02)
+        assert len(matrices) == 4
+        # b is taken for c, c for a, a for b: the next class in sorted order as well.
+        np.testing.assert_allclose(matrices[0], pair_transition(3, 0.1))
+        np.testing.assert_allclose(matrices[-1], pair_transition(3, 0.3))
+
+
+def test_weights_and_groups_reach_fits_and_scores():
+    X, y = load_iris(return_X_y=True)
+    weight = np.where(np.arange(150) % 2, 0.0, 2.0)
+    params = {"noise_rates": [0.0], "cv": KFold(3, shuffle=True, random_state=0)}
+    weighted = noise_curve(GaussianNB(), X, y, sample_weight=weight, **params)
+    for score, (train, test) in zip(weighted[0], params["cv"].split(X), strict=True):
+        model = GaussianNB().fit(X[train], y[train], weight[train])
+        assert score == model.score(X[test], y[test], weight[test])
+    model = make_pipeline(StandardScaler(), GaussianNB())
+    assert noise_curve(model, X, y, sample_weight=weight, **params).shape == (1, 3)
+    # What is told by the group alone cannot be told of groups that were not seen.
+    groups = np.arange(150) // 5
+    X = np.random.default_rng(0).normal(size=(30, 2))[groups]
+    scores = noise_curve(DecisionTreeClassifier(), X, y, noise_rates=[0.0], random_state=0)
+    assert scores.mean() > 0.9
+    params = {"noise_rates": [0.0], "groups": groups, "random_state": 0}
+    assert noise_curve(DecisionTreeClassifier(), X, y, **params).mean() < 0.7
+    display = NoiseCurveDisplay.from_estimator(DecisionTreeClassifier(), X, y, **params)
+    assert display.scores["DecisionTreeClassifier"].mean() < 0.7
+
+
 def test_bad_input():
     X, y = load_iris(return_X_y=True)
-    with pytest.raises(ValueError, match="'noise' parameter"):
+    with pytest.raises(ValueError, match="leaves all labels as they are"):
         noise_curve(GaussianNB(), X, y, noise=np.eye(3))
+    with pytest.raises(ValueError, match="noise_rates can be 0.4 at most"):
+        noise_curve(GaussianNB(), X, y, noise=[[0.5, 0.3, 0.2], [0, 0.9, 0.1], [0, 0, 1]])
+    with pytest.raises(ValueError, match=r"must have shape \(3, 3\)"):
+        noise_curve(GaussianNB(), X, y, noise=np.eye(2))
+    with pytest.raises(ValueError, match="takes no sample_weight"):
+        noise_curve(KNeighborsClassifier(), X, y, sample_weight=np.ones(150))
     with pytest.raises(ValueError, match="'noise' parameter"):
         noise_curve(GaussianNB(), X, y, noise="foo")
     with pytest.raises(ValueError, match="'scoring' parameter"):

@@ -1547,7 +1547,7 @@ def test_bad_parameters(params, message):
         ([[0.0], [np.nan], [1.0]], [0, 1, 1], None, "Input X contains NaN"),
         ([[0.0], [np.inf], [1.0]], [0, 1, 1], None, "Input X contains infinity"),
         ([[0.0], [2.0], [1.0]], [0.1, 1.5, 2.2], None, "Unknown label type: continuous"),
-        ([[0.0], [2.0], [1.0]], [0, np.nan, 1], None, "Input y contains NaN"),
+        ([[0.0], [2.0], [1.0]], [0, np.nan, 1], None, "y has 1 missing label among 3"),
         ([[0.0], [2.0], [1.0]], ["a", "a", "a"], None, r"only one class, \['a'\]"),
         ([[0.0], [2.0], [1.0]], [0, 1, 1], [1, 0, 0], r"only one class, \[0\]"),
         ([[0.0], [2.0], [1.0]], [0, 1, 1], [1, -1, 1], "Negative values in data.*sample_weight"),

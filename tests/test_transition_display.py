@@ -2,6 +2,7 @@
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 import pytest
 
 from robustlabels import TransitionMatrixDisplay, pair_transition, symmetric_transition
@@ -34,3 +35,15 @@ def test_names_and_frame():
         TransitionMatrixDisplay.from_matrix(np.eye(2), display_labels=["a"])
     with pytest.raises(ValueError, match="probability distribution"):
         TransitionMatrixDisplay.from_matrix([[0.5, 0.6], [0, 1]])
+
+
+def test_names_of_a_matrix_are_shown_and_heeded():
+    matrix = pd.DataFrame([[0.7, 0.3], [0.1, 0.9]], index=["low", "high"], columns=["low", "high"])
+    swapped = matrix[["high", "low"]]
+    display = TransitionMatrixDisplay.from_matrix(swapped)
+    assert list(display.display_labels) == ["low", "high"]
+    np.testing.assert_array_equal(display.transition_matrix, matrix)
+    display = TransitionMatrixDisplay.from_matrix(swapped, display_labels=["high", "low"])
+    np.testing.assert_array_equal(display.transition_matrix, [[0.9, 0.1], [0.3, 0.7]])
+    with pytest.raises(ValueError, match="must be the classes"):
+        TransitionMatrixDisplay.from_matrix(swapped, display_labels=["good", "bad"])

@@ -7,7 +7,7 @@ import torch
 from skorch.dataset import Dataset
 from torch.utils.data import Subset
 
-from .._labels import encode
+from .._labels import check_labels, encode
 
 
 def to_tensor(array):
@@ -87,7 +87,8 @@ def encode_labels(dataset, classes):
     if dataset.y is None:
         return dataset
     encoded = copy.copy(dataset)
-    encoded.y = _encode(dataset.y, classes)
+    y = dataset.y.cpu() if isinstance(dataset.y, torch.Tensor) else dataset.y
+    encoded.y = encode(check_labels(y, "y of the validation rows"), classes)
     return encoded
 
 
@@ -103,11 +104,8 @@ class EncodedRows(torch.utils.data.Dataset):
 
     def __getitem__(self, i):
         X, y = self.dataset[i]
-        return X, _encode([y], self.classes)[0]
-
-
-def _encode(y, classes):
-    return encode(np.asarray(y.cpu() if isinstance(y, torch.Tensor) else y), classes)
+        y = y.cpu() if isinstance(y, torch.Tensor) else y
+        return X, encode(np.asarray([y]), self.classes)[0]
 
 
 def _tensors(X):

@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from .._labels import align
 from ..noise import check_invertible
 from ._loss import Loss
 
@@ -25,7 +26,10 @@ class _Corrected(Loss):
 
     def _prepared(self, log_p):
         """Return the tensor made of the matrix, where and as precise as the scores."""
-        matrix = np.asarray(self.transition_matrix, dtype=np.float64)
+        # A loss knows positions only: names have to be the numbers of the scores.
+        positions = range(log_p.shape[-1])
+        matrix = align(self.transition_matrix, positions, "transition_matrix", axes=(0, 1))
+        matrix = np.asarray(matrix, dtype=np.float64)
         tensor = self.__dict__.get("_tensor")
         if (
             tensor is None
@@ -51,7 +55,8 @@ class BackwardCorrected(_Corrected):
     loss : Loss
         The loss to correct.
     transition_matrix : array-like of shape (K, K)
-        Known noise, ``T[i, j] = P(noisy label j | true class i)``, invertible.
+        Known noise, ``T[i, j] = P(noisy label j | true class i)``, invertible, in the order of
+        the scores. A loss does not know names of classes, so a data frame with names is refused.
     reduction : {"none", "mean", "sum"}, default="mean"
         What a call returns: the loss of every row, their mean, or their sum.
 
@@ -98,7 +103,8 @@ class ForwardCorrected(_Corrected):
     Parameters
     ----------
     transition_matrix : array-like of shape (K, K)
-        Known noise, ``T[i, j] = P(noisy label j | true class i)``, invertible.
+        Known noise, ``T[i, j] = P(noisy label j | true class i)``, invertible, in the order of
+        the scores. A loss does not know names of classes, so a data frame with names is refused.
     loss : Loss or None, default=None
         Loss of the noisy label; None is the cross-entropy.
     reduction : {"none", "mean", "sum"}, default="mean"

@@ -7,7 +7,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length
 
-from .._labels import check_labels, encode, find_rows_and_classes, require_labels
+from .._labels import check_labels, encode, find_rows_and_classes
 from .._random_state import draw_from
 from .._sklearn import (
     HasMethods,
@@ -169,6 +169,7 @@ class LabelRefiner(BaseEstimator):
         return tags
 
     @_fit_context(prefer_skip_nested_validation=False)
+    @np.errstate(under="ignore")  # what becomes 0 may, even where users have made it an error
     def fit(self, X, y, sample_weight=None):
         """Find the noise and the probabilities of the true labels.
 
@@ -193,12 +194,11 @@ class LabelRefiner(BaseEstimator):
         ValueError
             If a parameter or the data are unfit.
         """
-        require_labels(self, y)
+        y = check_labels(y)
         with unchanged_on_error(self, BaseException):
             for name in ("n_features_in_", "feature_names_in_"):
                 vars(self).pop(name, None)
             numbers = self._check_features(X)
-            y = check_labels(y)
             check_consistent_length(X if numbers is None else numbers, y)
             check_classification_targets(y)
             n_rows = len(y)

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.base import clone
 
-from .._labels import check_labels, encode
+from .._labels import as_given, check_labels, encode
 from .._plotting import import_pandas
 from ._refiner import LabelRefiner
 
@@ -79,8 +79,8 @@ def find_wrong_labels(X, y, *, refiner=None, random_state=None):
     frames = [data for data in (y, X) if isinstance(data, pd.Series | pd.DataFrame)]
     labels = pd.DataFrame(
         {
-            "label": given,
-            "suggested": refiner.classes_[best],
+            "label": as_given(given, y),
+            "suggested": as_given(refiner.classes_[best], y),
             "wrong_probability": refiner.wrong_probability_,
         },
         index=frames[0].index if frames else None,
