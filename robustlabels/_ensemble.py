@@ -4,7 +4,7 @@ from numbers import Integral
 
 import numpy as np
 import torch
-from scipy.special import softmax
+from scipy.special import log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.impute import SimpleImputer
 from sklearn.utils.multiclass import check_classification_targets
@@ -22,6 +22,7 @@ from ._network.scores import DOUBT
 from ._random_state import draw_from
 from ._sklearn import Interval, StrOptions, _check_sample_weight, _fit_context
 from ._unchanged import unchanged_on_error
+from ._unpredicted import warn_of_unpredicted
 from .refinement import LabelRefiner
 from .refinement._copies import (
     deal_folds,
@@ -68,7 +69,7 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
     n_threads : int or "auto", default="auto"
         Threads of torch, as in :class:`RobustClassifier`.
     verbose : int, default=0
-        1 shows a progress bar over the epochs of the networks.
+        1 shows progress bars over the trees that refine labels and the epochs of the networks.
     random_state : int, RandomState instance or None, default=None
         Source of all randomness. An int gives the same classifier every time. None draws fresh
         entropy.
@@ -200,7 +201,7 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         y = check_labels(y)
         find_device(self.device)
         # Small probabilities may become 0, even where the user has made that an error.
-        with unchanged_on_error(self, BaseException), np.errstate(under="ignore"):
+        with unchanged_on_error(self), np.errstate(under="ignore"):
             self._fit(X, y, sample_weight)
         return self
 
@@ -225,8 +226,9 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         # The mean of the noise, none at all included. Learners are judged by labels that they have
         # not seen, so that it does little harm to overlook some.
         soft_labels = soft_labels_without_folds(
-            X, codes, n_classes, weight, self.transition_matrix_, folds, rng, self.n_jobs
-        )
+            X, codes, n_classes, weight, self.transition_matrix_, folds, rng, self.n_jobs,
+            self.verbose,
+        )  # fmt: skip
         weight = weight / weight.mean()
         self._factors = self._find_factors(soft_labels, folds, weight)
         self._scale = find_scale(X)
@@ -242,16 +244,23 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         noise = np.eye(n_classes) if self.transition_matrix_ is None else self.transition_matrix_
         # Of classes without weight nobody has an opinion.
         weight *= self._factors[codes] > 0
-        self._weights = find_weights(self._opinions(unseen), codes, noise, weight)
+        opinions = self._opinions(unseen)
+        self._weights = find_weights(opinions, codes, noise, weight)
         names = [name for learner in self._learners for name in learner.names]
         self.weights_ = dict(zip(names, self._weights.tolist(), strict=True))
+        unseen = self._pool(opinions).argmax(axis=1)
+        warn_of_unpredicted(
+            self, self._factors > 0, len(unseen), lambda rows: unseen[rows], stacklevel=5
+        )
 
     def _refine(self, X, y, weight, rng):
         """Find the noise, unless labels are to be taken as given."""
         self.refiner_ = self.transition_matrix_ = self.noise_rate_ = self.noise_evidence_ = None
         if self.transition_matrix is None:
             return
-        refiner = LabelRefiner(self.transition_matrix, n_jobs=self.n_jobs, random_state=rng)
+        refiner = LabelRefiner(
+            self.transition_matrix, n_jobs=self.n_jobs, verbose=self.verbose, random_state=rng
+        )
         self.refiner_ = refiner.fit(X, y, weight)
         if refiner.transition_matrix_ is not None:
             for name in ("transition_matrix_", "noise_rate_", "noise_evidence_"):
@@ -291,6 +300,11 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         proba = np.where(total > 0, proba / np.where(total > 0, total, 1), 1 / proba.shape[2])
         return np.log((1 - DOUBT) * proba + DOUBT / proba.shape[2])
 
+    def _pool(self, opinions):
+        """Return logarithms of the probabilities that opinions make together, up to constants."""
+        with np.errstate(divide="ignore"):
+            return np.tensordot(self._weights, opinions, 1) + np.log(self._factors)
+
     def _complete(self, X):
         """Return the features on a common scale, none of them missing."""
         return self._imputer.transform(on_a_common_scale(X, self._scale))
@@ -308,13 +322,29 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         proba : ndarray of shape (n_samples, n_classes)
             Columns in the order of ``classes_``.
         """
+        with np.errstate(under="ignore"):
+            return softmax(self._scores(X), axis=1)
+
+    def predict_log_proba(self, X):
+        """Estimate the logarithms of the probabilities of the true classes.
+
+        Parameters
+        ----------
+        X : {array-like, data frame} of shape (n_samples, n_features)
+            Features, as in `fit`.
+
+        Returns
+        -------
+        log_proba : ndarray of shape (n_samples, n_classes)
+            Those of :meth:`predict_proba`.
+        """
+        with np.errstate(under="ignore"):
+            return log_softmax(self._scores(X), axis=1)
+
+    def _scores(self, X):
         check_is_fitted(self)
-        X = self._numbers.transform(self, X)
-        with np.errstate(under="ignore", divide="ignore"):
-            X = self._complete(X)
-            opinions = self._opinions([learner.predict(X) for learner in self._learners])
-            pool = np.tensordot(self._weights, opinions, 1) + np.log(self._factors)
-            return softmax(pool, axis=1)
+        X = self._complete(self._numbers.transform(self, X))
+        return self._pool(self._opinions([learner.predict(X) for learner in self._learners]))
 
     def predict(self, X):
         """Predict the true class of each row.

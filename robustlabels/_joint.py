@@ -55,7 +55,7 @@ def fit_jointly(classifiers, X, y, sample_weight=None):
         return [classifier.fit(X, y, sample_weight) for classifier in classifiers]
     with ExitStack() as errors:
         for classifier in classifiers:
-            errors.enter_context(unchanged_on_error(classifier))
+            errors.enter_context(unchanged_on_error(classifier, Exception))
             classifier._validate_params()
             classifier._prepare(X, y, sample_weight, refine=False)
         joint = clone(classifiers[0]).set_params(n_members=len(classifiers))

@@ -8,6 +8,7 @@ from numbers import Integral, Real
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -24,18 +25,22 @@ from ._labels import (
     refuse_balanced,
     weigh_classes,
 )
-from ._network.callbacks import check_monitors
+from ._network.callbacks import check_monitors, not_started_anew
 from ._network.module import add_moments
 from ._network.parameters import count_epochs, find_device, make_losses, make_net, name_loss
 from ._network.scores import compute_scores
 from ._network.seeding import seeded_globally
 from ._network.storage import restore_net, store_net
 from ._network.threads import threads_for
+from ._parameter_names import suggest_parameters
 from ._random_state import draw_from
 from ._sklearn import Interval, Options, StrOptions, _check_sample_weight, _fit_context
+from ._stopped import Stopped, identify
+from ._temperature import let_lead
 from ._unchanged import unchanged_on_error
+from ._unpredicted import warn_of_unpredicted
 from .losses import Loss
-from .noise import check_transition
+from .noise import check_invertible
 from .refinement import LabelRefiner
 from .refinement._copies import deal_folds
 
@@ -121,7 +126,10 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         5e-5.
     warm_start : bool, default=False
         Whether `fit` goes on from the weights of the previous fit instead of starting anew. The
-        classes and the layers must be the same; all other parameters may have changed.
+        classes and the layers must be the same; all other parameters may have changed. Labels are
+        refined anew and the learning rate makes a new cycle; but after Ctrl-C, with the same data,
+        what was found about the labels is kept, and the cycle goes on, as if `max_epochs` had been
+        longer.
     device : str or torch.device, default="auto"
         Where to compute. "auto" is a CUDA device if torch sees one, else the CPU.
     n_threads : int or "auto", default="auto"
@@ -130,7 +138,8 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         machine more threads make large batches faster; beside other busy processes they wait for
         each other, and one is faster.
     verbose : int, default=0
-        1 shows a progress bar over the epochs, 2 and more skorch's table, a line an epoch.
+        1 shows progress bars over the trees that refine labels and over the epochs, 2 and more
+        skorch's table in place of the latter, a line an epoch.
     random_state : int, RandomState instance or None, default=None
         Initial weights, order of the rows and dropout. An int gives the same network every
         time. None draws fresh entropy, it does not follow ``np.random.seed``.
@@ -139,7 +148,9 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         shape (n, n_classes). A class is called with ``net_params["module__..."]``, and with
         `n_features` and `n_classes` if it has parameters of these names; an instance is
         copied. X reaches it as it is given, not standardised, and `hidden_layer_sizes`,
-        `dropout` and `n_members` have no effect.
+        `dropout` and `n_members` have no effect. X may then have more dimensions, such as
+        (n_samples, n_channels, height, width) for images; labels are refined by trees that see
+        each row as one long vector, `n_features` is the size of the second dimension.
     optimizer : class, default=torch.optim.AdamW
         A torch optimizer. Its other parameters are ``net_params["optimizer__..."]``.
     callbacks : list or None, default=None
@@ -224,10 +235,13 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
     such fits in several threads run one after the other.
 
     `fit` raises ``ValueError`` when the loss or a weight of the network is no longer finite,
-    and warns with ``ConvergenceWarning`` when no gradient reached the network. After any
-    error in `fit` the estimator is what it was before. Ctrl-C ends the training with
-    ``KeyboardInterrupt``; the network so far remains usable, neither calibrated nor shifted
-    by `priors`.
+    and warns with ``ConvergenceWarning`` when no gradient reached the network, when the
+    training has made the loss larger, or when a class is predicted for no training row after as
+    many epochs as "auto" has. After any error in `fit` the estimator is what it was before.
+    Ctrl-C ends the training with ``KeyboardInterrupt``, whose note says what is usable: before
+    the first epoch what was there before, later the network so far, with its temperature and
+    `priors`. Then ``warm_start=True`` goes on with it; until then the classifier keeps what it
+    knows of the labels.
 
     References
     ----------
@@ -324,6 +338,11 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         self.callbacks = callbacks
         self.net_params = net_params
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
     def get_params(self, deep=True):
         """Get the parameters of this estimator.
 
@@ -370,6 +389,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
                 f"{nested[0]!r} reaches into a loss object, but loss={loss!r} is a name. Set "
                 f"'alpha' or 'q' instead, or pass an object: loss=get_loss({name_loss(loss)!r})."
             )
+        suggest_parameters(self, params)
         super().set_params(**params)
         if routed:
             self.net_params = {**(self.net_params or {}), **routed}
@@ -382,8 +402,8 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Finite features, on any scale.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Finite features, on any scale. Of a sparse matrix a batch at a time becomes dense.
         y : array-like of shape (n_samples,)
             Labels of any kind, two classes at least; some of them may be wrong.
         sample_weight : array-like of shape (n_samples,) or None, default=None
@@ -400,14 +420,30 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
             If a parameter or the data are unfit, or the training diverges.
         """
         go_on = self.warm_start and hasattr(self, "net_")
-        with unchanged_on_error(self):
+        with unchanged_on_error(self, Exception):
             # Ctrl-C before the first step is an error like others: nothing is learned yet.
-            with unchanged_on_error(self, BaseException):
+            with unchanged_on_error(self):
                 data = self._prepare(X, y, sample_weight, go_on)
-            self._train(*data)
-            self._calibrate(*data)
-        if not go_on and not self.net_.gradient_seen_:
-            self.net_.warn_that_nothing_is_learned(stacklevel=3)
+            try:
+                self._train(*data)
+                self._calibrate(*data)
+            except KeyboardInterrupt as stop:
+                key = identify(self, *self._validate(X, y, sample_weight, reset=False))
+                self._keep_what_is_learned(stop, key, *data)
+                raise
+        if self.net_.failure_ is not None:
+            warnings.warn(self.net_.failure_, ConvergenceWarning, stacklevel=3)
+            return self
+        X, n_rows = data[0], len(data[1])
+        # After fewer epochs than "auto" has it is no wonder.
+        if self.net_.count_epochs() >= count_epochs("auto", n_rows, self._count_batch(n_rows)):
+            warn_of_unpredicted(
+                self,
+                self.class_prior_ > 0,
+                n_rows,
+                lambda rows: self._compute(X[rows], lambda scores: scores.argmax(dim=-1)),
+                stacklevel=3,
+            )
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -420,7 +456,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Finite features.
         y : array-like of shape (n_samples,)
             Labels; a block need not have all classes.
@@ -449,8 +485,9 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
             )
         if self.priors is not None:
             raise ValueError("priors need all labels at once. Call fit, or set priors=None.")
-        with unchanged_on_error(self):
+        with unchanged_on_error(self, Exception):
             X, y, weight = self._validate(X, y, sample_weight, reset=not go_on)
+            self._stopped = None
             if classes is None:
                 classes = self.classes_ if go_on else np.unique(y)
             else:
@@ -463,12 +500,17 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
             if not go_on:
                 self._forget()
                 self._start(X, classes, refined=False)
+                self.net_.try_out(X[:2], codes[:2])
             else:
                 reckoned_with_noise = self.transition_matrix_ is not None
                 self._forget_noise()
                 if reckoned_with_noise or repr(self._made_with) != repr(self._recipe()):
                     self._renew(refined=False)
-            self._train(X, codes, weight, one_pass=True)
+            try:
+                self._train(X, codes, weight, one_pass=True)
+            except KeyboardInterrupt as stop:
+                stop.add_note("The network is usable; it has learned a part of this block.")
+                raise
         return self
 
     def decision_function(self, X):
@@ -476,7 +518,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Finite features.
 
         Returns
@@ -488,9 +530,8 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
             kinds the mean of these by `loss_weights_`, none of them certain. With `priors`, their
             shift is added.
         """
-        return self._predict(
-            X, lambda scores: scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
-        )
+        scores = self._predict(X)
+        return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
 
     def predict_proba(self, X):
         """Estimate the probabilities of the true classes.
@@ -509,7 +550,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Finite features.
 
         Returns
@@ -517,14 +558,32 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         proba : ndarray of shape (n_samples, n_classes)
             Columns in the order of ``classes_``.
         """
-        return self._predict(X, lambda scores: torch.softmax(scores / self.temperature_, dim=-1))
+        scores = self._predict(X)
+        proba = torch.softmax(torch.from_numpy(scores / self.temperature_), dim=-1).numpy()
+        return let_lead(proba, scores.argmax(axis=1))
+
+    def predict_log_proba(self, X):
+        """Estimate the logarithms of the probabilities of the true classes.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Finite features.
+
+        Returns
+        -------
+        log_proba : ndarray of shape (n_samples, n_classes)
+            Those of :meth:`predict_proba`, also where these round to 0.
+        """
+        scores = torch.from_numpy(self._predict(X) / self.temperature_)
+        return torch.log_softmax(scores, dim=-1).numpy()
 
     def predict(self, X):
         """Predict the class of each row.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Finite features.
 
         Returns
@@ -532,8 +591,8 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         y_pred : ndarray of shape (n_samples,)
             Class labels.
         """
-        best = self._predict(X, lambda scores: scores.argmax(dim=-1))
-        return self.classes_[best]
+        scores = self._predict(X)
+        return self.classes_[scores.argmax(axis=1)]
 
     @property
     def history_(self):
@@ -567,7 +626,8 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
             device = torch.device("cpu")
             warnings.warn(f"{error} The loaded classifier computes on the CPU.", stacklevel=2)
         losses = self.loss_ if isinstance(self.loss_, tuple) else (self.loss_,)
-        self.net_ = self._make_net(losses, device)
+        with not_started_anew(self._made_with["callbacks"]):
+            self.net_ = self._make_net(losses, device)
         restore_net(self.net_, stored, same_parameters=True)
 
     def _prepare(self, X, y, sample_weight, go_on=False, refine=True, hold_out=True):
@@ -581,18 +641,28 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
                 f"warm_start needs the classes of the previous fit, {classes.tolist()}, but "
                 f"y has only {np.unique(y).tolist()}. {NO_CLASSES}"
             )
-        rng = self._forget()
+        stopped = getattr(self, "_stopped", None) if go_on else None
+        if stopped is not None and stopped.key != identify(self, X, y, weight):
+            stopped = None
+        self._stopped = None
+        rng = self._forget() if stopped is None else None
         refine = refine and self.transition_matrix is not None
         # All that can be wrong with a parameter shows here; finding the noise takes much longer.
         check_priors(self.priors, classes)
         if not (self.transition_matrix is None or isinstance(self.transition_matrix, str)):
-            check_transition(self.transition_matrix, len(classes), classes)
+            check_invertible(self.transition_matrix, len(classes), classes)
+        if stopped is not None:
+            self._renew(refined=stopped.beliefs is not None)
+            self.net_.epochs_before_ = stopped.n_epochs
+            return X, codes, stopped.weight, stopped.beliefs
         self._weigh_classes(weight, codes, classes)
         if go_on:
-            self._scaler = StandardScaler()
+            self._scaler = StandardScaler(with_mean=False)  # of sparse X it takes no mean
             self._renew(refine)
         else:
             self._start(X, classes, refine)
+        if self.net_.mlp_ is not None:
+            add_moments(self._scaler, X, weight / weight.max(), self.net_.dtype)
         self.net_.try_out(X[:2], codes[:2])
         beliefs = None
         if refine:
@@ -609,7 +679,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
     def _validate(self, X, y, sample_weight, reset):
         """Check the data and drop the rows without weight."""
         y = check_labels(y)
-        X, y = validate_data(self, X, y, reset=reset, dtype=(np.float64, np.float32), order="C")
+        X, y = self._validate_features(X, y=y, reset=reset)
         check_classification_targets(y)
         weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         if not weight.any():
@@ -617,6 +687,19 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         if not weight.all():
             X, y, weight = X[weight > 0], y[weight > 0], weight[weight > 0]
         return X, y, weight
+
+    def _validate_features(self, X, *, reset, **y):
+        """Check the features, and the labels if there are any."""
+        checked = validate_data(
+            self, X, reset=reset, dtype=(np.float64, np.float32), order="C", accept_sparse="csr",
+            allow_nd=self.module is not None, **y,
+        )  # fmt: skip
+        shape = (checked[0] if y else checked).shape[1:]
+        if reset:
+            self._row_shape = shape
+        elif shape != self._row_shape:
+            raise ValueError(f"X has rows of shape {shape}; in fit they had {self._row_shape}.")
+        return checked
 
     def _forget(self):
         """Start the random state anew, without noise found; return that of the trees alone."""
@@ -631,8 +714,9 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
 
     def _refine_labels(self, X, codes, weight, hold_out, rng):
         """Find the noise, and what the true labels probably are; None for labels as given."""
-        refiner = LabelRefiner(self.transition_matrix, random_state=rng)
-        refiner.fit(X, self.classes_[codes], weight)
+        refiner = LabelRefiner(self.transition_matrix, verbose=self.verbose, random_state=rng)
+        flat = X if X.ndim == 2 else X.reshape(len(X), -1)
+        refiner.fit(flat, self.classes_[codes], weight)
         if refiner.transition_matrix_ is None:
             return None
         for name in ("transition_matrix_", "noise_rate_", "noise_evidence_"):
@@ -642,7 +726,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
             n_losses = len(self.loss_weights_)
             n_folds = max(-(-self.n_members // n_losses), _MIN_FOLDS)
             folds = deal_folds(refiner.row_groups_, codes, n_folds, rng)
-        rows = np.sort(rng.permutation(len(X))[:_CALIBRATION_ROWS])
+        rows = np.sort(rng.permutation(len(codes))[:_CALIBRATION_ROWS])
         return Beliefs(refiner.soft_labels_, refiner.label_probabilities_, folds, rows)
 
     def _weigh_classes(self, weight, codes, classes, beliefs=None):
@@ -676,7 +760,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         losses = self._make_losses(refined)
         device = find_device(self.device)
         self._made_with = self._recipe()
-        self._scaler = StandardScaler()
+        self._scaler = StandardScaler(with_mean=False)  # of sparse X it takes no mean
         self._dtype = X.dtype.name if device.type == "cpu" else "float32"
         self.classes_ = classes
         self.net_ = self._make_net(losses, device, self._random_state.randint(2**31))
@@ -744,7 +828,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         """Train the net, for one pass or for all epochs."""
         net = self.net_
         if net.mlp_ is not None:
-            self._scaler = add_moments(self._scaler, X, weight)
+            self._scaler = add_moments(self._scaler, X, weight, net.dtype)
             net.mlp_.standardize_by(self._scaler.mean_, self._scaler.scale_)
         # Three streams, so that the masks do not depend on the number of rows.
         order, masks, elsewhere = self._random_state.randint(2**31, size=3).tolist()
@@ -759,8 +843,8 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
                 without = np.arange(self.n_members) // len(self.loss_weights_)
                 learns = beliefs.folds[:, None] != without
                 data["member_weight"] = learns * (n_folds / (n_folds - 1))  # of mean 1, about
-        n_rows = len(X) if self.batch_size == -1 else min(int(self.batch_size), len(X))
-        n_epochs = 1 if one_pass else count_epochs(self.max_epochs, len(X), n_rows)
+        n_rows = self._count_batch(len(codes))
+        n_epochs = 1 if one_pass else count_epochs(self.max_epochs, len(codes), n_rows)
         # Only what is not built in draws from the global random states.
         foreign = self.module is not None or self.callbacks or self.net_params
         with (
@@ -769,6 +853,10 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         ):
             net.train_on(data, codes, n_epochs, one_cycle=not one_pass)
         net.module_.eval()
+
+    def _count_batch(self, n_rows):
+        """Return the number of rows of a batch, of so many rows in all."""
+        return n_rows if self.batch_size == -1 else min(int(self.batch_size), n_rows)
 
     def _calibrate(self, X, codes, weight, beliefs):
         """Set the temperature, what each loss counts, and the shift of the scores by `priors`."""
@@ -779,6 +867,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
                 scores, codes[rows], weight[rows], beliefs, self.transition_matrix_,
                 self.loss_weights_,
             )  # fmt: skip
+        self._offset = None
         if self.priors is not None:
             balanced = isinstance(self.priors, str)
             priors = 1 / len(self.classes_)
@@ -786,10 +875,27 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
             there = np.maximum(self.class_prior_, np.finfo(float).tiny)
             self._offset = self.temperature_ * np.log(priors / there)
 
-    def _predict(self, X, finish):
-        """Check the data; compute what `finish` makes of the scores, shifted by the priors."""
+    def _keep_what_is_learned(self, stop, key, X, codes, weight, beliefs):
+        """Finish a training that Ctrl-C has stopped, and note what of it is usable."""
+        n_epochs = self.net_.count_epochs()
+        self._stopped = Stopped(key, weight, beliefs, n_epochs)
+        self.net_.module_.eval()
+        usable = f"The network of {n_epochs} epochs is usable"
+        try:
+            self._calibrate(X, codes, weight, beliefs)
+        except KeyboardInterrupt:
+            usable += ", but neither calibrated nor shifted by priors"
+        except ValueError as error:
+            usable = f"The network of {n_epochs} epochs is not usable: {error}"
+        stop.add_note(f"{usable}. With warm_start=True fit goes on with it.")
+
+    def _predict(self, X):
+        """Check the data; compute the scores, shifted by the priors."""
         check_is_fitted(self)
-        X = validate_data(self, X, reset=False, dtype=(np.float64, np.float32), order="C")
+        return self._compute(self._validate_features(X, reset=False))
+
+    def _compute(self, X, finish=lambda scores: scores):
+        """Compute what `finish` makes of the scores, shifted by the priors."""
         offset = 0 if self._offset is None else torch.as_tensor(self._offset)
 
         def finish_merged(scores):

@@ -1,4 +1,4 @@
-"""The temperature of scores, by the labels of rows that the scores have not learned from."""
+"""The temperature of scores, by labels that they have not learned from, and probabilities."""
 
 import numpy as np
 from scipy.optimize import brentq
@@ -53,3 +53,15 @@ def _weighted_mean(values, log_weights):
     with np.errstate(under="ignore"):
         weights = np.exp(log_weights - log_weights.max(axis=1, keepdims=True))
     return (weights * values).sum(axis=1) / weights.sum(axis=1)
+
+
+def let_lead(proba, best):
+    """Let the class `best` of each row have the largest probability where rounding made a tie.
+
+    Of scores that differ by less than rounding times the temperature the softmax is the same.
+    `proba` has the shape (n_samples, n_classes), `best` (n_samples,); the former is changed.
+    """
+    tied = np.flatnonzero(proba.argmax(axis=1) != best)
+    largest = proba[tied].max(axis=1)
+    proba[tied, best[tied]] = np.nextafter(largest, np.ones_like(largest))
+    return proba

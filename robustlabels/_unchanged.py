@@ -2,14 +2,19 @@
 
 from contextlib import contextmanager
 
+_NOTE = "Nothing was learned; what was fitted before is as it was."
+
 
 @contextmanager
-def unchanged_on_error(estimator, error=Exception):
+def unchanged_on_error(estimator, error=BaseException):
     """Restore all attributes of `estimator` if fitting fails: nothing fitted before is lost."""
     before = dict(vars(estimator))
     try:
         yield
-    except error:
+    except error as raised:
         vars(estimator).clear()
         vars(estimator).update(before)
+        # One estimator may fit another.
+        if isinstance(raised, KeyboardInterrupt) and _NOTE not in getattr(raised, "__notes__", ()):
+            raised.add_note(_NOTE)
         raise

@@ -4,7 +4,7 @@ import sys
 from numbers import Real
 
 import numpy as np
-from scipy.special import expit, softmax
+from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import gen_batches
 from sklearn.utils.extmath import safe_sparse_dot
@@ -25,7 +25,7 @@ from ._labels import (
 )
 from ._leave_one_out import left_out_scores
 from ._sklearn import Interval, StrOptions, _check_sample_weight, _fit_context
-from ._temperature import most_probable_temperature
+from ._temperature import let_lead, most_probable_temperature
 from ._unchanged import unchanged_on_error
 from .noise import check_correctable
 
@@ -331,6 +331,7 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
                 self._calibrate(*rows)
         return self
 
+    @np.errstate(under="ignore")
     def decision_function(self, X):
         """Compute the scores of the classes.
 
@@ -367,8 +368,7 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
             Class labels.
         """
         scores = self.decision_function(X)
-        best = (scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)
-        return self.classes_[best]
+        return self.classes_[_best(scores)]
 
     @np.errstate(under="ignore")
     def predict_proba(self, X):
@@ -396,15 +396,45 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
             If the classifier was fitted to statistics alone, which hold no temperature.
         """
         scores = self.decision_function(X)
+        best, scores = _best(scores), self._divided(scores)
+        if scores.ndim == 1:
+            proba = np.column_stack([expit(-scores), expit(scores)])
+        else:
+            proba = softmax(scores, axis=1)
+        return let_lead(proba, best)
+
+    @np.errstate(under="ignore")
+    def predict_log_proba(self, X):
+        """Estimate the logarithms of the class probabilities.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Finite features.
+
+        Returns
+        -------
+        log_proba : ndarray of shape (n_samples, n_classes)
+            Those of :meth:`predict_proba`, also where these round to 0.
+
+        Raises
+        ------
+        ValueError
+            If the classifier was fitted to statistics alone, which hold no temperature.
+        """
+        scores = self._divided(self.decision_function(X))
+        if scores.ndim == 1:
+            return np.column_stack([log_expit(-scores), log_expit(scores)])
+        return log_softmax(scores, axis=1)
+
+    def _divided(self, scores):
+        """Divide scores by the temperature."""
         if np.isnan(self.temperature_):
             raise ValueError(
                 "The temperature of the probabilities is not known: pass some rows to "
                 "fit_statistics, or use decision_function."
             )
-        scores = scores / self.temperature_
-        if scores.ndim == 1:
-            return np.column_stack([expit(-scores), expit(scores)])
-        return softmax(scores, axis=1)
+        return scores / self.temperature_
 
     @np.errstate(under="ignore")
     def loo_decision_function(self, X, y, sample_weight=None):
@@ -589,6 +619,11 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
             self.transition_matrix_,
             (self.temperature_, self._temperature_precision) if go_on else None,
         )
+
+
+def _best(scores):
+    """Return the positions of the classes of the largest scores."""
+    return (scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)
 
 
 def _is_dask(X):

@@ -1059,3 +1059,47 @@ def test_skorch_predicts_probabilities_as_the_readme_says(loss):
     proba = net.fit(X.astype(np.float32), y).predict_proba(X.astype(np.float32))
     assert proba.min() >= 0
     np.testing.assert_allclose(proba.sum(axis=1), 1, rtol=1e-5)
+
+
+MASKED = {
+    **ALL,
+    "SCE 0": SCE(alpha=0),
+    "Symmetrized CE": Symmetrized(CE()),
+    "BackwardCorrected": BackwardCorrected(CE(), symmetric_transition(4, 0.3)),
+    "ForwardCorrected": ForwardCorrected(symmetric_transition(4, 0.3)),
+}
+#: Losses that are unbounded at a label of probability 0.
+UNBOUNDED = {"ce", "focal", "sce", "soft-bootstrap", "ldr", "LDR margin"}
+
+
+@pytest.mark.parametrize("name", MASKED)
+def test_masked_classes_are_the_limit_of_very_small_logits(name):
+    loss = clone(MASKED[name])
+    visible = torch.tensor([[1.0, -0.5, 2.0, 0.3]]).repeat(12, 1)
+    target, mask = torch.arange(12) % 4, torch.zeros(12, 4, dtype=torch.bool)
+    mask[:4, 0] = mask[4:8, :2] = mask[8:, :3] = True
+    at_label = mask[torch.arange(12), target]
+
+    def losses_and_gradient(low, rows, soft):
+        logits = visible.masked_fill(mask, low)[rows].requires_grad_()
+        beliefs = torch.nn.functional.one_hot(target[rows], 4).float()
+        losses = loss.set_params(reduction="none")(logits, beliefs if soft else target[rows])
+        return losses.detach(), torch.autograd.grad(losses.sum(), logits)[0]
+
+    every = torch.arange(12)
+    for soft in (False, True):
+        found, _ = losses_and_gradient(-np.inf, every, soft)
+        assert not found.isnan().any()
+        if name in UNBOUNDED:
+            assert (found[at_label] == np.inf).all()
+            assert found[~at_label].isfinite().all()
+        elif name != "ClassMean":
+            assert found.isfinite().all()
+        finite = every[found.isfinite()]
+        if len(finite):
+            expected, slope = losses_and_gradient(-1e12, finite, soft)
+            found, gradient = losses_and_gradient(-np.inf, finite, soft)
+            assert gradient.isfinite().all()
+            if expected.abs().max() < 1e6:
+                torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+                torch.testing.assert_close(gradient, slope, rtol=1e-4, atol=1e-5)

@@ -4,6 +4,7 @@ import copy
 
 import numpy as np
 import torch
+from scipy.sparse import issparse
 from skorch.dataset import Dataset
 from torch.utils.data import Subset
 
@@ -11,8 +12,24 @@ from .._labels import check_labels, encode
 
 
 def to_tensor(array):
-    """Wrap an array as a tensor, copying only what torch may not wrap."""
+    """Wrap an array as a tensor, copying only what torch may not wrap, or a sparse matrix."""
+    array = array.toarray() if issparse(array) else array
     return torch.from_numpy(np.require(array, requirements=["W"]))
+
+
+class SparseRows:
+    """Rows of a sparse matrix that become a dense tensor where a batch takes them."""
+
+    def __init__(self, matrix, device, dtype):
+        self.matrix = matrix
+        self.device = device
+        self.dtype = dtype
+
+    def __len__(self):
+        return self.matrix.shape[0]
+
+    def index_select(self, dim, rows):
+        return to_tensor(self.matrix[rows.cpu().numpy()]).to(self.device, self.dtype)
 
 
 class BatchIterator:
@@ -68,7 +85,7 @@ class BatchIterator:
         for i in range(last + 1):
             stop = None if i == last else (i + 1) * self.batch_size
             rows = order[i * self.batch_size : stop]
-            yield _take(self.X, rows), _take(self.y, rows)
+            yield take_rows(self.X, rows), take_rows(self.y, rows)
 
 
 def without_subsets(dataset):
@@ -110,11 +127,12 @@ class EncodedRows(torch.utils.data.Dataset):
 
 def _tensors(X):
     if isinstance(X, dict):
-        return {name: torch.as_tensor(x) for name, x in X.items()}
-    return torch.as_tensor(X)
+        return {name: _tensors(x) for name, x in X.items()}
+    return X if isinstance(X, SparseRows) else torch.as_tensor(X)
 
 
-def _take(X, rows):
+def take_rows(X, rows):
+    """Return some rows of a tensor, or of each of a dict of tensors."""
     if isinstance(X, dict):
-        return {name: _take(x, rows) for name, x in X.items()}
+        return {name: take_rows(x, rows) for name, x in X.items()}
     return X.index_select(0, rows)  # faster than X[rows]

@@ -1,6 +1,7 @@
 """Callbacks that pace a training and show its progress, and what callbacks do in general."""
 
 import dis
+from contextlib import contextmanager
 
 from skorch.callbacks import Callback, EarlyStopping, EpochScoring, LRScheduler
 from torch.optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau
@@ -30,9 +31,18 @@ class OneCycle(Callback):
             self.schedule_ = OneCycleLR(
                 net.optimizer_,
                 self.highest_,
-                total_steps=net.n_epochs_ * n_batches + 1,
+                total_steps=(net.epochs_before_ + net.n_epochs_) * n_batches + 1,
                 cycle_momentum=False,
             )
+            if net.epochs_before_:
+                # The cycle goes on; torch wants what a schedule from the start leaves behind.
+                self.schedule_ = OneCycleLR(
+                    net.optimizer_,
+                    self.highest_,
+                    total_steps=self.schedule_.total_steps,
+                    cycle_momentum=False,
+                    last_epoch=net.epochs_before_ * n_batches - 1,
+                )
 
     def on_batch_end(self, net, training=False, **kwargs):
         if training and self.schedule_ is not None:
@@ -87,13 +97,46 @@ def check_monitors(net):
         monitor = getattr(callback, "monitor", None)
         if isinstance(callback, EarlyStopping) and monitor == "valid_loss" and not net.train_split:
             raise ValueError(NO_VALIDATION_ROWS)
-        watches_loss = isinstance(monitor, str) and monitor in ("train_loss", "valid_loss")
-        if negative and watches_loss and _has_relative_threshold(callback):
-            raise ValueError(
-                f"The callback {name!r} monitors {monitor!r}, which can be negative with "
-                f"{negative[0]!r}; its threshold is relative, so below zero each epoch counts "
-                f"as an improvement. Set threshold_mode='abs' in it, with a threshold that fits."
-            )
+        if not isinstance(monitor, str) or not _has_relative_threshold(callback):
+            continue
+        if negative and monitor in ("train_loss", "valid_loss"):
+            why = f"can be negative with {negative[0]!r}"
+        elif _is_negative_score(monitor, net):
+            why = "is negative"
+        else:
+            continue
+        raise ValueError(
+            f"The callback {name!r} monitors {monitor!r}, which {why}; its threshold is "
+            f"relative, so below zero each epoch counts as an improvement. Set "
+            f"threshold_mode='abs' in it, with a threshold that fits."
+        )
+
+
+def _is_negative_score(monitor, net):
+    """Tell whether a monitor is the score of a callback of which greater is better, a negative."""
+    for _, callback in net.callbacks_:
+        if isinstance(callback, EpochScoring) and callback.name_ == monitor:
+            scoring = callback.scoring
+            negative = isinstance(scoring, str) and scoring.startswith("neg_")
+            return negative or getattr(scoring, "_sign", 1) < 0
+    return False
+
+
+@contextmanager
+def not_started_anew(callbacks):
+    """Let a net be made from callbacks that have been copied with what they have recorded.
+
+    Their `initialize`, which a net calls, may forget it, or open a file or a connection.
+    """
+    objects = [entry[1] if isinstance(entry, tuple | list) else entry for entry in callbacks or ()]
+    objects = [callback for callback in objects if not isinstance(callback, type)]
+    for callback in objects:
+        callback.initialize = lambda: None
+    try:
+        yield
+    finally:
+        for callback in objects:
+            del callback.initialize
 
 
 def _has_relative_threshold(callback):

@@ -82,7 +82,8 @@ class MLP(nn.Module):
             x = x.expand(self.n_members, *x.shape)
         for layer, width in zip(self.layers, self.hidden_layer_sizes, strict=False):
             if not self.training or self.dropout == 0:
-                x = layer(x).relu_()
+                # Not in place, which explainers and exporters of trained networks do not take.
+                x = layer(x).relu()
                 continue
             mask = torch.rand(width, generator=self.generator) >= self.dropout
             if len(X) * width < _WORTH_SHRINKING:
@@ -99,16 +100,18 @@ class MLP(nn.Module):
         """Take the shift and the scale of the features, arrays of shape (n_features,)."""
         self.standardize.mean.copy_(torch.as_tensor(mean))
         self.standardize.scale.copy_(torch.as_tensor(scale))
-        # It was smaller than a float32 can be.
-        self.standardize.scale[self.standardize.scale == 0] = 1
 
     def drop_by(self, generator):
         """Draw the dropout masks from this generator."""
         self.generator = generator
 
 
-def add_moments(scaler, X, weight):
-    """Return a ``StandardScaler`` that has seen these rows, too; refuse what overflows."""
+def add_moments(scaler, X, weight, dtype):
+    """Return a ``StandardScaler`` that has seen these rows, too.
+
+    Refuse features that are too large, or that differ too little to be standardised in `dtype`,
+    that of the network.
+    """
     with np.errstate(over="ignore", invalid="ignore"):
         # A copy: rows that are refused must not stay in the moments.
         scaler = copy.deepcopy(scaler).partial_fit(X, sample_weight=weight)
@@ -118,5 +121,12 @@ def add_moments(scaler, X, weight):
         raise ValueError(
             f"Feature {feature} has values of up to {np.abs(X[:, feature]).max():.3g}, too "
             f"large to standardise. Rescale it, or take its logarithm."
+        )
+    limits = torch.finfo(dtype)
+    small = np.flatnonzero(scaler.scale_ < 1 / limits.max)
+    if len(small):
+        raise ValueError(
+            f"Feature {small[0]} has a standard deviation of {scaler.scale_[small[0]]:.3g}, too "
+            f"small for {limits.dtype}, in which the network computes. Rescale it."
         )
     return scaler

@@ -1,18 +1,22 @@
 """The skorch net that RobustClassifier trains."""
 
+import copy
 import math
-import warnings
 from collections.abc import Mapping
 
 import torch
-from sklearn.exceptions import ConvergenceWarning
+from scipy.sparse import issparse
 from skorch import NeuralNetClassifier
 
-from .batches import encode_labels, to_tensor, without_subsets
+from .batches import SparseRows, encode_labels, take_rows, to_tensor, without_subsets
 from .callbacks import NO_VALIDATION_ROWS, OneCycle, looks_at_batches, raised_by_callback
 from .module import MLP
 from .scores import merge_members
 from .seeding import seeded_globally
+
+#: Rows by whose loss a training is judged, at most, and the share by which it may be larger after.
+_JUDGED_ROWS = 1024
+_TOLERANCE = 0.01
 
 
 class Net(NeuralNetClassifier):
@@ -30,7 +34,11 @@ class Net(NeuralNetClassifier):
     #: Labels of the estimator, which the net knows as 0 to n_classes - 1; None if they are these.
     labels_ = None
 
-    n_epochs_, one_cycle_ = 1, False
+    #: Epochs of this training, those of the same cycle before it, and whether it is a cycle.
+    n_epochs_, epochs_before_, one_cycle_ = 1, 0, False
+
+    #: Why nothing is learned, a sentence for the user, or None.
+    failure_ = None
 
     def __init__(
         self, *args, dtype=torch.float32, l1_penalty=0.0, predict_nonlinearity=None, **kwargs
@@ -93,24 +101,50 @@ class Net(NeuralNetClassifier):
 
         Nothing is compiled for them, and the global random states stay as they are.
         """
-        module = getattr(self.module_, "_orig_mod", self.module_).eval()
+        X = to_tensor(X).to(self.device, self.dtype)
         with seeded_globally(0, self.device):
-            logits = module(to_tensor(X).to(self.device, self.dtype))
+            try:
+                logits = self._plain_module()(X)
+            except RuntimeError as error:
+                self._check_dtype(X, error)
+                raise
         self._member_losses(logits, torch.from_numpy(y).to(self.device), None, training=False)
+
+    def _plain_module(self):
+        """Return the module as it predicts, not compiled."""
+        return getattr(self.module_, "_orig_mod", self.module_).eval()
+
+    def _check_dtype(self, X, error):
+        """Say if a module fails because it makes tensors of a dtype of its own."""
+        other = torch.float32 if self.dtype == torch.float64 else torch.float64
+        try:
+            copy.deepcopy(self._plain_module()).to(other)(X.to(other))
+        except Exception:
+            return
+        here, there = (str(dtype).removeprefix("torch.") for dtype in (self.dtype, other))
+        raise ValueError(
+            f"The module fails on {here}, the dtype of X, in which the network computes, but not "
+            f"on {there}: it makes tensors of that dtype. Pass X.astype(np.{there}), or let the "
+            f"module make its tensors with dtype=X.dtype."
+        ) from error
 
     def train_on(self, X, y, n_epochs, one_cycle):
         """Train some epochs on arrays, X a dict of them.
 
         Ctrl-C is raised; a callback that stops the training is not.
         """
-        X = {name: to_tensor(array).to(self.device, self.dtype) for name, array in X.items()}
+        X = {name: self._to_device(array) for name, array in X.items()}
         y = torch.from_numpy(y).to(self.device)
         self.n_epochs_, self.one_cycle_ = n_epochs, one_cycle
+        self.first_epoch_ = len(self.history) - self.epochs_before_
+        before = self._judge(X, y) if one_cycle and not self.history else None
         self.notify("on_train_begin", X=X, y=y)
         try:
             self.fit_loop(X, y, epochs=n_epochs)
             if not all(p.isfinite().all() for p in self.module_.parameters()):
                 self._diverged("largest weight", math.inf)
+            if one_cycle:
+                self.failure_ = self._find_failure(before, self._judge(X, y))
         except KeyboardInterrupt as stop:
             if not raised_by_callback(stop):
                 if self.history and "train_batch_count" not in self.history[-1]:
@@ -122,6 +156,47 @@ class Net(NeuralNetClassifier):
             raise
         finally:
             self.notify("on_train_end", X=X, y=y)
+
+    def count_epochs(self):
+        """Return the number of complete epochs of this training and those of its cycle before."""
+        return len(self.history) - self.first_epoch_
+
+    def _to_device(self, array):
+        if issparse(array):
+            return SparseRows(array, self.device, self.dtype)
+        return to_tensor(array).to(self.device, self.dtype)
+
+    @torch.no_grad()
+    def _judge(self, X, y):
+        """Compute the mean loss of some training rows, without dropout."""
+        n_rows = min(len(y), _JUDGED_ROWS)
+        rows = torch.linspace(0, len(y) - 1, n_rows, device=self.device).long()
+        X, y = take_rows(X, rows), take_rows(y, rows)
+        logits = self._plain_module()(X["X"])
+        return self._member_losses(logits, y, X, training=True).mean().item()
+
+    def _find_failure(self, before, after):
+        """Say why a training from the start, with these losses before and after, is of no use."""
+        if not math.isfinite(after):
+            self._diverged("loss of the training rows", after)
+        if before is None:
+            return None
+        losses = " and ".join(dict.fromkeys(map(repr, self.losses_)))
+        if not self.gradient_seen_:
+            unscaled = "Mostly a module of one's own gets features that are not scaled: put a "
+            unscaled += "StandardScaler before it, or start with loss='ce'."
+            weights = "Look at the weights, class_weight and transition_matrix, or start with "
+            weights += "loss='ce'."
+            return (
+                f"{losses} gave the network no gradient above {self.NO_GRADIENT} in any batch: it "
+                f"has learned nothing. {weights if self.mlp_ is not None else unscaled}"
+            )
+        if after - before > _TOLERANCE * (1 + abs(before)):
+            return (
+                f"The training has made the loss of the training rows larger, from {before:.3g} "
+                f"to {after:.3g}: the network is of no use. Lower lr={self.lr}."
+            )
+        return None
 
     def get_split_datasets(self, X, y=None, **fit_params):
         train, valid = super().get_split_datasets(X, y, **fit_params)
@@ -230,17 +305,6 @@ class Net(NeuralNetClassifier):
                 for p in self.module_.parameters()
             )
 
-    def warn_that_nothing_is_learned(self, stacklevel):
-        """Warn that no batch gave a gradient."""
-        warnings.warn(
-            f"The loss {self.criterion_!r} gave the network no gradient above {self.NO_GRADIENT} "
-            f"in any batch: it has learned nothing. The outputs are saturated from the "
-            f"start, mostly because a custom module gets features that are not scaled. "
-            f"Put a StandardScaler before it, or start with loss='ce'.",
-            ConvergenceWarning,
-            stacklevel=stacklevel,
-        )
-
     def on_epoch_end(self, net, dataset_train=None, dataset_valid=None, **kwargs):
         super().on_epoch_end(net, dataset_train, dataset_valid, **kwargs)
         if self.history[-1, "train_batch_count"] == 0:
@@ -264,4 +328,4 @@ def _row_losses(loss, logits, target):
     log_p = loss.log_probabilities(logits)
     if target.ndim == 1:
         return loss.sample_losses(log_p, target)
-    return (target * loss.class_losses(log_p)).sum(-1)
+    return loss.belief_losses(log_p, target)

@@ -7,7 +7,9 @@ import math
 import numpy as np
 import torch
 from sklearn.base import clone
+from skorch import NeuralNet
 
+from .._parameter_names import suggest
 from ..losses import Loss, get_loss
 from .batches import BatchIterator
 from .callbacks import OneCycle, Progress, is_callback, is_schedule
@@ -116,6 +118,12 @@ def make_net(params, *, loss, device, dtype, n_features, n_classes, seed):
                 f"net_params has {name!r}, which RobustClassifier sets itself. Use its own "
                 f"parameters instead; the loss is 'loss'."
             )
+        known = _OWNED | inspect.signature(NeuralNet).parameters.keys()
+        if "__" not in name and name not in known:
+            raise ValueError(
+                f"net_params has {name!r}, which is no parameter of a skorch net."
+                f"{suggest(name, known)}"
+            )
     module, sizes = _choose_module(params, given, n_features, n_classes)
     settings = {
         "criterion": loss,
@@ -125,7 +133,7 @@ def make_net(params, *, loss, device, dtype, n_features, n_classes, seed):
         "iterator_train": BatchIterator,
         "iterator_train__shuffle": True,
         "iterator_valid": BatchIterator,
-        "device": device,
+        "device": str(device),  # safetensors takes no torch.device
         "dtype": dtype,
         "l1_penalty": params["l1_penalty"],
         "classes": list(range(n_classes)),

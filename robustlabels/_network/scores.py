@@ -3,6 +3,7 @@
 import math
 
 import torch
+from sklearn.utils import gen_batches
 
 from .batches import to_tensor
 from .threads import threads_for
@@ -40,9 +41,11 @@ def opinions(scores, n_losses):
 def compute_scores(net, X, n_threads, finish=lambda scores: scores):
     """Compute the scores of each member in blocks of rows, and what `finish` makes of them."""
     module, blocks = net.module_.eval(), []
-    with threads_for(net, min(len(X), _ROWS), n_threads):
-        for rows in to_tensor(X).split(_ROWS if net.device.type == "cpu" else _ROWS_ON_GPU):
-            logits = module(rows.to(net.device, net.dtype)).cpu()
+    n_rows = X.shape[0]
+    on_cpu = torch.device(net.device).type == "cpu"
+    with threads_for(net, min(n_rows, _ROWS), n_threads):
+        for rows in gen_batches(n_rows, _ROWS if on_cpu else _ROWS_ON_GPU):
+            logits = module(to_tensor(X[rows]).to(net.device, net.dtype)).cpu()
             if not logits.isfinite().all():
                 raise ValueError(
                     "The network's outputs are not finite: X has values far beyond those it "

@@ -13,7 +13,7 @@ _GLOBAL_GENERATOR = threading.RLock()
 @contextmanager
 def seeded_globally(seed, device):
     """Seed the global generators of torch and numpy and restore them, a thread at a time."""
-    cuda = [device] if device.type == "cuda" else []
+    cuda = [device] if torch.device(device).type == "cuda" else []
     with _GLOBAL_GENERATOR, torch.random.fork_rng(devices=cuda):
         before = np.random.get_state()
         np.random.seed(seed)

@@ -53,7 +53,7 @@ def threads_for(net, n_rows, n_threads):
 
     `n_threads` is a number or "auto": one, unless the batches are large, then what is set.
     """
-    if net.device.type != "cpu":
+    if torch.device(net.device).type != "cpu":
         return nullcontext()
     if n_threads != "auto":
         # It may have been set since `fit`, which checks all parameters.

@@ -5,7 +5,7 @@ import torch
 
 from .._labels import align
 from ..noise import check_invertible
-from ._loss import Loss
+from ._loss import Loss, unmasked
 
 __all__ = ["BackwardCorrected", "ForwardCorrected"]
 
@@ -92,7 +92,7 @@ class BackwardCorrected(_Corrected):
         return np.linalg.inv(matrix).T
 
     def class_losses(self, log_p):
-        return self.loss.class_losses(log_p) @ self._prepared(log_p)
+        return self.loss.class_losses(unmasked(log_p)) @ self._prepared(log_p)
 
 
 class ForwardCorrected(_Corrected):

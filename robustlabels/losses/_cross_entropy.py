@@ -6,7 +6,7 @@ from numbers import Integral, Real
 import torch
 
 from .._sklearn import Interval
-from ._loss import UNIT, Loss, ProbabilityLoss
+from ._loss import UNIT, Loss, ProbabilityLoss, unmasked
 
 __all__ = ["CE", "GCE", "MAE", "RCE", "SCE", "Focal", "JensenShannon", "TaylorCE", "TruncatedGCE"]
 
@@ -301,7 +301,8 @@ class SCE(ProbabilityLoss):
         self.A = A
 
     def phi(self, log_p):
-        return self.beta * self.A * torch.expm1(log_p) - self.alpha * log_p
+        reverse = self.beta * self.A * torch.expm1(log_p)
+        return reverse if self.alpha == 0 else reverse - self.alpha * log_p
 
 
 class TaylorCE(ProbabilityLoss):
@@ -460,5 +461,5 @@ class JensenShannon(ProbabilityLoss):
         a = rest * torch.expm1(log_p)
         log_m = torch.log1p(a)
         numerator = torch.sub(torch.addcmul(log_m, a, log_m), a, alpha=math.log(rest))
-        numerator = torch.addcmul(numerator, log_p.exp(), log_p, value=-rest)
+        numerator = torch.addcmul(numerator, log_p.exp(), unmasked(log_p), value=-rest)
         return numerator / (rest * math.log(rest))

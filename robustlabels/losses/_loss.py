@@ -23,6 +23,10 @@ POSITIVE = [Interval(Real, 0, None, closed="neither")]
 UNIT = [Interval(Real, 0, 1, closed="both")]
 RADIUS = [*POSITIVE, None]
 
+#: Stands for the log-probability of a class that a network masks by -inf where a difference or a
+#: share of losses is taken. Its square is finite in float32, and its exponential 0.
+_MASKED = -1e15
+
 #: Domain of a number of classes.
 N_CLASSES = [Interval(Integral, 2, None, closed="left")]
 
@@ -51,7 +55,8 @@ class Loss(BaseEstimator, nn.Module):
     Conventions: ``logits`` and ``log_p`` have shape (n, K) with ``log_p`` normalised,
     ``exp(log_p).sum(-1) == 1``; class losses have shape (n, K), sample losses shape (n,).
     Everything is computed from ``log_softmax`` without clamping, in the dtype of the
-    logits, half precision in float32.
+    logits, half precision in float32. A class whose logit is -inf has probability 0: as the
+    label it costs infinitely much where the loss is unbounded, else what the limit is.
 
     Examples
     --------
@@ -169,6 +174,25 @@ class Loss(BaseEstimator, nn.Module):
         """
         return self.class_losses(log_p).gather(-1, target.unsqueeze(-1)).squeeze(-1)
 
+    def belief_losses(self, log_p, target):
+        """Compute the loss of each row at weights of the classes.
+
+        Parameters
+        ----------
+        log_p : Tensor of shape (n, K)
+            Log-probabilities, as ``log_softmax`` returns them.
+        target : Tensor of shape (n, K)
+            Weights of the classes, such as their probabilities.
+
+        Returns
+        -------
+        losses : Tensor of shape (n,)
+            The weighted sum of :meth:`class_losses`.
+        """
+        # What a masked class costs is infinite, and must count nothing where it has no weight.
+        log_p = torch.where(target == 0, unmasked(log_p), log_p)
+        return (target * self.class_losses(log_p)).sum(-1)
+
     def scores(self, logits):
         r"""Map the outputs of a network to the scores that the loss looks at.
 
@@ -190,6 +214,7 @@ class Loss(BaseEstimator, nn.Module):
         """
         if self.ball_radius is None:
             return logits
+        logits = unmasked(logits)
         centred = logits - logits.mean(-1, keepdim=True)
         norm = torch.linalg.vector_norm(centred, dim=-1, keepdim=True)
         return centred * (1 + norm / self.ball_radius).reciprocal()
@@ -277,7 +302,7 @@ class Loss(BaseEstimator, nn.Module):
             logits = logits.float()
         log_p = self.log_probabilities(logits)
         if soft:
-            losses = (target * self.class_losses(log_p)).sum(-1)
+            losses = self.belief_losses(log_p, target)
         else:
             try:
                 losses = self.sample_losses(log_p, target.long())
@@ -496,6 +521,11 @@ def _weighted_sum(*weighted, reduction="mean"):
             seen[name] += 1
             names[i] = f"{name}-{seen[name]}"
     return Sum(list(zip(names, terms, strict=True)), weights, reduction=reduction)
+
+
+def unmasked(log_p):
+    """Return log-probabilities with very small numbers in place of -inf."""
+    return log_p.clamp(min=_MASKED)
 
 
 def without_radius(loss):

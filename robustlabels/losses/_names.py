@@ -1,7 +1,6 @@
 """The names of the losses."""
 
-import difflib
-
+from .._parameter_names import suggest
 from ._asymmetric import AEL, AGCE, AMSE, AUL
 from ._cross_entropy import CE, GCE, MAE, RCE, SCE, Focal, JensenShannon, TaylorCE, TruncatedGCE
 from ._normalized import NCE, NFL, NGCE, NNCE
@@ -134,8 +133,7 @@ def get_loss(name, **params):
     SGCE(q=0.4)
     """
     if name not in _LOSSES:
-        close = difflib.get_close_matches(str(name).lower().replace("_", "-"), _LOSSES, n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
+        hint = suggest(str(name).lower().replace("_", "-"), _LOSSES)
         raise ValueError(
             f"Unknown loss {name!r}.{hint} Choose one of {', '.join(map(repr, _LOSSES))}, "
             f"or pass a robustlabels.losses.Loss object."

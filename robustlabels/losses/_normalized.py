@@ -5,7 +5,7 @@ from numbers import Real
 
 from .._sklearn import Interval
 from ._cross_entropy import CE, GCE, Focal
-from ._loss import UNIT, Loss
+from ._loss import UNIT, Loss, unmasked
 
 __all__ = ["NCE", "NFL", "NGCE", "NNCE", "Normalized"]
 
@@ -70,11 +70,11 @@ class Normalized(Loss):
             )
 
     def class_losses(self, log_p):
-        losses = self.loss.class_losses(log_p)
+        losses = self.loss.class_losses(unmasked(log_p))
         return losses / losses.sum(-1, keepdim=True)
 
     def sample_losses(self, log_p, target):
-        losses = self.loss.class_losses(log_p)
+        losses = self.loss.class_losses(unmasked(log_p))
         return losses.gather(-1, target.unsqueeze(-1)).squeeze(-1) / losses.sum(-1)
 
 

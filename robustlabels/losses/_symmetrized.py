@@ -7,7 +7,7 @@ import torch
 
 from .._sklearn import Interval, StrOptions
 from ._cross_entropy import CE, GCE, gce
-from ._loss import RADIUS, UNIT, Loss
+from ._loss import RADIUS, UNIT, Loss, unmasked
 
 __all__ = ["SGCE", "AlphaMAE", "ClassMean", "Symmetrized", "Unhinged"]
 
@@ -68,7 +68,7 @@ class Symmetrized(Loss):
         self.radius = radius
 
     def _losses_before(self, log_p):
-        return self.loss.class_losses(self.bounded(log_p))
+        return self.loss.class_losses(self.bounded(unmasked(log_p)))
 
     def class_losses(self, log_p):
         losses = self._losses_before(log_p)
@@ -235,7 +235,7 @@ class SGCE(Symmetrized):
 
     def _losses_before(self, log_p):
         # Without making a GCE object, which takes longer than the formula.
-        return gce(self.bounded(log_p), self.q)
+        return gce(self.bounded(unmasked(log_p)), self.q)
 
 
 class AlphaMAE(Loss):
@@ -294,7 +294,7 @@ class AlphaMAE(Loss):
         self.radius = radius
 
     def class_losses(self, log_p):
-        scores = self.bounded(log_p)
+        scores = self.bounded(unmasked(log_p))
         n_classes = scores.shape[-1]
         if self.alpha == 0:
             return (scores.mean(-1, keepdim=True) - scores) / n_classes

@@ -6,7 +6,7 @@ from numbers import Real
 import torch
 
 from .._sklearn import Interval
-from ._loss import POSITIVE, UNIT, Loss
+from ._loss import POSITIVE, UNIT, Loss, unmasked
 
 __all__ = ["LDR", "BiTempered", "SoftBootstrap"]
 
@@ -65,7 +65,7 @@ class LDR(Loss):
         self.margin = margin
 
     def class_losses(self, log_p):
-        scaled = log_p / self.lam
+        scaled = unmasked(log_p) / self.lam
         total = torch.logsumexp(scaled, dim=-1, keepdim=True)
         if self.margin:
             # Of the sum only the label's own term has no margin. What is left without it: by
@@ -205,5 +205,5 @@ class SoftBootstrap(Loss):
         self.beta = beta
 
     def class_losses(self, log_p):
-        entropy = -(log_p.exp() * log_p).sum(-1, keepdim=True)
+        entropy = -(log_p.exp() * unmasked(log_p)).sum(-1, keepdim=True)
         return (1 - self.beta) * entropy - self.beta * log_p

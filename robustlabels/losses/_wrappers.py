@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from ._loss import POSITIVE, Loss, ProbabilityLoss
+from ._loss import POSITIVE, Loss, ProbabilityLoss, unmasked
 
 __all__ = ["EpsSoftmax", "LogitClip", "MarginShift"]
 
@@ -60,6 +60,7 @@ class LogitClip(Loss):
         return self.loss.positive
 
     def scores(self, logits):
+        logits = unmasked(logits)
         centred = logits - logits.mean(-1, keepdim=True)
         square = centred.square().sum(-1, keepdim=True)
         return centred * (self.tau / square.clamp(min=self.tau**2).sqrt())

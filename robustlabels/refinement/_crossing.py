@@ -9,7 +9,9 @@ from ._probabilities import out_of_bag_probabilities
 _TREES = 60
 
 
-def soft_labels_without_folds(X, codes, n_classes, weight, transition, folds, rng, n_jobs=None):
+def soft_labels_without_folds(
+    X, codes, n_classes, weight, transition, folds, rng, n_jobs=None, verbose=0
+):
     """Refine the labels of each table that is left if a fold is taken away.
 
     The label of a row is part of the soft labels of its neighbours. A learner that learned from
@@ -33,6 +35,8 @@ def soft_labels_without_folds(X, codes, n_classes, weight, transition, folds, rn
         Source of the trees' randomness.
     n_jobs : int or None, default=None
         Trees that are grown at the same time.
+    verbose : int, default=0
+        1 shows a progress bar over the trees of each fold.
 
     Returns
     -------
@@ -52,7 +56,7 @@ def soft_labels_without_folds(X, codes, n_classes, weight, transition, folds, rn
             continue
         proba = np.full((len(learn), n_classes), 1e-6)
         proba[:, present] += out_of_bag_probabilities(
-            X[learn], of_present, len(present), weight[learn], rng, n_jobs, _TREES
+            X[learn], of_present, len(present), weight[learn], rng, n_jobs, _TREES, verbose
         )[0]
         proba /= proba.sum(axis=1, keepdims=True)
         soft_labels[learn, fold] = soften(codes[learn], proba, transition)

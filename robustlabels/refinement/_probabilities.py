@@ -18,7 +18,9 @@ _ROWS_PER_TREE = 20_000
 _FOLDS = 5
 
 
-def out_of_bag_probabilities(X, codes, n_classes, weight, rng, n_jobs=None, n_trees=_TREES):
+def out_of_bag_probabilities(
+    X, codes, n_classes, weight, rng, n_jobs=None, n_trees=_TREES, verbose=0
+):
     """Estimate the probabilities of the labels, for each row by trees that did not learn from it.
 
     A random forest's out-of-bag probabilities. Rows that are copies of each other, or nearly,
@@ -40,6 +42,8 @@ def out_of_bag_probabilities(X, codes, n_classes, weight, rng, n_jobs=None, n_tr
         Trees that are grown at the same time, in threads.
     n_trees : int, default=200
         Trees.
+    verbose : int, default=0
+        1 shows a progress bar over the trees.
 
     Returns
     -------
@@ -48,9 +52,15 @@ def out_of_bag_probabilities(X, codes, n_classes, weight, rng, n_jobs=None, n_tr
     cluster : ndarray of shape (n_samples,)
         Numbers from 0, the same for rows that were drawn together.
     """
-    from sklearn.tree import DecisionTreeClassifier  # not for those who only import the package
+    # Not for those who only import the package.
+    from sklearn.tree import DecisionTreeClassifier
+    from tqdm.auto import tqdm
 
+    progress = tqdm(
+        total=n_trees, desc="Looking for copies", unit="tree", leave=False, disable=not verbose
+    )
     copy, cluster = number_rows(X, n_classes)
+    progress.set_description("Refining labels")
     # Of copies with the same label one is enough. What it weighs counts instead.
     _, first, pair = np.unique(copy * n_classes + codes, return_index=True, return_inverse=True)
     X, codes, group = on_a_common_scale(X[first]), codes[first], cluster[first]
@@ -78,6 +88,8 @@ def out_of_bag_probabilities(X, codes, n_classes, weight, rng, n_jobs=None, n_tr
     parallel = Parallel(n_jobs, prefer="threads", return_as="generator")
     for unseen, proba in parallel(delayed(grow)(seed) for seed in seeds):
         votes[unseen] += proba
+        progress.update()
+    progress.close()
     return (votes / votes.sum(axis=1, keepdims=True))[pair], cluster
 
 

@@ -17,7 +17,7 @@ from .._sklearn import (
     _safe_indexing,
 )
 from .._unchanged import unchanged_on_error
-from ..noise import check_transition
+from ..noise import check_invertible
 from ._copies import enough_rows
 from ._features import TableNumbers
 from ._noise_model import estimate_noise, find_noise, soften
@@ -48,6 +48,8 @@ class LabelRefiner(BaseEstimator):
         gets X as it is, and labels as integers from 0.
     n_jobs : int or None, default=None
         Trees, or folds, that are fitted at the same time. The result is the same for any.
+    verbose : int, default=0
+        1 shows a progress bar over the trees.
     random_state : int, RandomState instance or None, default=None
         Source of the trees and of the folds. None draws fresh entropy. That of `teacher` is left
         as it is.
@@ -148,15 +150,23 @@ class LabelRefiner(BaseEstimator):
         "transition_matrix": ["array-like", StrOptions({"estimate"})],
         "teacher": [HasMethods(["fit", "predict_proba"]), None],
         "n_jobs": [Integral, None],
+        "verbose": ["verbose"],
         "random_state": ["random_state"],
     }
 
     def __init__(
-        self, transition_matrix="estimate", *, teacher=None, n_jobs=None, random_state=None
+        self,
+        transition_matrix="estimate",
+        *,
+        teacher=None,
+        n_jobs=None,
+        verbose=0,
+        random_state=None,
     ):
         self.transition_matrix = transition_matrix
         self.teacher = teacher
         self.n_jobs = n_jobs
+        self.verbose = verbose
         self.random_state = random_state
 
     def __sklearn_tags__(self):
@@ -195,7 +205,7 @@ class LabelRefiner(BaseEstimator):
             If a parameter or the data are unfit.
         """
         y = check_labels(y)
-        with unchanged_on_error(self, BaseException):
+        with unchanged_on_error(self):
             for name in ("n_features_in_", "feature_names_in_"):
                 vars(self).pop(name, None)
             numbers = self._check_features(X)
@@ -228,7 +238,7 @@ class LabelRefiner(BaseEstimator):
         n_classes = len(self.classes_)
         estimate = isinstance(self.transition_matrix, str)
         known = (
-            None if estimate else check_transition(self.transition_matrix, n_classes, self.classes_)
+            None if estimate else check_invertible(self.transition_matrix, n_classes, self.classes_)
         )
         self.noise_evidence_ = None
         if estimate and not enough_rows(len(codes), n_classes):
@@ -241,7 +251,7 @@ class LabelRefiner(BaseEstimator):
         rng = draw_from(self.random_state)
         rest = codes, n_classes, weight, rng, self.n_jobs
         if self.teacher is None:
-            proba, groups = out_of_bag_probabilities(numbers, *rest)
+            proba, groups = out_of_bag_probabilities(numbers, *rest, verbose=self.verbose)
         else:
             proba, groups = out_of_fold_probabilities(self.teacher, X, numbers, *rest)
         if estimate:
