@@ -7,6 +7,7 @@ import torch
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.impute import SimpleImputer
+from sklearn.utils import gen_batches
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
@@ -40,6 +41,9 @@ __all__ = ["RobustEnsembleClassifier"]
 
 #: Parts that the rows are dealt to. Each learner has a part of its own for each, without it.
 _FOLDS = 4
+
+#: Rows that are predicted at once.
+_BLOCK = 2**13
 
 
 class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
@@ -312,11 +316,15 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self)
         X = self._numbers.transform(self, X)
+        proba = np.empty((len(X), len(self.classes_)))
         with np.errstate(under="ignore", divide="ignore"):
-            X = self._complete(X)
-            opinions = self._opinions([learner.predict(X) for learner in self._learners])
-            pool = np.tensordot(self._weights, opinions, 1) + np.log(self._factors)
-            return softmax(pool, axis=1)
+            # In blocks, so that memory does not grow by all that the learners say.
+            for rows in gen_batches(len(X), _BLOCK):
+                block = self._complete(X[rows])
+                opinions = self._opinions([learner.predict(block) for learner in self._learners])
+                pool = np.tensordot(self._weights, opinions, 1) + np.log(self._factors)
+                proba[rows] = softmax(pool, axis=1)
+        return proba
 
     def predict(self, X):
         """Predict the true class of each row.

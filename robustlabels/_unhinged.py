@@ -69,7 +69,7 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         correction is only a rescaling for the intercepts "penalized" and "none" and adds variance
         for the others, which divide by corrected class frequencies (at least 0.01 of an equal
         share). "estimate" estimates it in `fit` as
-        :class:`RobustClassifier` does, by 200 trees, from rows in memory, at least 50 and 10
+        :class:`RobustClassifier` does, by trees, from rows in memory, at least 50 and 10
         a class; where the noise is found symmetric the probabilities alone are corrected.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, multiplied into the weights of the rows. "balanced" makes all
@@ -371,9 +371,9 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
 
         They are the softmax of the scores divided by `temperature_`, under which the labels
         of at most 2048 rows, fewer where there are more than 1024 classes, are most probable, by
-        their leave-one-out scores and with a weak prior; weights above 1 count as repeated rows. Without a transition matrix they
-        estimate the probabilities of the labels as they are given, wrong ones included; with
-        one, those of the true classes.
+        their leave-one-out scores and with a weak prior; weights above 1 count as repeated rows.
+        Without a transition matrix they estimate the probabilities of the labels as they are
+        given, wrong ones included; with one, those of the true classes.
 
         Parameters
         ----------
