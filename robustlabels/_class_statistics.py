@@ -112,13 +112,13 @@ class ClassStatistics:
         sums = np.zeros((n_classes, n_features))
         moment = np.zeros((n_features, n_features)) if scatter else None
         is_sparse = sparse.issparse(X)
-        shift = _find_shift(X)
+        first = next(_row_blocks(sample_weight, len(y)), slice(0))
+        shift = None if is_sparse else _find_shift(X[first])
         in_order = is_sparse or X.flags.c_contiguous
         # Relative weights can be as small as the dtype of X allows.
         unit = 1.0 if sample_weight is None or len(y) == 0 else sample_weight.max() or 1.0
         in_class = None
-        for start in range(0, len(y), BLOCK_SIZE):
-            rows = slice(start, start + BLOCK_SIZE)
+        for rows in _row_blocks(sample_weight, len(y)):
             block = X[rows] if shift is None else X[rows] - shift
             codes = encode(y[rows], classes)
             weight = None if sample_weight is None else sample_weight[rows] / unit
@@ -204,9 +204,19 @@ class ClassStatistics:
         )
 
 
+def _row_blocks(weight, n_rows):
+    """Yield which rows to sum at once: slices, or indices where some of them have no weight."""
+    for start in range(0, n_rows, BLOCK_SIZE):
+        rows = slice(start, start + BLOCK_SIZE)
+        if weight is None or weight[rows].all():
+            yield rows
+        elif weight[rows].any():
+            yield start + np.flatnonzero(weight[rows])
+
+
 def _find_shift(X):
     """Return a point to sum about where sums about 0 would cancel, None elsewhere."""
-    if sparse.issparse(X) or len(X) == 0:
+    if len(X) == 0:
         return None
     first = X[:256]
     centre = first.mean(axis=0, dtype=np.float64)

@@ -18,16 +18,24 @@ class ClosedForm(NamedTuple):
     inverse: np.ndarray | None
 
     def corrected(self, statistics):
-        """Return the shares of the classes, their mean sums, and what a label adds to each."""
-        total, n_classes = statistics.class_weight.sum(), len(statistics.classes)
+        """Return the shares of the classes, and their mean sums."""
+        total = statistics.class_weight.sum()
         shares, sums = statistics.class_weight / total, statistics.class_sums / total
         if self.inverse is None:
-            return shares, sums, np.eye(n_classes)
-        return self.inverse.T @ shares, self.inverse.T @ sums, self.inverse
+            return shares, sums
+        return self.inverse.T @ shares, self.inverse.T @ sums
+
+    def labels(self, codes, n_classes):
+        """Return what each label adds to the shares of the classes, (n_samples, n_classes)."""
+        if self.inverse is not None:
+            return self.inverse[codes]
+        one_hot = np.zeros((len(codes), n_classes))
+        one_hot[np.arange(len(codes)), codes] = 1
+        return one_hot
 
     def coefficients(self, statistics):
         """Return the slopes of shape (n_classes, n_features), and the offset of the scores."""
-        shares, sums, _ = self.corrected(statistics)
+        shares, sums = self.corrected(statistics)
         if self.metric == "euclidean":
             directions = sums / self.alpha
         else:

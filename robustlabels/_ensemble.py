@@ -7,6 +7,7 @@ import torch
 from scipy.special import log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.impute import SimpleImputer
+from sklearn.utils import gen_batches
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
@@ -40,6 +41,9 @@ __all__ = ["RobustEnsembleClassifier"]
 
 #: Parts that the rows are dealt to. Each learner has a part of its own for each, without it.
 _FOLDS = 4
+
+#: Rows that are predicted at once.
+_BLOCK = 2**13
 
 
 class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
@@ -343,8 +347,15 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
 
     def _scores(self, X):
         check_is_fitted(self)
-        X = self._complete(self._numbers.transform(self, X))
-        return self._pool(self._opinions([learner.predict(X) for learner in self._learners]))
+        X = self._numbers.transform(self, X)
+        scores = np.empty((len(X), len(self.classes_)))
+        # In blocks, so that memory does not grow by all that the learners say.
+        for rows in gen_batches(len(X), _BLOCK):
+            block = self._complete(X[rows])
+            scores[rows] = self._pool(
+                self._opinions([learner.predict(block) for learner in self._learners])
+            )
+        return scores
 
     def predict(self, X):
         """Predict the true class of each row.

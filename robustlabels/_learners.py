@@ -66,8 +66,16 @@ class Networks:
         )
         self._networks._fit_folds(X, soft_labels, folds)
         members = len(self.names) * folds[:, None] + np.arange(len(self.names))
-        scores = compute_scores(self._networks.net_, X, self.n_threads)
-        unseen = scores[np.arange(n_rows)[:, None], members]
+        n_done = 0
+
+        def pick(scores):
+            # The members that have not learned from a row; all of them would fill memory.
+            nonlocal n_done
+            of_rows = members[n_done : n_done + len(scores)]
+            n_done += len(scores)
+            return scores[np.arange(len(scores))[:, None], of_rows]
+
+        unseen = compute_scores(self._networks.net_, X, self.n_threads, pick)
         return mean_probabilities(unseen, len(self.names)).numpy()
 
     def _count_epochs(self, n_rows):

@@ -11,7 +11,7 @@ from ._closed_form import solver
 def left_out_scores(form, statistics, X, codes, weight):
     """Return scores of shape (n, K) by a ClosedForm, of rows less `weight` of their own weight."""
     total = statistics.class_weight.sum()
-    shares, sums, labels = form.corrected(statistics)
+    shares, sums = form.corrected(statistics)
     # All weights are shares of the total from here on.
     weight = weight / total
     alone = 1 - weight <= 1e-12
@@ -38,14 +38,14 @@ def left_out_scores(form, statistics, X, codes, weight):
             return scores
         turned = sums @ vectors
     scores = np.empty((len(codes), len(statistics.classes)))
-    for rows in gen_batches(len(codes), max(1, 2**21 // X.shape[1])):
+    for rows in gen_batches(len(codes), max(1, 2**21 // max(X.shape[1], scores.shape[1]))):
         block = X[rows].toarray() if issparse(X) else X[rows]
         z = block.astype(np.float64) - statistics.mean
         w = weight[rows, None]
         rest = others[rows, None]
         share = w / rest
         # The sums of all classes about the new mean are A_k + a_k z.
-        own = w * labels[codes[rows]]
+        own = w * form.labels(codes[rows], scores.shape[1])
         left = shares - own
         a = share * left - own
         if euclidean:

@@ -31,8 +31,9 @@ from .noise import check_correctable
 
 __all__ = ["UnhingedClassifier"]
 
-#: Rows whose leave-one-out scores set the temperature.
+#: Rows whose leave-one-out scores set the temperature, and scores of these, at most.
 _CALIBRATION_ROWS = 2048
+_CALIBRATION_SCORES = 2**21
 
 _FLOATS = (np.float64, np.float32)
 
@@ -69,7 +70,7 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         correction is only a rescaling for the intercepts "penalized" and "none" and adds variance
         for the others, which divide by corrected class frequencies (at least 0.01 of an equal
         share). "estimate" estimates it in `fit` as
-        :class:`RobustClassifier` does, by 200 trees, from rows in memory, at least 50 and 10
+        :class:`RobustClassifier` does, by trees, from rows in memory, at least 50 and 10
         a class; where the noise is found symmetric the probabilities alone are corrected.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, multiplied into the weights of the rows. "balanced" makes all
@@ -129,8 +130,7 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
     or squash such features, or use the covariance metric, which is hurt less.
 
     The time of a fit is that of a few passes over X. Memory beyond X: a block of 32768 rows,
-    and n_features squared numbers for the covariance metric; and a copy of X where some
-    weights are zero.
+    and n_features squared numbers for the covariance metric.
 
     References
     ----------
@@ -218,7 +218,7 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
             return self._fit_collection(X, y, sample_weight)
         with unchanged_on_error(self):
             X, y, weight = self._validate(X, y, sample_weight, reset=True)
-            classes = find_classes(y)
+            classes = find_classes(y if weight is None or weight.all() else y[weight > 0])
             statistics = self._statistics_of(X, y, weight, classes, self._scatter)
             self._find_noise(classes, (X, y, weight))
             self._solve(statistics)
@@ -375,10 +375,10 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         """Estimate class probabilities.
 
         They are the softmax of the scores divided by `temperature_`, under which the labels
-        of at most 2048 rows are most probable, by their leave-one-out scores and with a weak
-        prior; weights above 1 count as repeated rows. Without a transition matrix they
-        estimate the probabilities of the labels as they are given, wrong ones included; with
-        one, those of the true classes.
+        of at most 2048 rows, fewer where there are more than 1024 classes, are most probable, by
+        their leave-one-out scores and with a weak prior; weights above 1 count as repeated rows.
+        Without a transition matrix they estimate the probabilities of the labels as they are
+        given, wrong ones included; with one, those of the true classes.
 
         Parameters
         ----------
@@ -468,7 +468,7 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         if self._solved_with != self._recipe():
             raise ValueError("Parameters have changed since the fit. Fit again first.")
-        X, y, weight = self._validate(X, y, sample_weight, reset=False, keep_all=True)
+        X, y, weight = self._validate(X, y, sample_weight, reset=False)
         codes = encode(y, self.classes_)
         weight = np.ones(len(y)) if weight is None else weight
         if self._class_factors is not None:
@@ -489,7 +489,7 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
     def _scatter(self):
         return self.metric == "covariance"
 
-    def _validate(self, X, y, sample_weight, reset, keep_all=False):
+    def _validate(self, X, y, sample_weight, reset):
         y = check_labels(y)
         X, y = validate_data(self, X, y, reset=reset, accept_sparse="csr", dtype=_FLOATS)
         if y.dtype.kind not in "iub":
@@ -500,17 +500,16 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
             )
             if not sample_weight.any():
                 raise ValueError("All values of sample_weight are zero: there is no row.")
-            if not keep_all and not sample_weight.all():
-                kept = sample_weight > 0
-                X, y, sample_weight = X[kept], y[kept], sample_weight[kept]
         return X, y, sample_weight
 
     def _statistics_of(self, X, y, weight, classes, scatter):
-        codes = None if self.class_weight is None else encode(y, classes)
-        totals = None if codes is None else np.bincount(codes, weight, minlength=len(classes))
-        factors = self._set_class_factors(classes, totals)
-        if factors is not None:
-            weight = factors[codes] * (1.0 if weight is None else weight)
+        self._class_factors = None
+        if self.class_weight is not None:
+            weight = np.ones(len(y)) if weight is None else weight.copy()
+            kept = weight > 0
+            codes = encode(y[kept], classes)
+            totals = np.bincount(codes, weight[kept], minlength=len(classes))
+            weight[kept] *= self._set_class_factors(classes, totals)[codes]
         return ClassStatistics._from_checked_rows(X, y, classes, weight, scatter)
 
     def _set_class_factors(self, classes, totals):
@@ -600,11 +599,13 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         `before` says that the rows come after others, whose temperature is where to start.
         """
         weight = np.ones(len(y)) if weight is None else weight
-        all_rows, step = len(y), 1.0
-        if all_rows > _CALIBRATION_ROWS:
+        rows, step = np.flatnonzero(weight), 1.0
+        n_some = max(1, min(_CALIBRATION_ROWS, _CALIBRATION_SCORES // len(self.classes_)))
+        if len(rows) > n_some:
             # Drawn at random, for rows may come in periods; always the same.
-            some = np.sort(sample_without_replacement(all_rows, _CALIBRATION_ROWS, random_state=0))
-            X, y, weight, step = X[some], y[some], weight[some], all_rows / _CALIBRATION_ROWS
+            some = np.sort(sample_without_replacement(len(rows), n_some, random_state=0))
+            rows, step = rows[some], len(rows) / n_some
+        X, y, weight = X[rows], y[rows], weight[rows]
         codes = encode(y, self.classes_)
         factor = 1.0 if self._class_factors is None else self._class_factors[codes]
         # A weight above 1 counts as repeated rows, of which one is left out.

@@ -1,6 +1,7 @@
 """RobustEnsembleClassifier: what it learns, how its learners are weighed, and hard problems."""
 
 import pickle
+import tracemalloc
 
 import numpy as np
 import pandas as pd
@@ -102,6 +103,20 @@ def test_same_seed_same_classifier_whatever_the_jobs(wine):
     np.testing.assert_array_equal(first.predict_proba(X), loaded.predict_proba(X))
     other = clone(first).set_params(random_state=1).fit(X, y_noisy)
     assert not np.array_equal(other.predict_proba(X), first.predict_proba(X))
+
+
+def test_rows_are_predicted_in_blocks(wine):
+    X, _, y_noisy = wine
+    clf = RobustEnsembleClassifier(**SHORT).fit(X, y_noisy)
+    many = np.tile(X, (150, 1))
+    beyond = []
+    for rows in (many[:9000], many):
+        tracemalloc.start()
+        proba = clf.predict_proba(rows)
+        beyond.append(tracemalloc.get_traced_memory()[1] - proba.nbytes)
+        tracemalloc.stop()
+    assert beyond[1] < 1.5 * beyond[0]
+    np.testing.assert_allclose(proba, np.tile(clf.predict_proba(X), (150, 1)), rtol=1e-4, atol=1e-6)
 
 
 def test_sharp_edges_are_learned_by_trees():

@@ -30,7 +30,7 @@ from robustlabels.refinement._crossing import soft_labels_without_folds
 from robustlabels.refinement._features import TableNumbers
 from robustlabels.refinement._noise_model import estimate_noise, find_noise
 from robustlabels.refinement._pooling import find_weights
-from robustlabels.refinement._probabilities import out_of_bag_probabilities
+from robustlabels.refinement._probabilities import _size_forest, out_of_bag_probabilities
 from robustlabels.refinement._temperatures import find_temperature, find_temperature_by_labels
 
 
@@ -98,6 +98,52 @@ def test_noise_is_found_in_few_features_of_few_values(n_features, rate):
         assert rate / 2 < refiner.noise_rate_ < rate
     else:
         assert refiner.noise_rate_ == pytest.approx(rate, abs=0.03)
+
+
+@given(
+    n_rows=st.integers(1, 2_000_000),
+    n_classes=st.integers(2, 5000),
+    n_trees=st.sampled_from([60, 200]),
+)
+def test_trees_grow_no_faster_than_the_table(n_rows, n_classes, n_trees):
+    n_drawn, n_parts, size = _size_forest(n_rows, n_classes, n_trees)
+    if n_rows <= 5000:
+        assert (n_drawn, size) == (n_rows, n_trees)
+    # As many trees speak for a row as where they draw as many rows as there are.
+    assert size * np.exp(-n_drawn / n_rows) == pytest.approx(n_trees / np.e, rel=0.03)
+    assert n_parts <= n_classes
+    assert n_drawn * n_parts <= max(2**18, 32 * 20_000)
+    # Without a step.
+    more, parts, larger = _size_forest(n_rows + 1, n_classes, n_trees)
+    assert n_drawn <= more <= n_drawn + 1
+    assert n_parts * (1 - 2 / n_drawn) - 1 <= parts <= n_parts
+    assert abs(larger - size) <= 1
+
+
+@pytest.mark.parametrize("tell", [True, False])
+def test_many_rows_of_many_classes_are_learned_by_parts(tell):
+    n_classes = 60
+    X, y = np.random.RandomState(0).normal(size=(6000, 2)), np.arange(6000) % n_classes
+    if tell:
+        X = np.column_stack([y % 8, y // 8]) + 0.1 * X
+    y_noisy = corrupt_labels(y, "symmetric", 0.2, random_state=0)
+    n_drawn, n_parts, _ = _size_forest(6000, n_classes, 12)
+    assert n_drawn < 6000
+    assert n_parts < n_classes
+
+    def find(n_jobs):
+        rng = np.random.RandomState(0)
+        return out_of_bag_probabilities(X, y_noisy, n_classes, np.ones(6000), rng, n_jobs, 12)[0]
+
+    proba = find(1)
+    np.testing.assert_allclose(proba.sum(axis=1), 1)
+    guessed = proba.argmax(axis=1)
+    if tell:
+        assert (guessed == y).mean() > 0.9
+        np.testing.assert_array_equal(find(2), proba)
+    else:
+        # Nobody looked at the label of the row itself.
+        assert (guessed == y_noisy).mean() < 2 / n_classes
 
 
 def test_rows_that_every_tree_has_seen():

@@ -3,6 +3,7 @@
 import pickle
 import subprocess
 import sys
+import tracemalloc
 
 import numpy as np
 import pandas as pd
@@ -662,6 +663,51 @@ def test_rows_given_with_statistics_bring_their_feature_names():
     assert clf.feature_names_in_.tolist() == list("abcd")
     clf.predict(frame)
     assert not hasattr(clf.fit_statistics(statistics), "feature_names_in_")
+
+
+def peak_memory(fit):
+    tracemalloc.start()
+    try:
+        fit()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("class_weight", [None, "balanced"])
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_rows_without_weight_are_left_out_and_x_is_not_copied(method, class_weight):
+    if method == "partial_fit" and class_weight == "balanced":
+        class_weight = {0: 1.0, 1: 2.0, 2: 0.5}
+    rng = np.random.default_rng(0)
+    n = 200_000
+    y, weight = rng.integers(3, size=n), rng.integers(3, size=n).astype(float)
+    X = rng.normal(size=(n, 40)).astype(np.float32)
+    X[np.arange(n), y] += 5
+    # What has no weight may be of no class, and far from all else: from the first rows on.
+    weight[:300] = 0
+    X[weight == 0], y[weight == 0] = 3e38, 7
+    kept = weight > 0
+    classes = {"classes": [0, 1, 2]} if method == "partial_fit" else {}
+    alone = UnhingedClassifier(class_weight=class_weight)
+    getattr(alone, method)(X[kept], y[kept], sample_weight=weight[kept], **classes)
+    clf = UnhingedClassifier(class_weight=class_weight)
+
+    def fit():
+        getattr(clf, method)(X, y, sample_weight=weight, **classes)
+
+    assert peak_memory(fit) < X.nbytes
+    assert clf.classes_.tolist() == [0, 1, 2]
+    np.testing.assert_allclose(clf.coef_, alone.coef_, rtol=1e-4, atol=1e-7)
+    np.testing.assert_allclose(clf.temperature_, alone.temperature_, rtol=1e-4)
+
+
+def test_many_classes_take_no_square_of_their_number():
+    n_classes = 8000
+    X = np.random.default_rng(0).normal(size=(2 * n_classes, 2)).astype(np.float32)
+    y = np.arange(len(X)) % n_classes
+    clf = UnhingedClassifier(metric="euclidean")
+    assert peak_memory(lambda: clf.fit(X, y)) < 8 * n_classes**2
 
 
 def test_importing_it_does_not_import_torch():

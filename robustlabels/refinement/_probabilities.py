@@ -1,18 +1,30 @@
 """Probabilities of the labels of rows, by classifiers that have not learned from these rows."""
 
+import math
+
 import numpy as np
 from joblib import Parallel, delayed
-from scipy.sparse import issparse
+from scipy.sparse import csr_matrix, issparse
 from sklearn.base import clone
+from sklearn.preprocessing import normalize
 from sklearn.utils.validation import has_fit_parameter
 
 from .._sklearn import _safe_indexing
 from ._copies import deal_folds, number_rows, on_a_common_scale
 
-#: Trees, rows of their leaves at least, and rows that one looks at, at most.
+#: Trees where each draws as many rows as there are, and rows of their leaves at least.
 _TREES = 200
 _LEAF = 5
+
+#: Rows up to which a tree draws as many as there are, and rows that it draws at most. Between
+#: these it draws more by the root of their number.
+_ROWS = 5000
 _ROWS_PER_TREE = 20_000
+
+#: Rows that a tree draws times classes that it tells apart, at most, if that leaves more than so
+#: many classes.
+_ENTRIES = 2**18
+_CLASSES = 32
 
 #: Folds for a classifier of the user's.
 _FOLDS = 5
@@ -24,7 +36,9 @@ def out_of_bag_probabilities(
     """Estimate the probabilities of the labels, for each row by trees that did not learn from it.
 
     A random forest's out-of-bag probabilities. Rows that are copies of each other, or nearly,
-    are drawn together.
+    are drawn together. Of many rows a tree draws a part, and there are fewer trees then, so that
+    as many speak for a row. Of many classes it tells groups apart, drawn at random for each tree,
+    and its leaves hold the classes.
 
     Parameters
     ----------
@@ -41,7 +55,7 @@ def out_of_bag_probabilities(
     n_jobs : int or None, default=None
         Trees that are grown at the same time, in threads.
     n_trees : int, default=200
-        Trees.
+        Trees where each draws as many rows as there are.
     verbose : int, default=0
         1 shows a progress bar over the trees.
 
@@ -68,29 +82,52 @@ def out_of_bag_probabilities(
     weight = np.bincount(pair, weight / weight.max())
     weight = np.maximum(weight / weight.max(), 1e-12)
     n_groups = cluster.max() + 1
-    to_fit = X.tocsc() if issparse(X) else X
+    n_drawn, n_parts, n_trees = _size_forest(n_groups, n_classes, n_trees)
+    progress.reset(n_trees)
 
     def grow(seed):
         rng = np.random.RandomState(seed)
-        drawn = rng.randint(n_groups, size=min(n_groups, _ROWS_PER_TREE))
+        drawn = rng.randint(n_groups, size=n_drawn)
         drawn = np.bincount(drawn, minlength=n_groups)[group]
         tree = DecisionTreeClassifier(
             min_samples_leaf=_LEAF, max_features="sqrt", random_state=rng.randint(2**31)
         )
+        learn, unseen = np.flatnonzero(drawn), np.flatnonzero(drawn == 0)
+        X_learn = X[learn].tocsc() if issparse(X) else X[learn]
+        of_learn, labels = weight[learn] * drawn[learn], codes[learn]
+        if n_parts < n_classes:
+            labels = (rng.permutation(n_classes) % n_parts)[labels]
         # Checked once; it would take as long as a small tree.
-        tree.fit(to_fit, codes, weight * drawn, check_input=False)
-        unseen = np.flatnonzero(drawn == 0)
-        return unseen, tree.predict_proba(X[unseen], check_input=False)
+        tree.fit(X_learn, labels, of_learn, check_input=False)
+        if n_parts == n_classes:
+            known = tree.classes_
+            place = unseen if len(known) == n_classes else np.ix_(unseen, known)
+            return place, tree.predict_proba(X[unseen], check_input=False)
+        leaf, shape = tree.apply(X[learn], check_input=False), (tree.tree_.node_count, n_classes)
+        in_leaves = normalize(csr_matrix((of_learn, (leaf, codes[learn])), shape), "l1")
+        # Sparse: a leaf of few rows has few of so many classes.
+        proba = in_leaves[tree.apply(X[unseen], check_input=False)]
+        return (unseen.repeat(np.diff(proba.indptr)), proba.indices), proba.data
 
     votes = np.full((X.shape[0], n_classes), 1e-6)
     seeds = rng.randint(2**31, size=n_trees)
     # In the order of the seeds, so that sums do not depend on n_jobs.
     parallel = Parallel(n_jobs, prefer="threads", return_as="generator")
-    for unseen, proba in parallel(delayed(grow)(seed) for seed in seeds):
-        votes[unseen] += proba
+    for place, proba in parallel(delayed(grow)(seed) for seed in seeds):
+        votes[place] += proba
         progress.update()
     progress.close()
     return (votes / votes.sum(axis=1, keepdims=True))[pair], cluster
+
+
+def _size_forest(n_rows, n_classes, n_trees):
+    """Return how many rows a tree draws, how many groups of classes it knows, and of how many.
+
+    A row is left out by a share of ``exp(-n_drawn / n_rows)`` of the trees, about.
+    """
+    n_drawn = min(n_rows, math.isqrt(_ROWS * n_rows), _ROWS_PER_TREE)
+    n_parts = min(n_classes, max(_CLASSES, _ENTRIES // n_drawn))
+    return n_drawn, n_parts, round(n_trees * math.exp(n_drawn / n_rows - 1))
 
 
 def out_of_fold_probabilities(teacher, X, numbers, codes, n_classes, weight, rng, n_jobs=None):

@@ -98,6 +98,8 @@ class LabelRefiner(BaseEstimator):
     The probabilities of labels given features come from trees, or a `teacher`, that have not
     learned from the row. Rows of the same features are left out together, and so are rows whose
     distance is less than a tenth of that to their tenth neighbour: copies vouch for each other.
+    Of more than 5000 rows a tree draws a part, and of many classes it tells groups apart, drawn
+    anew for each tree, so that the trees take less time than what is trained on their labels.
 
     The confident joint [1]_ counts labels that these probabilities contradict. Among them are
     rows that are hard to place. Noise strikes rows that are easy to place as well: what share s of
