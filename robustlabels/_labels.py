@@ -62,6 +62,8 @@ def check_labels(y):
 
 def find_classes(y):
     """Return the sorted labels of `y`, without sorting `y` where it holds small integers."""
+    if hasattr(y, "classes"):  # of several annotators
+        return y.classes
     if y.dtype.kind in "iu" and len(y) > 0:
         low, high = int(y.min()), int(y.max())
         if low > -_FAR and high < _FAR and high - low < _MAX_TABLE:

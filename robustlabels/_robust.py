@@ -9,11 +9,12 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.multiclass import check_classification_targets, unique_labels
+from sklearn.utils.multiclass import unique_labels
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ._answers import check_rows, check_trusted, leave_out_unanswered
 from ._calibration import Beliefs, calibrate, merge
-from ._labels import check_priors, check_same_classes, encode, refuse_balanced, weigh_classes
+from ._labels import check_priors, check_same_classes, find_classes, refuse_balanced, weigh_classes
 from ._network.callbacks import check_monitors
 from ._network.module import add_moments
 from ._network.parameters import count_epochs, find_device, make_losses, make_net, name_loss
@@ -27,6 +28,7 @@ from ._unchanged import unchanged_on_error
 from .losses import Loss
 from .noise import check_transition
 from .refinement import LabelRefiner
+from .refinement._annotators import label_rows
 from .refinement._copies import deal_folds
 
 __all__ = ["RobustClassifier"]
@@ -39,6 +41,9 @@ _MIN_FOLDS = 4
 
 #: Rows that the temperature of the probabilities is found by, at most.
 _CALIBRATION_ROWS = 4096
+
+#: What features are taken as they are in.
+_DTYPES = (np.float64, np.float32)
 
 
 class RobustClassifier(ClassifierMixin, BaseEstimator):
@@ -366,17 +371,20 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X, y, sample_weight=None, trusted=None):
         """Train the network.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
             Finite features, on any scale.
-        y : array-like of shape (n_samples,)
-            Labels of any kind, two classes at least; some of them may be wrong.
+        y : array-like of shape (n_samples,) or (n_samples, n_annotators)
+            Labels of any kind, two classes at least; some of them may be wrong. With several
+            columns the answers of several annotators, some missing, see :class:`LabelRefiner`.
         sample_weight : array-like of shape (n_samples,) or None, default=None
             Non-negative weights; only their ratios matter.
+        trusted : array-like of bool of shape (n_samples,) or None, default=None
+            Which labels are known to be right; with several annotators also in the shape of y.
 
         Returns
         -------
@@ -392,9 +400,9 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         with unchanged_on_error(self):
             # Ctrl-C before the first step is an error like others: nothing is learned yet.
             with unchanged_on_error(self, BaseException):
-                data = self._prepare(X, y, sample_weight, go_on)
+                data = self._prepare(X, y, sample_weight, trusted, go_on)
             self._train(*data)
-            self._calibrate(*data)
+            self._calibrate(data[0], *data[2:])
         if not go_on and not self.net_.gradient_seen_:
             self.net_.warn_that_nothing_is_learned(stacklevel=3)
         return self
@@ -438,7 +446,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         if self.priors is not None:
             raise ValueError("priors need all labels at once. Call fit, or set priors=None.")
         with unchanged_on_error(self):
-            X, y, weight = self._validate(X, y, sample_weight, reset=not go_on)
+            X, y, weight, _ = self._validate(X, y, sample_weight, not go_on)
             if classes is None:
                 classes = self.classes_ if go_on else np.unique(y)
             else:
@@ -557,15 +565,16 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         self.net_ = self._make_net(losses, device)
         restore_net(self.net_, stored, same_parameters=True)
 
-    def _prepare(self, X, y, sample_weight, go_on=False, refine=True, hold_out=True):
+    def _prepare(self, X, y, sample_weight, trusted=None, go_on=False, refine=True, hold_out=True):
         """Check the data, find the noise, and make the net, or the present one anew."""
-        X, y, weight = self._validate(X, y, sample_weight, reset=not go_on)
-        classes = self.classes_ if go_on else np.unique(y)
-        codes = _encode(y, classes)
-        if go_on and len(np.unique(codes)) != len(classes):
+        X, y, weight, trusted = self._validate(X, y, sample_weight, not go_on, trusted, True)
+        present = find_classes(y)
+        classes = self.classes_ if go_on else present
+        codes = _encode(y, classes, trusted, weight)
+        if go_on and len(present) != len(classes):
             raise ValueError(
                 f"warm_start needs the classes of the previous fit, {classes.tolist()}, but "
-                f"y has only {np.unique(y).tolist()}."
+                f"y has only {present.tolist()}."
             )
         rng = self._forget()
         refine = refine and self.transition_matrix is not None
@@ -584,7 +593,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         if refine:
             # A network that goes on may have learned from any row.
             hold_out = hold_out and self.module is None and self.n_members > 1 and not go_on
-            beliefs = self._refine_labels(X, codes, weight, hold_out, rng)
+            beliefs = self._refine_labels(X, y, weight, trusted, hold_out, rng)
             if beliefs is None:
                 losses = self._make_losses(refined=False)
                 self.net_.minimise(losses)
@@ -592,16 +601,18 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         weight, beliefs = self._weigh_classes(weight, codes, classes, beliefs)
         return X, codes, weight, beliefs
 
-    def _validate(self, X, y, sample_weight, reset):
+    def _validate(self, X, y, sample_weight, reset, trusted=None, several=False):
         """Check the data and drop the rows without weight."""
-        X, y = validate_data(self, X, y, reset=reset, dtype=(np.float64, np.float32), order="C")
-        check_classification_targets(y)
+        X, y = check_rows(self, X, y, several, reset=reset, dtype=_DTYPES, order="C")
+        trusted = check_trusted(trusted, y)
         weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        weight = leave_out_unanswered(weight, y)
         if not weight.any():
             raise ValueError("All sample weights are zero: there is no row to learn from.")
         if not weight.all():
+            trusted = None if trusted is None else trusted[weight > 0]
             X, y, weight = X[weight > 0], y[weight > 0], weight[weight > 0]
-        return X, y, weight
+        return X, y, weight, trusted
 
     def _forget(self):
         """Start the random state anew, without noise found; return that of the trees alone."""
@@ -614,10 +625,10 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         self.transition_matrix_ = self.noise_rate_ = self.noise_evidence_ = None
         self.temperature_, self._offset = 1.0, None
 
-    def _refine_labels(self, X, codes, weight, hold_out, rng):
+    def _refine_labels(self, X, y, weight, trusted, hold_out, rng):
         """Find the noise, and what the true labels probably are; None for labels as given."""
         refiner = LabelRefiner(self.transition_matrix, random_state=rng)
-        refiner.fit(X, self.classes_[codes], weight)
+        refiner.fit(X, y, weight, trusted)
         if refiner.transition_matrix_ is None:
             return None
         for name in ("transition_matrix_", "noise_rate_", "noise_evidence_"):
@@ -626,9 +637,10 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         if hold_out:
             n_losses = len(self.loss_weights_)
             n_folds = max(-(-self.n_members // n_losses), _MIN_FOLDS)
-            folds = deal_folds(refiner.row_groups_, codes, n_folds, rng)
+            folds = deal_folds(refiner.row_groups_, refiner._evidence.codes, n_folds, rng)
         rows = np.sort(rng.permutation(len(X))[:_CALIBRATION_ROWS])
-        return Beliefs(refiner.soft_labels_, refiner.label_probabilities_, folds, rows)
+        likelihood = refiner._evidence.take(rows).likelihood
+        return Beliefs(refiner.soft_labels_, refiner.label_probabilities_, folds, rows, likelihood)
 
     def _weigh_classes(self, weight, codes, classes, beliefs=None):
         """Return the weights of the rows, scaled to mean 1, and the beliefs.
@@ -723,7 +735,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         self._start(X, np.arange(soft_labels.shape[2]), refined=True)
         soft_labels = np.repeat(soft_labels, len(self.loss_weights_), axis=1)
         codes = soft_labels[:, 0].argmax(axis=1)  # skorch wants labels; nobody learns them
-        self._train(X, codes, np.ones(len(X)), Beliefs(soft_labels, soft_labels, folds, None))
+        self._train(X, codes, np.ones(len(X)), Beliefs(soft_labels, soft_labels, folds))
 
     def _train(self, X, codes, weight, beliefs=None, one_pass=False):
         """Train the net, for one pass or for all epochs."""
@@ -755,15 +767,14 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
             net.train_on(data, codes, n_epochs, one_cycle=not one_pass)
         net.module_.eval()
 
-    def _calibrate(self, X, codes, weight, beliefs):
+    def _calibrate(self, X, weight, beliefs):
         """Set the temperature, what each loss counts, and the shift of the scores by `priors`."""
         if beliefs is not None:
             rows = beliefs.rows
             scores = compute_scores(self.net_, X[rows], self.n_threads)
             self.temperature_, self.loss_weights_ = calibrate(
-                scores, codes[rows], weight[rows], beliefs, self.transition_matrix_,
-                self.loss_weights_,
-            )  # fmt: skip
+                scores, weight[rows], beliefs, self.loss_weights_
+            )
         if self.priors is not None:
             balanced = isinstance(self.priors, str)
             priors = 1 / len(self.classes_)
@@ -774,7 +785,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
     def _predict(self, X, finish):
         """Check the data; compute what `finish` makes of the scores, shifted by the priors."""
         check_is_fitted(self)
-        X = validate_data(self, X, reset=False, dtype=(np.float64, np.float32), order="C")
+        X = validate_data(self, X, reset=False, dtype=_DTYPES, order="C")
         offset = 0 if self._offset is None else torch.as_tensor(self._offset)
 
         def finish_merged(scores):
@@ -783,11 +794,11 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         return compute_scores(self.net_, X, self.n_threads, finish_merged).numpy()
 
 
-def _encode(y, classes):
-    """Encode labels as positions in the sorted classes."""
+def _encode(y, classes, trusted=None, weight=None):
+    """Encode labels as positions in the sorted classes, one for each row."""
     if len(classes) < 2:
         raise ValueError(
             f"RobustClassifier needs at least 2 classes, but y has only one class, "
             f"{classes.tolist()}."
         )
-    return encode(y, classes)
+    return label_rows(y, classes, trusted, weight)

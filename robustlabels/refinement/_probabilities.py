@@ -29,7 +29,7 @@ def out_of_bag_probabilities(X, codes, n_classes, weight, rng, n_jobs=None, n_tr
     X : {ndarray, sparse matrix} of shape (n_samples, n_features)
         Features; missing values are NaN.
     codes : ndarray of shape (n_samples,)
-        Noisy labels from 0 to n_classes - 1, each of which occurs.
+        Noisy labels from 0 to n_classes - 1.
     n_classes : int
         Number of classes.
     weight : ndarray of shape (n_samples,)
@@ -57,6 +57,7 @@ def out_of_bag_probabilities(X, codes, n_classes, weight, rng, n_jobs=None, n_tr
     # Sums of weights far from 1 would under- or overflow in a tree.
     weight = np.bincount(pair, weight / weight.max())
     weight = np.maximum(weight / weight.max(), 1e-12)
+    present, codes = np.unique(codes, return_inverse=True)
     n_groups = cluster.max() + 1
     to_fit = X.tocsc() if issparse(X) else X
 
@@ -77,7 +78,7 @@ def out_of_bag_probabilities(X, codes, n_classes, weight, rng, n_jobs=None, n_tr
     # In the order of the seeds, so that sums do not depend on n_jobs.
     parallel = Parallel(n_jobs, prefer="threads", return_as="generator")
     for unseen, proba in parallel(delayed(grow)(seed) for seed in seeds):
-        votes[unseen] += proba
+        votes[unseen[:, None], present] += proba
     return (votes / votes.sum(axis=1, keepdims=True))[pair], cluster
 
 
