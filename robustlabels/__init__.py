@@ -25,6 +25,7 @@ _HOMES = {
     "noise": None,
     "noise_curve": "_noise_curve",
     "pair_transition": "noise",
+    "pivot_answers": "_answers",
     "random_transition": "noise",
     "replacement_transition": "noise",
     "symmetric_transition": "noise",

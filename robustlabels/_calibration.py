@@ -16,13 +16,15 @@ class Beliefs(NamedTuple):
     `posterior` and `targets`, of shape (n_samples, n_classes), are the probabilities of the true
     labels, more cautious ones to learn and those that predicted ones should be like; `folds`, of
     shape (n_samples,), the numbers of the members that do without a row, or None if all learn all;
-    and `rows`, of shape (n_rows,), the indices of the rows to calibrate by.
+    `rows`, of shape (n_rows,), the indices of the rows to calibrate by, and `likelihood`, of shape
+    (n_rows, n_classes), how probable their labels are where the true class is k.
     """
 
     posterior: np.ndarray
     targets: np.ndarray
     folds: np.ndarray | None
-    rows: np.ndarray
+    rows: np.ndarray | None = None
+    likelihood: np.ndarray | None = None
 
 
 def merge(scores, loss_weights):
@@ -38,19 +40,17 @@ def merge(scores, loss_weights):
     return (weights * opinions(scores, n_losses)).sum(0)
 
 
-def calibrate(scores, codes, weight, beliefs, transition, loss_weights):
+def calibrate(scores, weight, beliefs, loss_weights):
     """Find what the merged scores are divided by for probabilities, and what each loss counts.
 
     Parameters
     ----------
     scores : torch.Tensor of shape (n, n_members, n_classes) or (n, n_classes)
         Scores of the rows that `beliefs` names.
-    codes, weight : ndarray of shape (n,)
-        Their noisy labels and their weights.
+    weight : ndarray of shape (n,)
+        Their weights.
     beliefs : Beliefs
         What the networks learned.
-    transition : ndarray of shape (n_classes, n_classes)
-        The noise.
     loss_weights : ndarray of shape (n_losses,)
         What each loss counts so far, of sum 1.
 
@@ -71,13 +71,12 @@ def calibrate(scores, codes, weight, beliefs, transition, loss_weights):
     if n_losses > 1:
         weights = find_weights(
             opinions(unseen, n_losses).numpy(),
-            codes[held_out],
-            transition,
+            beliefs.likelihood[held_out],
             targets[held_out].sum(axis=1),
         )
         return float(1 / weights.sum()), weights / weights.sum()
     of_members = find_temperature_by_labels(
-        unseen[:, 0].numpy(), codes[held_out], transition, targets[held_out]
+        unseen[:, 0].numpy(), beliefs.likelihood[held_out], targets[held_out]
     )
     # The mean of the members' probabilities is known now; only a temperature of the merged
     # scores comes near it without changing a prediction.

@@ -8,15 +8,10 @@ from scipy.special import log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.impute import SimpleImputer
 from sklearn.utils import gen_batches
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from ._labels import (
-    check_labels,
-    encode,
-    find_rows_and_classes,
-    weigh_classes,
-)
+from ._answers import check_trusted, leave_out_unanswered, read_labels
+from ._labels import find_rows_and_classes, weigh_classes
 from ._learners import make_learners
 from ._network.parameters import find_device
 from ._network.scores import DOUBT
@@ -25,6 +20,7 @@ from ._sklearn import Interval, StrOptions, _check_sample_weight, _fit_context
 from ._unchanged import unchanged_on_error
 from ._unpredicted import warn_of_unpredicted
 from .refinement import LabelRefiner
+from .refinement._annotators import label_rows
 from .refinement._copies import (
     deal_folds,
     enough_rows,
@@ -34,6 +30,7 @@ from .refinement._copies import (
     on_a_common_scale,
 )
 from .refinement._crossing import soft_labels_without_folds
+from .refinement._evidence import Evidence
 from .refinement._features import TableNumbers
 from .refinement._pooling import find_weights
 
@@ -179,7 +176,7 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         return tags
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X, y, sample_weight=None, trusted=None):
         """Find the noise, train the learners, and weigh them.
 
         Parameters
@@ -187,10 +184,14 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         X : {array-like, data frame} of shape (n_samples, n_features)
             Features on any scale. Numbers may be missing; in a data frame columns of categories
             and texts are taken as they are, but for the rarest of more than 31.
-        y : array-like of shape (n_samples,)
-            Labels of any kind, two classes at least; some of them may be wrong.
+        y : array-like of shape (n_samples,) or (n_samples, n_annotators)
+            Labels of any kind, two classes at least; some of them may be wrong. With several
+            columns the answers of several annotators, some of them missing, see
+            :class:`LabelRefiner`.
         sample_weight : array-like of shape (n_samples,) or None, default=None
             Non-negative weights; only their ratios matter.
+        trusted : array-like of bool of shape (n_samples,) or None, default=None
+            Which labels are known to be right; with several annotators also in the shape of y.
 
         Returns
         -------
@@ -202,37 +203,38 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         ValueError
             If a parameter or the data are unfit.
         """
-        y = check_labels(y)
+        y = read_labels(y)
         find_device(self.device)
         # Small probabilities may become 0, even where the user has made that an error.
         with unchanged_on_error(self), np.errstate(under="ignore"):
-            self._fit(X, y, sample_weight)
+            self._fit(X, y, sample_weight, trusted)
         return self
 
-    def _fit(self, X, y, sample_weight):
+    def _fit(self, X, y, sample_weight, trusted):
         for name in ("n_features_in_", "feature_names_in_"):
             vars(self).pop(name, None)
         self._numbers = TableNumbers(accept_sparse=False)
         X = self._numbers.fit_transform(self, X)
         check_consistent_length(X, y)
-        check_classification_targets(y)
+        trusted = check_trusted(trusted, y)
         weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        weight = leave_out_unanswered(weight, y)
         kept, self.classes_ = find_rows_and_classes(self, y, weight)
         n_classes = len(self.classes_)
         if self.class_weight is not None:
             # What is wrong with it shows here; finding the noise takes longer.
             weigh_classes(self.class_weight, self.classes_, np.ones(n_classes))
         rng = draw_from(self.random_state)
-        self._refine(X, y, weight, rng)
-        X, codes, weight = X[kept], encode(y[kept], self.classes_), weight[kept] / weight.max()
-        folds = deal_folds(self._number_rows(X, kept), codes, _FOLDS, rng)
-        X, codes, folds, weight = _merge_copies(X, codes, folds, weight)
+        self._refine(X, y, weight, trusted, rng)
+        evidence = self._gather(y, weight, trusted, kept)
+        X, weight = X[kept], weight[kept] / weight.max()
+        folds = deal_folds(self._number_rows(X, kept), evidence.codes, _FOLDS, rng)
+        X, evidence, folds, weight = _merge_copies(X, evidence, folds, weight)
         # The mean of the noise, none at all included. Learners are judged by labels that they have
         # not seen, so that it does little harm to overlook some.
         soft_labels = soft_labels_without_folds(
-            X, codes, n_classes, weight, self.transition_matrix_, folds, rng, self.n_jobs,
-            self.verbose,
-        )  # fmt: skip
+            X, evidence, n_classes, weight, folds, rng, self.n_jobs, self.verbose
+        )
         weight = weight / weight.mean()
         self._factors = self._find_factors(soft_labels, folds, weight)
         self._scale = find_scale(X)
@@ -245,11 +247,10 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         )
         to_learn = soft_labels * (weight[:, None, None] * self._factors).astype(np.float32)
         unseen = [learner.fit(X, to_learn, folds, rng) for learner in self._learners]
-        noise = np.eye(n_classes) if self.transition_matrix_ is None else self.transition_matrix_
         # Of classes without weight nobody has an opinion.
-        weight *= self._factors[codes] > 0
+        weight *= self._factors[evidence.codes] > 0
         opinions = self._opinions(unseen)
-        self._weights = find_weights(opinions, codes, noise, weight)
+        self._weights = find_weights(opinions, evidence.likelihood, weight)
         names = [name for learner in self._learners for name in learner.names]
         self.weights_ = dict(zip(names, self._weights.tolist(), strict=True))
         unseen = self._pool(opinions).argmax(axis=1)
@@ -257,7 +258,7 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
             self, self._factors > 0, len(unseen), lambda rows: unseen[rows], stacklevel=5
         )
 
-    def _refine(self, X, y, weight, rng):
+    def _refine(self, X, y, weight, trusted, rng):
         """Find the noise, unless labels are to be taken as given."""
         self.refiner_ = self.transition_matrix_ = self.noise_rate_ = self.noise_evidence_ = None
         if self.transition_matrix is None:
@@ -265,10 +266,17 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         refiner = LabelRefiner(
             self.transition_matrix, n_jobs=self.n_jobs, verbose=self.verbose, random_state=rng
         )
-        self.refiner_ = refiner.fit(X, y, weight)
+        self.refiner_ = refiner.fit(X, y, weight, trusted)
         if refiner.transition_matrix_ is not None:
             for name in ("transition_matrix_", "noise_rate_", "noise_evidence_"):
                 setattr(self, name, getattr(refiner, name))
+
+    def _gather(self, y, weight, trusted, kept):
+        """Return what the labels of the rows that are kept say."""
+        if self.transition_matrix_ is not None:
+            return self.refiner_._evidence
+        trusted = None if trusted is None else trusted[kept]
+        return Evidence(label_rows(y[kept], self.classes_, trusted, weight[kept]), None)
 
     def _number_rows(self, X, kept):
         """Return numbers of the rows that are kept, the same for those that are copies."""
@@ -377,9 +385,10 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         return hasattr(self, "weights_")
 
 
-def _merge_copies(X, codes, folds, weight):
-    """Make one row, of their weight, of the rows of a fold that are equal, with the same label."""
+def _merge_copies(X, evidence, folds, weight):
+    """Make one row, of their weight, of the rows of a fold that are equal, with the same labels."""
     _, copy = number_copies(X)
-    key = (copy * (codes.max() + 1) + codes) * _FOLDS + folds
+    says = evidence.codes if evidence.of_rows is None else number_copies(evidence.of_rows)[1]
+    key = (copy * (says.max() + 1) + says) * _FOLDS + folds
     _, first, merged = np.unique(key, return_index=True, return_inverse=True)
-    return X[first], codes[first], folds[first], np.bincount(merged, weight)
+    return X[first], evidence.take(first), folds[first], np.bincount(merged, weight)

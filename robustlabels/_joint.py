@@ -70,7 +70,7 @@ def fit_jointly(classifiers, X, y, sample_weight=None):
             raise
         _hand_out(joint, classifiers)
         for classifier in classifiers:
-            classifier._calibrate(X, codes, weight, refined)
+            classifier._calibrate(X, weight, refined)
     return classifiers
 
 

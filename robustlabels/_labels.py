@@ -68,7 +68,7 @@ def check_labels(y, name="y"):
     if labels.dtype.kind == "T":
         labels = labels.astype(object)  # scikit-learn does not know NumPy's StringDType
     labels = column_or_1d(labels, warn=True)
-    missing = _find_missing(labels)
+    missing = find_missing(labels)
     if isinstance(y, np.ma.MaskedArray):
         missing |= np.ravel(np.ma.getmaskarray(y))
     if missing.any():
@@ -85,7 +85,7 @@ def check_labels(y, name="y"):
     return check_array(labels, ensure_2d=False, dtype=None, input_name=name)
 
 
-def _find_missing(labels):
+def find_missing(labels):
     """Return which labels are None, NaN, NaT or NA."""
     if labels.dtype != object:
         return labels != labels
@@ -147,6 +147,8 @@ def _refuse_other_type(of_labels, of_classes, name):
 
 def find_classes(y):
     """Return the sorted labels of `y`, without sorting `y` where it holds small integers."""
+    if hasattr(y, "classes"):  # of several annotators
+        return y.classes
     if y.dtype.kind in "iu" and len(y) > 0:
         low, high = int(y.min()), int(y.max())
         if low > -_FAR and high < _FAR and high - low < _MAX_TABLE:

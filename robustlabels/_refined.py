@@ -145,17 +145,21 @@ class RefinedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         return tags
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X, y, sample_weight=None, trusted=None):
         """Find the probabilities of the true labels, and fit the estimator to them.
 
         Parameters
         ----------
         X : {array-like, sparse matrix, data frame} of shape (n_samples, n_features)
             Whatever both the refiner and the estimator take.
-        y : array-like of shape (n_samples,)
-            Labels of any kind, two classes at least; some of them may be wrong.
+        y : array-like of shape (n_samples,) or (n_samples, n_annotators)
+            Labels of any kind, two classes at least; some of them may be wrong. With several
+            columns the answers of several annotators, some of them missing, see
+            :class:`LabelRefiner`.
         sample_weight : array-like of shape (n_samples,) or None, default=None
             Weights of the rows, not negative. The refiner looks at their ratios only.
+        trusted : array-like of bool of shape (n_samples,) or None, default=None
+            Which labels are known to be right; with several annotators also in the shape of y.
 
         Returns
         -------
@@ -172,7 +176,7 @@ class RefinedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         with unchanged_on_error(self):
             estimator = clone(self.estimator)
             parameter = self._check_weights(estimator, sample_weight)
-            self.refiner_ = self._make_refiner().fit(X, y, sample_weight)
+            self.refiner_ = self._make_refiner().fit(X, y, sample_weight, trusted)
             self.classes_ = self.refiner_.classes_
             for name in ("n_features_in_", "feature_names_in_"):
                 vars(self).pop(name, None)
@@ -183,7 +187,7 @@ class RefinedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             weight = _check_sample_weight(
                 sample_weight, np.empty((n_rows, 1)), dtype=np.float64, ensure_non_negative=True
             )
-            kept = np.flatnonzero(weight)
+            kept = np.flatnonzero(self.refiner_.row_groups_ >= 0)  # those that count
             (X,) = indexable(X)
             if len(kept) < n_rows:
                 X, beliefs, weight = _safe_indexing(X, kept), beliefs[kept], weight[kept]

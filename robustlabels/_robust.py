@@ -10,9 +10,9 @@ import torch
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
+from ._answers import check_trusted, leave_out_unanswered, read_labels
 from ._calibration import Beliefs, calibrate, merge
 from ._labels import (
     NO_CLASSES,
@@ -42,6 +42,7 @@ from ._unpredicted import warn_of_unpredicted
 from .losses import Loss
 from .noise import check_invertible
 from .refinement import LabelRefiner
+from .refinement._annotators import label_rows
 from .refinement._copies import deal_folds
 
 __all__ = ["RobustClassifier"]
@@ -54,6 +55,9 @@ _MIN_FOLDS = 4
 
 #: Rows that the temperature of the probabilities is found by, at most.
 _CALIBRATION_ROWS = 4096
+
+#: What features are taken as they are in.
+_DTYPES = (np.float64, np.float32)
 
 
 class RobustClassifier(ClassifierMixin, BaseEstimator):
@@ -397,17 +401,20 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
 
     @_fit_context(prefer_skip_nested_validation=True)
     @np.errstate(under="ignore")  # what becomes 0 may, even where users have made it an error
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X, y, sample_weight=None, trusted=None):
         """Train the network.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Finite features, on any scale. Of a sparse matrix a batch at a time becomes dense.
-        y : array-like of shape (n_samples,)
-            Labels of any kind, two classes at least; some of them may be wrong.
+        y : array-like of shape (n_samples,) or (n_samples, n_annotators)
+            Labels of any kind, two classes at least; some of them may be wrong. With several
+            columns the answers of several annotators, some missing, see :class:`LabelRefiner`.
         sample_weight : array-like of shape (n_samples,) or None, default=None
             Non-negative weights; only their ratios matter.
+        trusted : array-like of bool of shape (n_samples,) or None, default=None
+            Which labels are known to be right; with several annotators also in the shape of y.
 
         Returns
         -------
@@ -423,25 +430,26 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         with unchanged_on_error(self, Exception):
             # Ctrl-C before the first step is an error like others: nothing is learned yet.
             with unchanged_on_error(self):
-                data = self._prepare(X, y, sample_weight, go_on)
+                data = self._prepare(X, y, sample_weight, trusted, go_on)
+            X_learned, codes, weight, beliefs = data
             try:
                 self._train(*data)
-                self._calibrate(*data)
+                self._calibrate(X_learned, weight, beliefs)
             except KeyboardInterrupt as stop:
-                key = identify(self, *self._validate(X, y, sample_weight, reset=False))
-                self._keep_what_is_learned(stop, key, *data)
+                key = identify(self, *self._validate(X, y, sample_weight, False, trusted, True))
+                self._keep_what_is_learned(stop, key, X_learned, weight, beliefs)
                 raise
         if self.net_.failure_ is not None:
             warnings.warn(self.net_.failure_, ConvergenceWarning, stacklevel=3)
             return self
-        X, n_rows = data[0], len(data[1])
+        n_rows = len(codes)
         # After fewer epochs than "auto" has it is no wonder.
         if self.net_.count_epochs() >= count_epochs("auto", n_rows, self._count_batch(n_rows)):
             warn_of_unpredicted(
                 self,
                 self.class_prior_ > 0,
                 n_rows,
-                lambda rows: self._compute(X[rows], lambda scores: scores.argmax(dim=-1)),
+                lambda rows: self._compute(X_learned[rows], lambda scores: scores.argmax(dim=-1)),
                 stacklevel=3,
             )
         return self
@@ -486,7 +494,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         if self.priors is not None:
             raise ValueError("priors need all labels at once. Call fit, or set priors=None.")
         with unchanged_on_error(self, Exception):
-            X, y, weight = self._validate(X, y, sample_weight, reset=not go_on)
+            X, y, weight, _ = self._validate(X, y, sample_weight, not go_on)
             self._stopped = None
             if classes is None:
                 classes = self.classes_ if go_on else np.unique(y)
@@ -630,19 +638,20 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
             self.net_ = self._make_net(losses, device)
         restore_net(self.net_, stored, same_parameters=True)
 
-    def _prepare(self, X, y, sample_weight, go_on=False, refine=True, hold_out=True):
+    def _prepare(self, X, y, sample_weight, trusted=None, go_on=False, refine=True, hold_out=True):
         """Check the data, find the noise, and make the net, or the present one anew."""
-        X, y, weight = self._validate(X, y, sample_weight, reset=not go_on)
-        classes = self.classes_ if go_on else np.unique(y)
+        X, y, weight, trusted = self._validate(X, y, sample_weight, not go_on, trusted, True)
+        present = find_classes(y)
+        classes = self.classes_ if go_on else present
         check_two_classes(self, classes)
-        codes = encode(y, classes)
-        if go_on and len(np.unique(codes)) != len(classes):
+        codes = label_rows(y, classes, trusted, weight)
+        if go_on and len(present) != len(classes):
             raise ValueError(
                 f"warm_start needs the classes of the previous fit, {classes.tolist()}, but "
-                f"y has only {np.unique(y).tolist()}. {NO_CLASSES}"
+                f"y has only {present.tolist()}. {NO_CLASSES}"
             )
         stopped = getattr(self, "_stopped", None) if go_on else None
-        if stopped is not None and stopped.key != identify(self, X, y, weight):
+        if stopped is not None and stopped.key != identify(self, X, y, weight, trusted):
             stopped = None
         self._stopped = None
         rng = self._forget() if stopped is None else None
@@ -668,7 +677,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         if refine:
             # A network that goes on may have learned from any row.
             hold_out = hold_out and self.module is None and self.n_members > 1 and not go_on
-            beliefs = self._refine_labels(X, codes, weight, hold_out, rng)
+            beliefs = self._refine_labels(X, y, weight, trusted, hold_out, rng)
             if beliefs is None:
                 losses = self._make_losses(refined=False)
                 self.net_.minimise(losses)
@@ -676,30 +685,33 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         weight, beliefs = self._weigh_classes(weight, codes, classes, beliefs)
         return X, codes, weight, beliefs
 
-    def _validate(self, X, y, sample_weight, reset):
+    def _validate(self, X, y, sample_weight, reset, trusted=None, several=False):
         """Check the data and drop the rows without weight."""
-        y = check_labels(y)
-        X, y = self._validate_features(X, y=y, reset=reset)
-        check_classification_targets(y)
+        y = read_labels(y) if several else check_labels(y)
+        X = self._validate_features(X, reset)
+        check_consistent_length(X, y)
+        trusted = check_trusted(trusted, y)
         weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        weight = leave_out_unanswered(weight, y)
         if not weight.any():
             raise ValueError("All sample weights are zero: there is no row to learn from.")
         if not weight.all():
+            trusted = None if trusted is None else trusted[weight > 0]
             X, y, weight = X[weight > 0], y[weight > 0], weight[weight > 0]
-        return X, y, weight
+        return X, y, weight, trusted
 
-    def _validate_features(self, X, *, reset, **y):
-        """Check the features, and the labels if there are any."""
-        checked = validate_data(
+    def _validate_features(self, X, reset):
+        X = validate_data(
             self, X, reset=reset, dtype=(np.float64, np.float32), order="C", accept_sparse="csr",
-            allow_nd=self.module is not None, **y,
+            allow_nd=self.module is not None,
         )  # fmt: skip
-        shape = (checked[0] if y else checked).shape[1:]
         if reset:
-            self._row_shape = shape
-        elif shape != self._row_shape:
-            raise ValueError(f"X has rows of shape {shape}; in fit they had {self._row_shape}.")
-        return checked
+            self._row_shape = X.shape[1:]
+        elif X.shape[1:] != self._row_shape:
+            raise ValueError(
+                f"X has rows of shape {X.shape[1:]}; in fit they had {self._row_shape}."
+            )
+        return X
 
     def _forget(self):
         """Start the random state anew, without noise found; return that of the trees alone."""
@@ -712,11 +724,11 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         self.transition_matrix_ = self.noise_rate_ = self.noise_evidence_ = None
         self.temperature_, self._offset = 1.0, None
 
-    def _refine_labels(self, X, codes, weight, hold_out, rng):
+    def _refine_labels(self, X, y, weight, trusted, hold_out, rng):
         """Find the noise, and what the true labels probably are; None for labels as given."""
         refiner = LabelRefiner(self.transition_matrix, verbose=self.verbose, random_state=rng)
         flat = X if X.ndim == 2 else X.reshape(len(X), -1)
-        refiner.fit(flat, self.classes_[codes], weight)
+        refiner.fit(flat, y, weight, trusted)
         if refiner.transition_matrix_ is None:
             return None
         for name in ("transition_matrix_", "noise_rate_", "noise_evidence_"):
@@ -725,9 +737,10 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         if hold_out:
             n_losses = len(self.loss_weights_)
             n_folds = max(-(-self.n_members // n_losses), _MIN_FOLDS)
-            folds = deal_folds(refiner.row_groups_, codes, n_folds, rng)
-        rows = np.sort(rng.permutation(len(codes))[:_CALIBRATION_ROWS])
-        return Beliefs(refiner.soft_labels_, refiner.label_probabilities_, folds, rows)
+            folds = deal_folds(refiner.row_groups_, refiner._evidence.codes, n_folds, rng)
+        rows = np.sort(rng.permutation(len(weight))[:_CALIBRATION_ROWS])
+        likelihood = refiner._evidence.take(rows).likelihood
+        return Beliefs(refiner.soft_labels_, refiner.label_probabilities_, folds, rows, likelihood)
 
     def _weigh_classes(self, weight, codes, classes, beliefs=None):
         """Return the weights of the rows, scaled to mean 1, and the beliefs.
@@ -822,7 +835,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         self._start(X, np.arange(soft_labels.shape[2]), refined=True)
         soft_labels = np.repeat(soft_labels, len(self.loss_weights_), axis=1)
         codes = soft_labels[:, 0].argmax(axis=1)  # skorch wants labels; nobody learns them
-        self._train(X, codes, np.ones(len(X)), Beliefs(soft_labels, soft_labels, folds, None))
+        self._train(X, codes, np.ones(len(X)), Beliefs(soft_labels, soft_labels, folds))
 
     def _train(self, X, codes, weight, beliefs=None, one_pass=False):
         """Train the net, for one pass or for all epochs."""
@@ -858,15 +871,14 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         """Return the number of rows of a batch, of so many rows in all."""
         return n_rows if self.batch_size == -1 else min(int(self.batch_size), n_rows)
 
-    def _calibrate(self, X, codes, weight, beliefs):
+    def _calibrate(self, X, weight, beliefs):
         """Set the temperature, what each loss counts, and the shift of the scores by `priors`."""
         if beliefs is not None:
             rows = beliefs.rows
             scores = compute_scores(self.net_, X[rows], self.n_threads)
             self.temperature_, self.loss_weights_ = calibrate(
-                scores, codes[rows], weight[rows], beliefs, self.transition_matrix_,
-                self.loss_weights_,
-            )  # fmt: skip
+                scores, weight[rows], beliefs, self.loss_weights_
+            )
         self._offset = None
         if self.priors is not None:
             balanced = isinstance(self.priors, str)
@@ -875,14 +887,14 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
             there = np.maximum(self.class_prior_, np.finfo(float).tiny)
             self._offset = self.temperature_ * np.log(priors / there)
 
-    def _keep_what_is_learned(self, stop, key, X, codes, weight, beliefs):
+    def _keep_what_is_learned(self, stop, key, X, weight, beliefs):
         """Finish a training that Ctrl-C has stopped, and note what of it is usable."""
         n_epochs = self.net_.count_epochs()
         self._stopped = Stopped(key, weight, beliefs, n_epochs)
         self.net_.module_.eval()
         usable = f"The network of {n_epochs} epochs is usable"
         try:
-            self._calibrate(X, codes, weight, beliefs)
+            self._calibrate(X, weight, beliefs)
         except KeyboardInterrupt:
             usable += ", but neither calibrated nor shifted by priors"
         except ValueError as error:

@@ -27,6 +27,7 @@ from robustlabels import (
 from robustlabels.metrics import estimate_transition_matrix
 from robustlabels.refinement._copies import deal_folds, number_rows
 from robustlabels.refinement._crossing import soft_labels_without_folds
+from robustlabels.refinement._evidence import Evidence
 from robustlabels.refinement._features import TableNumbers
 from robustlabels.refinement._noise_model import estimate_noise, find_noise
 from robustlabels.refinement._pooling import find_weights
@@ -465,7 +466,7 @@ def test_a_temperature_is_found_by_noisy_labels(noise, temperature):
     y = (softmax(scores / temperature, axis=1).cumsum(1) < rng.uniform(size=(20_000, 1))).sum(1)
     codes = corrupt_labels(y, noise, random_state=1)
     trees = np.full((20_000, 4), 0.25)  # they know nothing, and hardly count
-    found = find_temperature_by_labels(scores, codes, noise, trees)
+    found = find_temperature_by_labels(scores, noise.T[codes], trees)
     assert found == pytest.approx(temperature, rel=0.1)
     # A row of weight 3 counts as three rows.
     trees = softmax(scores / temperature, axis=1)
@@ -473,9 +474,9 @@ def test_a_temperature_is_found_by_noisy_labels(noise, temperature):
     rows = np.repeat(np.arange(2000), weight.astype(int))
     weight *= 2000 / weight.sum()
     weighted = find_temperature_by_labels(
-        scores[:2000], codes[:2000], noise, weight[:, None] * trees[:2000]
+        scores[:2000], noise.T[codes[:2000]], weight[:, None] * trees[:2000]
     )
-    repeated = find_temperature_by_labels(scores[rows], codes[rows], noise, trees[rows])
+    repeated = find_temperature_by_labels(scores[rows], noise.T[codes[rows]], trees[rows])
     assert weighted == pytest.approx(repeated, rel=0.02)
 
 
@@ -483,7 +484,7 @@ def test_trees_decide_on_a_temperature_where_labels_do_not():
     scores = np.array([[2.0, 0.0], [0.0, 2.0]] * 5)
     trees = softmax(scores / 4, axis=1)
     of_no_use = np.full((2, 2), 0.5)
-    found = find_temperature_by_labels(scores, np.zeros(10, int), of_no_use, trees)
+    found = find_temperature_by_labels(scores, of_no_use[[0] * 10], trees)
     assert found == pytest.approx(4, rel=1e-3)
 
 
@@ -815,7 +816,9 @@ def test_soft_labels_without_a_fold_know_nothing_of_its_labels():
     others = np.where(folds == 1, (codes + 1) % 3, codes)
     T = symmetric_transition(3, 0.3)
     soft, changed = (
-        soft_labels_without_folds(X, labels, 3, np.ones(300), T, folds, np.random.RandomState(0))
+        soft_labels_without_folds(
+            X, Evidence(labels, T), 3, np.ones(300), folds, np.random.RandomState(0)
+        )
         for labels in (codes, others)
     )
     np.testing.assert_array_equal(soft[folds != 1, 1], changed[folds != 1, 1])
@@ -823,7 +826,7 @@ def test_soft_labels_without_a_fold_know_nothing_of_its_labels():
     np.testing.assert_allclose(soft.sum(axis=2), 1, rtol=1e-5)
     learned = soft[folds != 2, 2].argmax(axis=1)
     assert (learned == y[folds != 2]).mean() > (codes == y).mean() + 0.15
-    as_given = soft_labels_without_folds(X, codes, 3, np.ones(300), None, folds, None)
+    as_given = soft_labels_without_folds(X, Evidence(codes, None), 3, np.ones(300), folds, None)
     np.testing.assert_array_equal(as_given, np.repeat(np.eye(3)[codes][:, None], 4, axis=1))
 
 
@@ -836,7 +839,7 @@ def opinions(y, n_classes, sharpness, error, seed):
 
 def pooled_weights(log_proba, codes, T):
     weight = np.ones(len(codes))
-    return find_weights(np.stack(log_proba), codes, T, weight)
+    return find_weights(np.stack(log_proba), T.T[codes], weight)
 
 
 def test_weights_of_a_pool():

@@ -9,9 +9,7 @@ from ._probabilities import out_of_bag_probabilities
 _TREES = 60
 
 
-def soft_labels_without_folds(
-    X, codes, n_classes, weight, transition, folds, rng, n_jobs=None, verbose=0
-):
+def soft_labels_without_folds(X, evidence, n_classes, weight, folds, rng, n_jobs=None, verbose=0):
     """Refine the labels of each table that is left if a fold is taken away.
 
     The label of a row is part of the soft labels of its neighbours. A learner that learned from
@@ -21,14 +19,12 @@ def soft_labels_without_folds(
     ----------
     X : ndarray of shape (n_samples, n_features)
         Features.
-    codes : ndarray of shape (n_samples,)
-        Noisy labels from 0 to n_classes - 1.
+    evidence : Evidence
+        What the rows say of their classes.
     n_classes : int
         Number of classes.
     weight : ndarray of shape (n_samples,)
         Positive weights.
-    transition : ndarray of shape (n_classes, n_classes) or None
-        The noise, which the learners reckon with; None for labels as given.
     folds : ndarray of shape (n_samples,)
         Numbers of the folds, from 0.
     rng : numpy.random.RandomState
@@ -44,10 +40,10 @@ def soft_labels_without_folds(
         Probabilities of the true labels, for each fold by the other folds alone. Those of the
         rows of the fold itself are made of their labels and nobody may learn from them.
     """
-    n_folds = folds.max() + 1
+    n_folds, codes = folds.max() + 1, evidence.codes
     given = np.eye(n_classes, dtype=np.float32)[codes]
     soft_labels = np.repeat(given[:, None], n_folds, axis=1)
-    if transition is None:
+    if evidence.transition is None:
         return soft_labels
     for fold in range(n_folds):
         learn = np.flatnonzero(folds != fold)
@@ -59,5 +55,5 @@ def soft_labels_without_folds(
             X[learn], of_present, len(present), weight[learn], rng, n_jobs, _TREES, verbose
         )[0]
         proba /= proba.sum(axis=1, keepdims=True)
-        soft_labels[learn, fold] = soften(codes[learn], proba, transition)
+        soft_labels[learn, fold] = soften(evidence.likelihood[learn], proba, evidence.transition)
     return soft_labels

@@ -100,7 +100,7 @@ class NoiseFound(NamedTuple):
         return int(numbers[low]), int(numbers[high])
 
 
-def estimate_noise(codes, proba, classes=None):
+def estimate_noise(codes, proba, classes=None, trusted=None):
     """Estimate the noise as the confident joint counts it, hard rows included, and its form.
 
     It depends on the class only where that is evident: classes that are hard to tell apart look
@@ -114,6 +114,8 @@ def estimate_noise(codes, proba, classes=None):
         Out-of-sample probabilities of the labels.
     classes : ndarray of shape (n_classes,) or None, default=None
         What a warning calls the classes; None for their numbers.
+    trusted : ndarray of shape (n_samples,) or None, default=None
+        Which labels are known to be right, and have no part in the noise.
 
     Returns
     -------
@@ -128,6 +130,8 @@ def estimate_noise(codes, proba, classes=None):
     """
     n_classes = proba.shape[1]
     classes = np.arange(n_classes) if classes is None else classes
+    if trusted is not None and not trusted.all():
+        codes, proba = codes[~trusted], proba[~trusted]
     transition = estimate_transition_matrix(classes[codes], proba, labels=classes)
     share = np.bincount(codes, minlength=n_classes) / len(codes)
     rates = 1 - transition.diagonal()
@@ -163,7 +167,7 @@ def _sharpened(transition, codes, proba):
     """Count labels anew, by the posteriors: misplaced rows blur what a confident joint counts."""
     one_hot = np.eye(len(transition))[codes]
     for _ in range(_COUNTS):
-        posterior = soften(codes, proba, transition)
+        posterior = soften(transition.T[codes], proba, transition)
         transition = posterior.T @ one_hot / posterior.sum(axis=0)[:, None]
     return transition
 
@@ -177,7 +181,7 @@ def _explained(transition, share):
     return 1 - left / max(share @ rates * np.log(n_classes - 1), 1e-12)
 
 
-def find_noise(codes, proba, transition, known, weight=None):
+def find_noise(codes, proba, transition, known, weight=None, trusted=None):
     r"""Find how much of a noise there is, and the probabilities of the true labels.
 
     The confident joint counts rows that are hard to place as wrong labels, too. Noise can be told
@@ -205,6 +209,8 @@ def find_noise(codes, proba, transition, known, weight=None):
         :func:`estimate_noise` makes it.
     weight : ndarray of shape (n_samples,) or None, default=None
         What the labels count for. Only the ratios matter.
+    trusted : ndarray of shape (n_samples,) or None, default=None
+        Which labels are known to be right: they tell how hard the rows are, without noise.
 
     Returns
     -------
@@ -216,11 +222,11 @@ def find_noise(codes, proba, transition, known, weight=None):
     nearest = np.abs(shares[:, None] - taken_out).argmin(axis=1)
     log_q = {}
     for knot in np.unique(nearest):
-        without_noise = _without_noise(proba, _part_of(transition, taken_out[knot]))
-        log_q[knot] = np.log(without_noise + _SMALLEST_CLASS)
+        p = without_noise(proba, noise_of_all(transition, trusted, taken_out[knot]))
+        log_q[knot] = np.log(p + _SMALLEST_CLASS)
     weight = np.ones(len(codes)) if weight is None else weight / weight.mean()
     log_posterior = log_prior + _log_likelihoods(
-        codes, proba, transition, weight, shares, nearest, log_q
+        codes, proba, transition, weight, shares, nearest, log_q, trusted
     )
     weights = softmax(log_posterior)
     beliefs = np.zeros_like(proba)
@@ -234,6 +240,8 @@ def find_noise(codes, proba, transition, known, weight=None):
                     log_power, log_p[rows], codes[rows], transition, shares, of_both
                 )
     beliefs /= beliefs.sum(axis=1, keepdims=True)
+    if trusted is not None:
+        beliefs[trusted] = np.eye(len(transition))[codes[trusted]]
     some = shares > 0
     if_noisy = shares[some] @ softmax(log_posterior[:, some]).sum(axis=0)
     weights = weights.sum(axis=0)
@@ -247,7 +255,7 @@ def find_noise(codes, proba, transition, known, weight=None):
     )
 
 
-def _log_likelihoods(codes, proba, transition, weight, shares, nearest, log_q):
+def _log_likelihoods(codes, proba, transition, weight, shares, nearest, log_q, trusted):
     """Return how probable the labels are, for each power, a row, and share, a column.
 
     With the prior of the powers. `nearest` says which of the probabilities `log_q` is for a share.
@@ -265,8 +273,15 @@ def _log_likelihoods(codes, proba, transition, weight, shares, nearest, log_q):
             of_knot = nearest == knot
             given, seen = _top_likelihoods(log_power, log_p[rows], top, agrees, transition)
             labels = _mixture(given, seen, shares[of_knot])
+            if trusted is not None:
+                labels = np.where(trusted[rows, None], given[:, None], labels)
             found[i, of_knot] = _LABEL_COUNTS * (weight[rows] @ np.log(labels)) - expected
     return found
+
+
+def noise_of_all(transition, trusted, share=1):
+    """Return the matrix of a share of a noise that spares trusted labels, among all labels."""
+    return _part_of(transition, share if trusted is None else share * (1 - trusted.mean()))
 
 
 def _part_of(transition, share):
@@ -276,10 +291,14 @@ def _part_of(transition, share):
     return (1 - share) * np.eye(len(transition)) + share * transition
 
 
-def soften(codes, proba, transition):
-    """Return beliefs as cautious as the probabilities of the labels are: to no power."""
-    p = np.maximum(_without_noise(proba, transition), _SMALLEST_CLASS)
-    posterior = p * (transition.T[codes] + _SMALLEST_LABEL)
+def soften(likelihood, proba, transition):
+    """Return beliefs as cautious as the probabilities of the labels are: to no power.
+
+    `likelihood`, of shape (n_samples, n_classes), is how probable the labels of a row are where
+    its true class is k; `proba` are out-of-sample probabilities of labels of that noise.
+    """
+    p = np.maximum(without_noise(proba, transition), _SMALLEST_CLASS)
+    posterior = p * (likelihood + _SMALLEST_LABEL)
     return posterior / posterior.sum(axis=1, keepdims=True)
 
 
@@ -338,7 +357,7 @@ def _by_bayes(log_power, log_q, codes, transition, shares, weights):
     return posterior
 
 
-def _without_noise(proba, transition):
+def without_noise(proba, transition):
     """Return class probabilities under which the noise makes labels as probable as these.
 
     They are found by a fixed number of steps of expectation maximisation, and so stay between

@@ -18,7 +18,7 @@ _SMALLEST = 1e-12
 _ROWS = 20_000
 
 
-def find_weights(log_proba, codes, transition, weight):
+def find_weights(log_proba, likelihood, weight):
     r"""Find how much each learner counts in the pool of their opinions.
 
     The pool is :math:`p_k \propto \prod_l p_{lk}^{w_l}`. The weights, all positive, make noisy
@@ -31,10 +31,8 @@ def find_weights(log_proba, codes, transition, weight):
     ----------
     log_proba : ndarray of shape (n_learners, n_samples, n_classes)
         Logarithms of the class probabilities, from learners that know nothing of the row's label.
-    codes : ndarray of shape (n_samples,)
-        Noisy labels from 0 to n_classes - 1.
-    transition : ndarray of shape (n_classes, n_classes)
-        Probability of the label j where the true class is i.
+    likelihood : ndarray of shape (n_samples, n_classes)
+        How probable the labels of a row are where its true class is k; the scale does not count.
     weight : ndarray of shape (n_samples,)
         Positive weights of the rows, of mean 1.
 
@@ -47,9 +45,9 @@ def find_weights(log_proba, codes, transition, weight):
     if n_rows > _ROWS:
         # Drawn at random, for rows may come in periods; always the same.
         rows = np.random.RandomState(0).permutation(n_rows)[:_ROWS]
-        log_proba, codes, weight = log_proba[:, rows], codes[rows], weight[rows]
+        log_proba, likelihood, weight = log_proba[:, rows], likelihood[rows], weight[rows]
     log_proba = log_proba.astype(np.float64)
-    seen = np.maximum(transition.T[codes], _SMALLEST)
+    seen = np.maximum(likelihood, _SMALLEST)
 
     def misfit(log_weights):
         weights = np.exp(log_weights)

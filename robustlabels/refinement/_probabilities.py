@@ -45,7 +45,7 @@ def out_of_bag_probabilities(
     X : {ndarray, sparse matrix} of shape (n_samples, n_features)
         Features; missing values are NaN.
     codes : ndarray of shape (n_samples,)
-        Noisy labels from 0 to n_classes - 1, each of which occurs.
+        Noisy labels from 0 to n_classes - 1.
     n_classes : int
         Number of classes.
     weight : ndarray of shape (n_samples,)

@@ -4,10 +4,11 @@ from numbers import Integral
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length
 
-from .._labels import check_labels, encode, find_rows_and_classes
+from .._answers import Answers, check_trusted, leave_out_unanswered, read_labels
+from .._labels import find_rows_and_classes
+from .._plotting import import_pandas
 from .._random_state import draw_from
 from .._sklearn import (
     HasMethods,
@@ -18,7 +19,9 @@ from .._sklearn import (
 )
 from .._unchanged import unchanged_on_error
 from ..noise import check_invertible
+from ._annotators import join_features, label_rows
 from ._copies import enough_rows
+from ._evidence import Evidence, tell
 from ._features import TableNumbers
 from ._noise_model import estimate_noise, find_noise, soften
 from ._probabilities import out_of_bag_probabilities, out_of_fold_probabilities
@@ -63,23 +66,32 @@ class LabelRefiner(BaseEstimator):
         the beliefs. NaN for rows without weight.
     soft_labels_ : ndarray of shape (n_samples, n_classes)
         More cautious probabilities, to learn from: see the notes.
-    wrong_probability_ : ndarray of shape (n_samples,)
-        Probability that the label of a row is wrong. NaN where nothing is known, see the notes.
+    wrong_probability_ : ndarray of the shape of y
+        Probability that the label of a row, or each answer of an annotator, is wrong. NaN where
+        there is none, or nothing is known, see the notes.
     n_wrong_ : float
         Expected number of wrong labels: the sum of these.
     n_wrong_interval_ : tuple of int
-        Lower and upper end of the number of wrong labels, with a probability of 90 %.
+        Lower and upper end of the number of wrong labels, with a probability of 90 %. None with
+        several annotators.
     noise_rate_ : float
         Expected share of wrong labels.
     transition_matrix_ : ndarray of shape (n_classes, n_classes) or None
-        The noise, as given or estimated. None where there are too few rows for an estimate.
+        The noise, as given or estimated, with several annotators that of all answers. None where
+        there are too few rows for an estimate.
+    annotator_transitions_ : ndarray of shape (n_annotators, n_classes, n_classes) or None
+        The noise of each annotator; None with one label for each row, or too few rows.
+    annotator_quality_ : pandas.DataFrame or None
+        A row for each annotator: "n_answers", how many there are, and "quality", the probability
+        that one is right where classes are as frequent as in these rows. Needs pandas. None as
+        above.
     noise_evidence_ : dict or None
         Why the estimated noise has the form it has: "form", "symmetric" or "class-dependent";
         "explained", the share of the entropy of wrong labels that their true class explains, or
         with two classes "rate_difference", that of their noise rates; "threshold", what this has
         to exceed for a matrix that depends on the class; "tenable", whether the data allow for one
         at all; and "none", the probability that no label is wrong, to a sceptic. None if the noise
-        is known.
+        is known or there are several annotators.
     row_groups_ : ndarray of shape (n_samples,)
         Numbers from 0, the same for rows that are copies of each other, or nearly. Keep these on
         one side of a split. -1 for rows without weight.
@@ -117,6 +129,18 @@ class LabelRefiner(BaseEstimator):
     the 5 % quantile to a sceptic, who gives even odds to no noise: where it is 0 the labels can be
     explained without a wrong one.
 
+    With several annotators :math:`P(k \mid x, \tilde{y}) \propto q_k(x)^\beta \prod_a T^a[k,
+    \tilde{y}_a]` over the answers that there are [2]_: the answers of annotators who are right more
+    often count for more. Each T^a is found by expectation maximisation, together with the power
+    :math:`\beta`, and drawn to the common matrix by as much as 5 answers for each class: first to
+    a share of its noise, as large as the wrong answers of the annotator say. An annotator may be
+    wrong more often than right. The trees learn what the answers agree on, and q is what these say
+    without the noise that is left in it. That answers depend on each other where a row is hard
+    is not reckoned with, so that the beliefs are too sure there.
+
+    Trusted labels are beliefs of 1. They also tell how hard rows are, free of noise, and so what of
+    the rest is noise.
+
     Noise that depends on the row sits on hard rows, and passes for hardness in part: the number
     found is too low then. Labels that look random throughout are noise, or a task that is hard
     throughout; the data cannot tell.
@@ -130,6 +154,9 @@ class LabelRefiner(BaseEstimator):
     ----------
     .. [1] Northcutt, Jiang and Chuang, "Confident Learning: Estimating Uncertainty in Dataset
        Labels", Journal of Artificial Intelligence Research 70, 2021.
+    .. [2] Dawid and Skene, "Maximum Likelihood Estimation of Observer Error-Rates Using the EM
+       Algorithm", Journal of the Royal Statistical Society C 28, 1979; with features in the place
+       of class frequencies: Raykar et al., "Learning from Crowds", JMLR 11, 2010.
 
     Examples
     --------
@@ -182,7 +209,7 @@ class LabelRefiner(BaseEstimator):
 
     @_fit_context(prefer_skip_nested_validation=False)
     @np.errstate(under="ignore")  # what becomes 0 may, even where users have made it an error
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X, y, sample_weight=None, trusted=None):
         """Find the noise and the probabilities of the true labels.
 
         Parameters
@@ -191,10 +218,14 @@ class LabelRefiner(BaseEstimator):
             Features on any scale. Numbers may be missing; in a data frame columns of categories
             and texts are taken as they are, but for the rarest of more than 31. With a `teacher`,
             whatever it takes.
-        y : array-like of shape (n_samples,)
-            Labels of any kind, two classes at least; some of them may be wrong.
+        y : array-like of shape (n_samples,) or (n_samples, n_annotators)
+            Labels of any kind, two classes at least; some of them may be wrong. With several
+            columns the answers of several annotators, missing where they are None, NaN or NA; see
+            :func:`pivot_answers`. Rows without an answer count as rows without weight.
         sample_weight : array-like of shape (n_samples,) or None, default=None
             Weights of the rows, not negative; only their ratios matter.
+        trusted : array-like of bool of shape (n_samples,) or None, default=None
+            Which labels are known to be right; with several annotators also in the shape of y.
 
         Returns
         -------
@@ -206,24 +237,40 @@ class LabelRefiner(BaseEstimator):
         ValueError
             If a parameter or the data are unfit.
         """
-        y = check_labels(y)
+        y = read_labels(y)
         with unchanged_on_error(self):
             for name in ("n_features_in_", "feature_names_in_"):
                 vars(self).pop(name, None)
             numbers = self._check_features(X)
             check_consistent_length(X if numbers is None else numbers, y)
-            check_classification_targets(y)
+            trusted = check_trusted(trusted, y)
             n_rows = len(y)
             weight = _check_sample_weight(
                 sample_weight, np.empty((n_rows, 1)), dtype=np.float64, ensure_non_negative=True
             )
+            weight = leave_out_unanswered(weight, y)
             kept, classes = find_rows_and_classes(self, y, weight)
             if len(kept) < n_rows:
                 X, y, weight = _safe_indexing(X, kept), y[kept], weight[kept]
                 numbers = None if numbers is None else numbers[kept]
+                trusted = None if trusted is None else trusted[kept]
             self.classes_ = classes
-            self._refine(X, numbers, encode(y, classes), weight, kept, n_rows)
+            self._refine(X, numbers, y, trusted, weight, kept, n_rows)
         return self
+
+    @property
+    def annotator_quality_(self):
+        """How many answers each annotator gave, and how many of them are right."""
+        if self.annotator_transitions_ is None:
+            return None
+        pd = import_pandas("annotator_quality_")
+        given = ~np.isnan(self.wrong_probability_)
+        right = self.annotator_transitions_.diagonal(axis1=1, axis2=2)
+        frequency = np.nanmean(self.label_probabilities_, axis=0)
+        return pd.DataFrame(
+            {"n_answers": given.sum(axis=0), "quality": right @ frequency},
+            index=pd.Index(self._annotators, name="annotator"),
+        )
 
     def _check_features(self, X):
         """Return the features as numbers, or None if a teacher knows what to do with them."""
@@ -235,19 +282,23 @@ class LabelRefiner(BaseEstimator):
             # Images and texts are the teacher's business.
             return None
 
-    def _refine(self, X, numbers, codes, weight, kept, n_rows):
+    def _refine(self, X, numbers, y, trusted, weight, kept, n_rows):
         """Set what is found, for all of so many rows, of which those that are `kept` count."""
         n_classes = len(self.classes_)
         estimate = isinstance(self.transition_matrix, str)
         known = (
             None if estimate else check_invertible(self.transition_matrix, n_classes, self.classes_)
         )
-        self.noise_evidence_ = None
+        several = isinstance(y, Answers)
+        codes = label_rows(y, self.classes_, trusted, weight)
+        self._annotators = y.annotators if several else None
+        self.noise_evidence_ = self.annotator_transitions_ = None
         if estimate and not enough_rows(len(codes), n_classes):
             self.transition_matrix_, self.noise_rate_, self.n_wrong_ = None, np.nan, np.nan
             self.n_wrong_interval_ = (0, len(codes))
             as_given = np.eye(n_classes)[codes]
-            unknown, alone = np.full(len(codes), np.nan), np.arange(len(codes))
+            unknown = np.full((y.codes if several else codes).shape, np.nan)
+            alone, self._evidence = np.arange(len(codes)), Evidence(codes, None)
             self._spread(as_given, as_given, unknown, alone, kept, n_rows)
             return
         rng = draw_from(self.random_state)
@@ -256,25 +307,42 @@ class LabelRefiner(BaseEstimator):
             proba, groups = out_of_bag_probabilities(numbers, *rest, verbose=self.verbose)
         else:
             proba, groups = out_of_fold_probabilities(self.teacher, X, numbers, *rest)
-        if estimate:
-            transition, self.noise_evidence_ = estimate_noise(codes, proba, self.classes_)
-            found = find_noise(codes, proba, transition, False, weight / weight.max())
+        if several:
+            found, self._evidence, soft_labels = join_features(
+                y, trusted, weight, codes, proba, known
+            )
+            self.transition_matrix_ = found.common
+            self.annotator_transitions_ = found.transitions
+            wrong = 1 - np.take_along_axis(found.beliefs, y.codes, axis=1)
+            wrong[y.codes < 0] = np.nan
+            self.n_wrong_interval_ = None
+        else:
+            found, soft_labels = self._of_single_labels(codes, trusted, weight, proba, known)
+            wrong = 1 - found.beliefs[np.arange(len(codes)), codes]
+            self.n_wrong_interval_ = found.count_wrong(codes, _LEVEL)
+        self.n_wrong_, self.noise_rate_ = float(np.nansum(wrong)), float(np.nanmean(wrong))
+        self._spread(found.beliefs, soft_labels, wrong, groups, kept, n_rows)
+
+    def _of_single_labels(self, codes, trusted, weight, proba, known):
+        """Find the noise of labels, one for each row; return it, and soft labels."""
+        weight = weight / weight.max()
+        if known is None:
+            transition, self.noise_evidence_ = estimate_noise(codes, proba, self.classes_, trusted)
+            found = find_noise(codes, proba, transition, False, weight, trusted)
             self.noise_evidence_["none"] = float(found.sceptical_weights[0])
         else:
-            found = find_noise(codes, proba, known, True, weight / weight.max())
-        # A learner loses more by noise that is overlooked than by some that is not there.
-        soft_labels = soften(codes, proba, found.if_noisy)
-        wrong = 1 - found.beliefs[np.arange(len(codes)), codes]
+            found = find_noise(codes, proba, known, True, weight, trusted)
         self.transition_matrix_ = found.transition
-        self.n_wrong_, self.noise_rate_ = float(wrong.sum()), float(wrong.mean())
-        self.n_wrong_interval_ = found.count_wrong(codes, _LEVEL)
-        self._spread(found.beliefs, soft_labels, wrong, groups, kept, n_rows)
+        self._evidence = tell(codes, found.transition, trusted)
+        # A learner loses more by noise that is overlooked than by some that is not there.
+        if_noisy = tell(codes, found.if_noisy, trusted)
+        return found, soften(if_noisy.likelihood, proba, if_noisy.transition)
 
     def _spread(self, beliefs, soft_labels, wrong, groups, kept, n_rows):
         """Set the attributes that have an entry for each row."""
         self.label_probabilities_ = np.full((n_rows, beliefs.shape[1]), np.nan)
         self.soft_labels_ = self.label_probabilities_.copy()
-        self.wrong_probability_ = np.full(n_rows, np.nan)
+        self.wrong_probability_ = np.full((n_rows, *wrong.shape[1:]), np.nan)
         self.row_groups_ = np.full(n_rows, -1)
         self.label_probabilities_[kept] = beliefs
         self.soft_labels_[kept] = soft_labels

@@ -41,7 +41,7 @@ def find_temperature(scores, targets):
     return float(np.exp(-brentq(slope, low, high)))
 
 
-def find_temperature_by_labels(scores, codes, transition, targets):
+def find_temperature_by_labels(scores, likelihood, targets):
     r"""Find what scores are divided by for noisy labels that they do not know of.
 
     The labels are most probable, :math:`\sum_k p_k T_{k\tilde{y}}` with p the softmax of the
@@ -52,10 +52,8 @@ def find_temperature_by_labels(scores, codes, transition, targets):
     ----------
     scores : ndarray of shape (n_samples, n_classes)
         Scores of the classes, by a network that did not learn from the row.
-    codes : ndarray of shape (n_samples,)
-        Noisy labels from 0 to n_classes - 1.
-    transition : ndarray of shape (n_classes, n_classes)
-        Probability of the label j where the true class is i.
+    likelihood : ndarray of shape (n_samples, n_classes)
+        How probable the labels of a row are where its true class is k; the scale does not count.
     targets : ndarray of shape (n_samples, n_classes)
         Beliefs, times the weights of the rows.
 
@@ -65,13 +63,12 @@ def find_temperature_by_labels(scores, codes, transition, targets):
         The divisor.
     """
     weight = targets.sum(axis=1)
-    seen = transition.T[codes]
 
     def misfit(log_inverse):
         log_p = log_softmax(np.exp(log_inverse) * scores, axis=1)
-        labels = weight @ np.log(np.maximum((np.exp(log_p) * seen).sum(axis=1), 1e-15))
+        labels = weight @ np.log(np.maximum((np.exp(log_p) * likelihood).sum(axis=1), 1e-15))
         beliefs = (targets * log_p).sum()
-        return -(labels + _LABELS_OF_BELIEFS / len(codes) * beliefs)
+        return -(labels + _LABELS_OF_BELIEFS / len(scores) * beliefs)
 
     bounds = -_MAX_LOG_TEMPERATURE, _MAX_LOG_TEMPERATURE
     return float(np.exp(-minimize_scalar(misfit, bounds=bounds, method="bounded").x))

@@ -1,0 +1,327 @@
+"""Several annotators for each row, and labels that are trusted."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.ensemble import ExtraTreesRegressor
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, KFold, cross_val_predict
+from sklearn.pipeline import make_pipeline
+
+from robustlabels import (
+    LabelRefiner,
+    RefinedClassifier,
+    RobustClassifier,
+    RobustEnsembleClassifier,
+    corrupt_labels,
+    find_wrong_labels,
+    pivot_answers,
+    symmetric_transition,
+)
+from robustlabels._answers import Answers, read_labels
+from robustlabels.refinement._annotators import find_annotators
+
+#: Probability that each annotator is right.
+QUALITY = np.array([0.25, 0.4, 0.6, 0.75, 0.9])
+
+
+def ask(y, n_answers, seed=0, quality=QUALITY):
+    """Answers of annotators of some quality, so many for each row; -1 where there is none."""
+    rng = np.random.RandomState(seed)
+    n_rows, n_annotators, n_classes = len(y), len(quality), y.max() + 1
+    who = np.argsort(rng.uniform(size=(n_rows, n_annotators)), axis=1)[:, :n_answers]
+    wrong = (y[:, None] + rng.randint(1, n_classes, size=who.shape)) % n_classes
+    answers = np.full((n_rows, n_annotators), -1)
+    given = np.where(rng.uniform(size=who.shape) < quality[who], y[:, None], wrong)
+    np.put_along_axis(answers, who, given, axis=1)
+    return answers
+
+
+@pytest.fixture(scope="module")
+def crowd():
+    rng = np.random.RandomState(0)
+    y = np.arange(450) % 3
+    X = np.eye(3)[y] + 0.45 * rng.normal(size=(450, 3))
+    answers = ask(y, 3)
+    return X, y, np.where(answers < 0, np.nan, answers)
+
+
+@pytest.fixture(scope="module")
+def refiner(crowd):
+    X, _, Y = crowd
+    return LabelRefiner(random_state=0).fit(X, Y)
+
+
+def majority(Y):
+    return pd.DataFrame(Y).mode(axis=1)[0].to_numpy()
+
+
+def test_annotators_are_told_apart_and_beliefs_join_features_and_answers(crowd, refiner):
+    X, y, Y = crowd
+    quality = refiner.annotator_quality_
+    assert quality["n_answers"].tolist() == (~np.isnan(Y)).sum(axis=0).tolist()
+    np.testing.assert_allclose(quality["quality"], QUALITY, atol=0.12)
+    assert quality["quality"].is_monotonic_increasing
+    # One who is wrong more often than right is found out; together they are right.
+    assert refiner.annotator_transitions_[0].diagonal().mean() < 0.4
+    assert (refiner.transition_matrix_.argmax(axis=1) == np.arange(3)).all()
+    right = (refiner.label_probabilities_.argmax(axis=1) == y).mean()
+    assert right > (majority(Y) == y).mean() + 0.15
+    alone = find_annotators(read_labels(Y), None, np.ones(len(y)))
+    assert right > (alone.beliefs.argmax(axis=1) == y).mean() + 0.05
+    np.testing.assert_allclose(refiner.soft_labels_.sum(axis=1), 1)
+
+
+def test_each_answer_has_a_probability_that_it_is_wrong(crowd, refiner):
+    _, y, Y = crowd
+    wrong = refiner.wrong_probability_
+    assert wrong.shape == Y.shape
+    np.testing.assert_array_equal(np.isnan(wrong), np.isnan(Y))
+    truth = (y[:, None] != Y)[~np.isnan(Y)]
+    assert refiner.n_wrong_ == pytest.approx(truth.sum(), rel=0.1)
+    assert refiner.noise_rate_ == pytest.approx(truth.mean(), rel=0.1)
+    assert wrong[~np.isnan(Y)][truth].mean() > wrong[~np.isnan(Y)][~truth].mean() + 0.5
+    assert refiner.n_wrong_interval_ is refiner.noise_evidence_ is None
+
+
+@settings(max_examples=10)
+@given(st.integers(2, 4), st.integers(2, 4), st.integers(0, 100))
+def test_answers_of_many_obey_bayes(n_classes, n_answers, seed):
+    rng = np.random.RandomState(seed)
+    y = rng.randint(n_classes, size=4000)
+    y[:n_classes] = np.arange(n_classes)
+    quality = rng.uniform(0.5, 0.95, size=4) + 0.0
+    codes = ask(y, n_answers, seed, quality)
+    found = find_annotators(Answers(codes, np.arange(n_classes), None), None, np.ones(4000))
+    for matrix, right in zip(found.transitions, quality, strict=True):
+        np.testing.assert_allclose(matrix.sum(axis=1), 1)
+        if n_answers > 2 and quality.mean() > 0.7:
+            # Below three answers a row they cannot tell each other's qualities well.
+            assert abs(matrix.diagonal().mean() - right) < 0.12
+    assert (found.likelihood.max(axis=1) == 1).all()
+
+
+def test_few_answers_of_an_annotator_say_what_those_of_all_do():
+    y = np.arange(600) % 3
+    codes = ask(y, 3)
+    # One more annotator gives two answers, both wrong.
+    codes = np.column_stack([codes, np.full(600, -1)])
+    codes[:2, 5] = (y[:2] + 1) % 3
+    found = find_annotators(Answers(codes, np.arange(3), None), None, np.ones(600))
+    few, common = found.transitions[5], found.common
+    assert 0.5 * common.trace() < few.trace() < common.trace()
+    assert few[2].argmax() == 2
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA], ids=str)
+def test_any_missing_answer_and_any_label_is_taken(crowd, refiner, missing):
+    X, _, Y = crowd
+    names = np.array(["ant", "bee", "cat"], dtype=object)
+    table = pd.DataFrame(np.where(np.isnan(Y), missing, names[np.nan_to_num(Y).astype(int)]))
+    table.columns = list("abcde")
+    named = LabelRefiner(random_state=0).fit(X, table)
+    assert named.classes_.tolist() == ["ant", "bee", "cat"]
+    np.testing.assert_array_equal(named.label_probabilities_, refiner.label_probabilities_)
+    assert named.annotator_quality_.index.tolist() == list("abcde")
+    assert refiner.classes_.dtype.kind == "i"  # whole numbers beside NaN
+
+
+def test_minus_one_is_a_class_unless_the_user_says_otherwise(crowd):
+    _, _, Y = crowd
+    with pytest.warns(UserWarning, match="-1 is taken for a class"):
+        assert read_labels(np.where(np.isnan(Y), -1, Y).astype(int)).classes.tolist()[0] == -1
+    # So it is where it stands for one of two classes.
+    assert read_labels(np.array([[-1, 1], [1, 1]])).classes.tolist() == [-1, 1]
+
+
+def test_a_long_list_becomes_a_table(crowd, refiner):
+    X, _, Y = crowd
+    row, who = np.nonzero(~np.isnan(Y))
+    order = np.random.RandomState(0).permutation(len(row))
+    long = [row[order], who[order], Y[row, who][order]]
+    table = pivot_answers(*long, index=range(len(X)))
+    found = LabelRefiner(random_state=0).fit(X, table)
+    np.testing.assert_array_equal(found.label_probabilities_, refiner.label_probabilities_)
+    assert pivot_answers(["b", "a"], ["x", "x"], [1, 2]).index.tolist() == ["a", "b"]
+    with pytest.raises(ValueError, match="answers twice for the row"):
+        pivot_answers([0, 0], ["ann", "ann"], [1, 2])
+    with pytest.raises(ValueError, match="not in index"):
+        pivot_answers([0, 7], ["ann", "ann"], [1, 2], index=range(3))
+
+
+def test_rows_without_an_answer_count_as_rows_without_weight(crowd):
+    X, _, Y = crowd
+    Y = Y.copy()
+    Y[::4] = np.nan
+    refiner = LabelRefiner(random_state=0)
+    weight = np.arange(len(X)) % 4 > 0
+    for fitted in (clone(refiner).fit(X, Y), clone(refiner).fit(X, Y, weight.astype(float))):
+        assert np.isnan(fitted.label_probabilities_[::4]).all()
+    kept = clone(refiner).fit(X[weight], Y[weight])
+    np.testing.assert_array_equal(kept.soft_labels_, fitted.soft_labels_[weight])
+
+
+CLASSIFIERS = [
+    RobustClassifier(max_epochs=20, random_state=0),
+    RobustEnsembleClassifier(max_epochs=5, random_state=0),
+    RefinedClassifier(LogisticRegression(), random_state=0),
+    RefinedClassifier(ExtraTreesRegressor(20, min_samples_leaf=5, random_state=0), random_state=0),
+]
+
+
+@pytest.mark.parametrize("clf", CLASSIFIERS, ids=lambda clf: type(clf).__name__)
+def test_classifiers_learn_from_annotators(crowd, clf):
+    X, y, Y = crowd
+    Y = Y.copy()
+    Y[5] = np.nan
+    clf = clone(clf).fit(X, Y)
+    assert clf.score(X, y) > 0.85
+    assert clf.predict_proba(X).shape == (len(X), 3)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(clf)).predict(X), clf.predict(X))
+
+
+def test_few_rows_and_labels_as_given_are_what_annotators_agree_on(crowd):
+    X, y, Y = crowd
+    refiner = LabelRefiner().fit(X[:20], Y[:20])
+    assert refiner.transition_matrix_ is refiner.annotator_quality_ is None
+    assert refiner.wrong_probability_.shape == (20, 5)
+    clf = RobustEnsembleClassifier(None, max_epochs=3, random_state=0).fit(X, Y)
+    agreed = find_annotators(read_labels(Y), None, np.ones(len(X))).beliefs.argmax(axis=1)
+    plain = clone(clf).fit(X, agreed)
+    np.testing.assert_array_equal(clf.predict_proba(X), plain.predict_proba(X))
+
+
+def test_a_column_is_a_label_for_each_row(crowd):
+    X, y, _ = crowd
+    flat = LabelRefiner(random_state=0).fit(X, y)
+    with pytest.warns(match="column-vector"):
+        column = LabelRefiner(random_state=0).fit(X, y[:, None])
+    np.testing.assert_array_equal(column.soft_labels_, flat.soft_labels_)
+    assert column.annotator_quality_ is None
+
+
+def test_a_common_noise_that_is_known_is_kept(crowd):
+    X, _, Y = crowd
+    known = symmetric_transition(3, 0.4)
+    refiner = LabelRefiner(known, random_state=0).fit(X, Y)
+    np.testing.assert_array_equal(refiner.transition_matrix_, known)
+
+
+def test_inside_cross_validation_and_searches(crowd):
+    X, y, Y = crowd
+    clf = RefinedClassifier(LogisticRegression(), LabelRefiner(random_state=0))
+    predicted = cross_val_predict(clf, X, Y, cv=KFold(3, shuffle=True, random_state=0))
+    assert (predicted == y).mean() > 0.85
+
+    def accuracy_on_votes(clf, X, Y):
+        return np.mean(clf.predict(X) == majority(Y))
+
+    search = GridSearchCV(
+        clf, {"estimator__C": [1e-6, 1.0]}, scoring=accuracy_on_votes, cv=KFold(2, shuffle=True)
+    ).fit(X, Y)
+    assert search.best_params_ == {"estimator__C": 1.0}
+    with pytest.raises(ValueError, match="mix of|multilabel|not supported"):
+        search.best_estimator_.score(X, np.nan_to_num(Y).astype(int))
+
+
+@pytest.mark.parametrize(
+    ("Y", "message"),
+    [
+        (np.full((60, 2), np.nan), "no answer"),
+        (np.full((60, 2), 1.0), "at least 2 classes"),
+        (np.array([[1, "a"]] * 60, dtype=object), "mixes texts and numbers"),
+        (np.arange(60).reshape(30, 2) % 2, "inconsistent numbers"),
+        (np.random.RandomState(0).uniform(size=(60, 2)), "Unknown label type"),
+    ],
+)
+@pytest.mark.parametrize("clf", CLASSIFIERS[:3], ids=lambda clf: type(clf).__name__)
+def test_answers_that_cannot_be_are_refused(clf, Y, message):
+    X = np.arange(120.0).reshape(60, 2)
+    with pytest.raises(ValueError, match=message):
+        clone(clf).fit(X, Y)
+
+
+def test_one_label_for_each_row_where_there_must_be(crowd):
+    X, _, Y = crowd
+    Y = np.nan_to_num(Y).astype(int)
+    with pytest.raises(ValueError, match="1d array"):
+        RobustClassifier(transition_matrix=None).partial_fit(X, Y)
+    with pytest.raises(ValueError, match="1d array"):
+        find_wrong_labels(X, Y)
+
+
+@pytest.fixture(scope="module")
+def checked():
+    """Hard rows, of whose labels some are wrong; and which were checked and put right."""
+    rng = np.random.RandomState(0)
+    y = np.arange(900) % 3
+    X = np.eye(3)[y] + 0.7 * rng.normal(size=(900, 3))
+    trusted = rng.permutation(900) < 150
+    y_given = np.where(trusted, y, corrupt_labels(y, "symmetric", 0.3, random_state=1))
+    return X, y, y_given, trusted
+
+
+def test_trusted_labels_are_believed(checked):
+    X, y, y_given, trusted = checked
+    refiner = LabelRefiner(random_state=0).fit(X, y_given, trusted=trusted)
+    for beliefs in (refiner.label_probabilities_, refiner.soft_labels_):
+        np.testing.assert_allclose(beliefs[trusted], np.eye(3)[y[trusted]], atol=1e-6)
+    np.testing.assert_allclose(refiner.wrong_probability_[trusted], 0, atol=1e-9)
+    none = LabelRefiner(random_state=0).fit(X, y_given)
+    nobody = LabelRefiner(random_state=0).fit(X, y_given, trusted=np.zeros(900, bool))
+    np.testing.assert_array_equal(nobody.soft_labels_, none.soft_labels_)
+    assert none.label_probabilities_[trusted].max(axis=1).min() < 0.9
+
+
+@pytest.mark.parametrize("clf", CLASSIFIERS[:3], ids=lambda clf: type(clf).__name__)
+def test_classifiers_take_trusted_labels(checked, clf):
+    X, y, y_given, trusted = checked
+    rows = np.r_[0:300]
+    with config_context(enable_metadata_routing=True):
+        routed = make_pipeline(clone(clf).set_fit_request(trusted=True))
+        routed.fit(X[rows], y_given[rows], trusted=trusted[rows])
+    plain = clone(clf).fit(X[rows], y_given[rows], trusted=trusted[rows])
+    np.testing.assert_allclose(routed.predict_proba(X), plain.predict_proba(X), atol=1e-5)
+    without = clone(clf).fit(X[rows], y_given[rows])
+    assert not np.allclose(without.predict_proba(X), plain.predict_proba(X))
+    assert plain.score(X[300:], y[300:]) > 0.6
+
+
+def test_an_expert_beside_the_noisy_labels_tells_the_noise():
+    rng = np.random.RandomState(0)
+    y = np.arange(900) % 3
+    X = np.eye(3)[y] + 1.2 * rng.normal(size=(900, 3))  # too hard to tell noise from hardness
+    T = np.array([[0.5, 0.5, 0], [0, 0.9, 0.1], [0.1, 0, 0.9]])
+    Y = np.column_stack([corrupt_labels(y, T, random_state=1), y]).astype(float)
+    Y[100:, 1] = np.nan
+    trusted = np.column_stack([np.zeros(900, bool), ~np.isnan(Y[:, 1])])
+    refiner = LabelRefiner(random_state=0).fit(X, Y, trusted=trusted)
+    np.testing.assert_array_equal(refiner.annotator_transitions_[1], np.eye(3))
+    found = refiner.annotator_transitions_[0]
+    alone = LabelRefiner(random_state=0).fit(X, Y[:, 0]).transition_matrix_
+    assert np.abs(found - T).sum() < np.abs(alone - T).sum() / 2
+    np.testing.assert_allclose(refiner.label_probabilities_[:100], np.eye(3)[y[:100]], atol=1e-6)
+    # A mask of rows trusts all answers of a row, and these may not contradict each other.
+    with pytest.raises(ValueError, match="contradict each other in the rows"):
+        LabelRefiner().fit(X, Y, trusted=np.arange(900) < 100)
+
+
+@pytest.mark.parametrize(
+    ("trusted", "message"),
+    [
+        (np.ones(3, bool), r"must have the shape \(900,\)"),
+        (np.full(900, 0.5), "True or False"),
+        (np.full(900, np.nan), "NaN"),
+    ],
+)
+def test_a_mask_is_checked(checked, trusted, message):
+    X, _, y_given, _ = checked
+    for clf in CLASSIFIERS[:3]:
+        with pytest.raises(ValueError, match=message):
+            clone(clf).fit(X, y_given, trusted=trusted)
