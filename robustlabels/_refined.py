@@ -24,7 +24,6 @@ from ._sklearn import (
     _safe_indexing,
 )
 from ._unchanged import unchanged_on_error
-from ._unpredicted import warn_of_unpredicted
 from .refinement import LabelRefiner
 
 __all__ = ["RefinedClassifier"]
@@ -193,22 +192,7 @@ class RefinedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
                 X, beliefs, weight = _safe_indexing(X, kept), beliefs[kept], weight[kept]
             fit = self._fit_regressor if is_regressor(estimator) else self._fit_classifier
             self.estimator_ = fit(estimator, parameter, X, beliefs, weight, kept, n_rows)
-        warn_of_unpredicted(
-            self,
-            self._find_learned(weight @ beliefs),
-            len(kept),
-            lambda rows: self._predict_codes(_safe_indexing(X, rows)),
-            stacklevel=3,
-        )
         return self
-
-    def _find_learned(self, totals):
-        """Tell which classes of these total weights the estimator does not weigh with 0."""
-        learned = totals > 0
-        for name, value in self.estimator_.get_params(deep=True).items():
-            if name.split("__")[-1] == "class_weight" and isinstance(value, dict):
-                learned[[code for code, factor in value.items() if factor == 0]] = False
-        return learned
 
     def _make_refiner(self):
         if self.refiner is None:
@@ -265,23 +249,20 @@ class RefinedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             Class labels.
         """
         check_is_fitted(self)
-        return self.classes_[self._predict_codes(X)]
-
-    def _predict_codes(self, X):
-        """Predict the position of each row's class in `classes_`."""
         if is_regressor(self.estimator_):
-            return self.predict_proba(X).argmax(axis=1)
-        # CatBoost returns a column.
-        predicted = np.ravel(self.estimator_.predict(X))
-        codes = predicted.astype(np.intp)
-        known = np.isin(predicted, range(len(self.classes_))).all()
-        if not known or len(codes) != _num_samples(X):
-            raise ValueError(
-                f"estimator={self.estimator!r} predicts other values than the labels 0 to "
-                f"{len(self.classes_) - 1} that it was fitted to. With an objective of one's "
-                f"own LightGBM predicts raw scores: use its own objective here."
-            )
-        return codes
+            codes = self.predict_proba(X).argmax(axis=1)
+        else:
+            # CatBoost returns a column.
+            predicted = np.ravel(self.estimator_.predict(X))
+            codes = predicted.astype(np.intp)
+            known = np.isin(predicted, range(len(self.classes_))).all()
+            if not known or len(codes) != _num_samples(X):
+                raise ValueError(
+                    f"estimator={self.estimator!r} predicts other values than the labels 0 to "
+                    f"{len(self.classes_) - 1} that it was fitted to. With an objective of one's "
+                    f"own LightGBM predicts raw scores: use its own objective here."
+                )
+        return self.classes_[codes]
 
     @available_if(_has_probabilities)
     def predict_proba(self, X):
