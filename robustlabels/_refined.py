@@ -14,7 +14,7 @@ from ._inner_fit import (
     keep_copies_together,
     need_weight_parameter,
 )
-from ._labels import check_labels
+from ._answers import read_labels
 from ._random_state import draw_from
 from ._sklearn import (
     HasMethods,
@@ -171,7 +171,7 @@ class RefinedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             If a parameter or the data are unfit, the estimator takes no weights, or it splits
             rows in a way that does not keep copies together.
         """
-        check_labels(y)
+        read_labels(y)
         with unchanged_on_error(self):
             estimator = clone(self.estimator)
             parameter = self._check_weights(estimator, sample_weight)

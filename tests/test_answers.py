@@ -63,7 +63,7 @@ def majority(Y):
 
 
 def test_annotators_are_told_apart_and_beliefs_join_features_and_answers(crowd, refiner):
-    X, y, Y = crowd
+    _, _, Y = crowd
     quality = refiner.annotator_quality_
     assert quality["n_answers"].tolist() == (~np.isnan(Y)).sum(axis=0).tolist()
     np.testing.assert_allclose(quality["quality"], QUALITY, atol=0.12)
@@ -187,7 +187,7 @@ def test_classifiers_learn_from_annotators(crowd, clf):
 
 
 def test_few_rows_and_labels_as_given_are_what_annotators_agree_on(crowd):
-    X, y, Y = crowd
+    X, _, Y = crowd
     refiner = LabelRefiner().fit(X[:20], Y[:20])
     assert refiner.transition_matrix_ is refiner.annotator_quality_ is None
     assert refiner.wrong_probability_.shape == (20, 5)
@@ -235,7 +235,7 @@ def test_inside_cross_validation_and_searches(crowd):
     [
         (np.full((60, 2), np.nan), "no answer"),
         (np.full((60, 2), 1.0), "at least 2 classes"),
-        (np.array([[1, "a"]] * 60, dtype=object), "mixes texts and numbers"),
+        (np.array([[1, "a"]] * 60, dtype=object), "beside each other"),
         (np.arange(60).reshape(30, 2) % 2, "inconsistent numbers"),
         (np.random.RandomState(0).uniform(size=(60, 2)), "Unknown label type"),
     ],
