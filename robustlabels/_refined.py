@@ -6,6 +6,7 @@ from sklearn.utils import get_tags, indexable
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from ._answers import read_labels
 from ._expanded_rows import ExpandedRows, expand
 from ._inner_fit import (
     check_weights_reach,
@@ -14,7 +15,6 @@ from ._inner_fit import (
     keep_copies_together,
     need_weight_parameter,
 )
-from ._answers import read_labels
 from ._random_state import draw_from
 from ._sklearn import (
     HasMethods,

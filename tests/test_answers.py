@@ -63,7 +63,7 @@ def majority(Y):
 
 
 def test_annotators_are_told_apart_and_beliefs_join_features_and_answers(crowd, refiner):
-    _, _, Y = crowd
+    _, y, Y = crowd
     quality = refiner.annotator_quality_
     assert quality["n_answers"].tolist() == (~np.isnan(Y)).sum(axis=0).tolist()
     np.testing.assert_allclose(quality["quality"], QUALITY, atol=0.12)
