@@ -222,7 +222,7 @@ def test_beliefs_are_distributions(logits, codes, rate, seed, known):
     found = find_noise(codes, proba, transition, known)
     assert (found.beliefs > 0).all()
     np.testing.assert_allclose(found.beliefs.sum(axis=1), 1)
-    np.testing.assert_allclose(found.weights.sum(), 1)
+    np.testing.assert_allclose(found.posterior.weights.sum(), 1)
     np.testing.assert_allclose(found.transition.sum(axis=1), 1)
     assert (found.transition >= 0).all()
     low, high = found.count_wrong(codes, 0.9)

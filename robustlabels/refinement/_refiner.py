@@ -71,6 +71,14 @@ class LabelRefiner(BaseEstimator):
         Expected share of wrong labels.
     transition_matrix_ : ndarray of shape (n_classes, n_classes) or None
         The noise, as given or estimated. None where there are too few rows for an estimate.
+    noise_posterior_ : NoisePosterior or None
+        What the noise may be, a named tuple: "counted" is the transition matrix if all that looks
+        like noise is, "shares", of shape (n_shares,), are the multiples of it that are weighed
+        against each other, "weights" their probabilities, and "n_rows", of shape (n_classes,), the
+        rows of each class that the matrix was counted from. The property "sceptical_weights" has
+        the probabilities to somebody who doubts that there is any noise, the method
+        ``transition_matrices()`` the matrix of each share. A known noise has the one share 1. None
+        where `transition_matrix_` is.
     noise_evidence_ : dict or None
         Why the estimated noise has the form it has: "form", "symmetric" or "class-dependent";
         "explained", the share of the entropy of wrong labels that their true class explains, or
@@ -230,7 +238,7 @@ class LabelRefiner(BaseEstimator):
         known = (
             None if estimate else check_transition(self.transition_matrix, n_classes, self.classes_)
         )
-        self.noise_evidence_ = None
+        self.noise_evidence_ = self.noise_posterior_ = None
         if estimate and not enough_rows(len(codes), n_classes):
             self.transition_matrix_, self.noise_rate_, self.n_wrong_ = None, np.nan, np.nan
             self.n_wrong_interval_ = (0, len(codes))
@@ -247,13 +255,13 @@ class LabelRefiner(BaseEstimator):
         if estimate:
             transition, self.noise_evidence_ = estimate_noise(codes, proba, self.classes_)
             found = find_noise(codes, proba, transition, False, weight / weight.max())
-            self.noise_evidence_["none"] = float(found.sceptical_weights[0])
+            self.noise_evidence_["none"] = float(found.posterior.sceptical_weights[0])
         else:
             found = find_noise(codes, proba, known, True, weight / weight.max())
         # A learner loses more by noise that is overlooked than by some that is not there.
         soft_labels = soften(codes, proba, found.if_noisy)
         wrong = 1 - found.beliefs[np.arange(len(codes)), codes]
-        self.transition_matrix_ = found.transition
+        self.transition_matrix_, self.noise_posterior_ = found.transition, found.posterior
         self.n_wrong_, self.noise_rate_ = float(wrong.sum()), float(wrong.mean())
         self.n_wrong_interval_ = found.count_wrong(codes, _LEVEL)
         self._spread(found.beliefs, soft_labels, wrong, groups, kept, n_rows)
