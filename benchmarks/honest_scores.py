@@ -7,8 +7,8 @@ in 8 dimensions, and a logistic regression, whose true accuracy is that on 10 00
 clean labels. Prints a Markdown table of 95 % intervals of the accuracy: the share that holds the
 true one, their mean width, and the mean error of the estimate, with the noise known, and estimated
 from the rows to judge by; beside it the interval that takes estimate_transition_matrix for the
-truth. Known noise has draws of its own, --known of them, for which the coverage of the balanced
-accuracy and of the recalls stands there, too.
+truth. The noise is known in --known draws, for which the coverage of the balanced accuracy and of
+the recalls stands there, too, and estimated in the first --estimated.
 """
 
 import argparse
