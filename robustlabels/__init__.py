@@ -8,10 +8,12 @@ __version__ = "0.1.0"
 #: seconds, and what needs only numpy should not wait for it.
 _HOMES = {
     "ClassStatistics": "_class_statistics",
+    "CleanScores": "_clean_scores",
     "LabelNoiseInjector": "_injector",
     "LabelRefiner": "refinement",
     "NoiseCurveDisplay": "_noise_curve",
     "NoiseInjectedClassifier": "_injector",
+    "NoisyConformalClassifier": "_prediction_sets",
     "RefinedClassifier": "_refined",
     "RobustClassifier": "_robust",
     "RobustEnsembleClassifier": "_ensemble",

@@ -92,7 +92,9 @@ def estimate_transition_matrix(
     row is shrunk towards the uniform one by the intensity of [2]_.
 
     Valid where the noise depends on the class, the true class is the most frequent label, and
-    the probabilities order the rows well; it gets worse as pair-flip noise nears one half.
+    the probabilities order the rows well; it gets worse as pair-flip noise nears one half. Rows
+    that are hard to place count as wrong labels: put into a corrected score, the matrix makes
+    it too high, see :class:`~robustlabels.CleanScores`.
 
     References
     ----------

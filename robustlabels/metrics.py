@@ -98,15 +98,17 @@ def noise_corrected_accuracy(
 
     See Also
     --------
+    robustlabels.CleanScores : All scores, with intervals, also where the noise is estimated.
     noise_corrected_difference : Which of two classifiers is better.
     make_noise_corrected_scorer : The same for GridSearchCV.
 
     Notes
     -----
     Valid where the noise depends on the true class alone, as the transition matrix says,
-    given which the label is independent of the prediction. An error in the matrix is an error
-    in the estimate. Under symmetric noise the plain accuracy on noisy labels ranks classifiers
-    the same way; under other noise it need not.
+    given which the label is independent of the prediction. The matrix is taken for the truth: an
+    error in it is one in the estimate, which the standard error leaves out. With an estimated
+    matrix use :class:`~robustlabels.CleanScores`, which does not. Under symmetric noise the plain
+    accuracy on noisy labels ranks classifiers the same way; under other noise it need not.
 
     The standard error is that of a weighted mean with weights that are fixed, over the n rows
     with a weight,

@@ -269,7 +269,7 @@ def test_beliefs_are_distributions(logits, codes, rate, seed, known):
     found = find_noise(codes, proba, transition, known)
     assert (found.beliefs > 0).all()
     np.testing.assert_allclose(found.beliefs.sum(axis=1), 1)
-    np.testing.assert_allclose(found.weights.sum(), 1)
+    np.testing.assert_allclose(found.posterior.weights.sum(), 1)
     np.testing.assert_allclose(found.transition.sum(axis=1), 1)
     assert (found.transition >= 0).all()
     low, high = found.count_wrong(codes, 0.9)
@@ -556,6 +556,17 @@ def test_a_table_goes_in_as_it_is():
     assert (first.suggested == y[first.index]).mean() > 0.9
 
 
+def test_the_noise_is_the_mean_of_what_it_may_be():
+    X, y = load_iris(return_X_y=True)
+    refiner = LabelRefiner(random_state=0).fit(X, corrupt_labels(y, "pair", 0.2, random_state=0))
+    posterior = refiner.noise_posterior_
+    assert posterior.shares[0] == 0
+    mean = np.tensordot(posterior.weights, posterior.transition_matrices(), 1)
+    np.testing.assert_allclose(mean, refiner.transition_matrix_)
+    assert posterior.sceptical_weights[0] == refiner.noise_evidence_["none"]
+    assert posterior.n_rows.sum() == pytest.approx(len(y))
+
+
 def test_find_wrong_labels_says_the_same_as_its_refiner():
     X, y = load_iris(return_X_y=True)
     y_noisy = corrupt_labels(y, "symmetric", 0.2, random_state=0)
@@ -568,6 +579,9 @@ def test_find_wrong_labels_says_the_same_as_its_refiner():
     np.testing.assert_array_equal(labels.label, y_noisy[labels.index])
     assert labels.attrs["n_wrong"] == refiner.n_wrong_
     assert refiner.noise_evidence_ is None
+    (only,) = refiner.noise_posterior_.transition_matrices()
+    np.testing.assert_array_equal(only, symmetric_transition(3, 0.2))
+    assert np.isinf(refiner.noise_posterior_.n_rows).all()
 
 
 def test_few_rows_say_nothing():

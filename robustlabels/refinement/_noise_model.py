@@ -59,20 +59,19 @@ _NO_WEIGHT = 1e-5
 _SMALLEST_CLASS, _SMALLEST_LABEL = 1e-4, 1e-12
 
 
-class NoiseFound(NamedTuple):
-    """What labels say of the noise, and of the true labels.
+class NoisePosterior(NamedTuple):
+    """What the noise may be: shares of a transition matrix, and their probabilities.
 
-    `beliefs`, of shape (n_samples, n_classes), are the probabilities of the true labels;
-    `transition`, of shape (n_classes, n_classes), is the expected noise, and `if_noisy` what it is
-    if there is any. Of the `shares`, what the noise is a multiple of, `weights` are the
-    probabilities; both have the shape (n_shares,).
+    Of what `counted`, of shape (n_classes, n_classes), takes for wrong labels some are right ones
+    of hard rows: the noise is one of the `shares` of it, with the probabilities `weights`; both
+    have the shape (n_shares,). `n_rows`, of shape (n_classes,), are the rows that each row of the
+    matrix was counted from. A known noise has the one share 1, and infinitely many rows.
     """
 
-    beliefs: np.ndarray
-    transition: np.ndarray
-    if_noisy: np.ndarray
+    counted: np.ndarray
     shares: np.ndarray
     weights: np.ndarray
+    n_rows: np.ndarray
 
     @property
     def sceptical_weights(self):
@@ -81,22 +80,40 @@ class NoiseFound(NamedTuple):
         weights = np.where(self.shares == 0, odds, 1.0) * self.weights
         return weights / weights.sum()
 
+    def transition_matrices(self):
+        """Return the matrix of each share, of shape (n_shares, n_classes, n_classes)."""
+        return np.stack([_part_of(self.counted, share) for share in self.shares])
+
+
+class NoiseFound(NamedTuple):
+    """What labels say of the noise, and of the true labels.
+
+    `beliefs`, of shape (n_samples, n_classes), are the probabilities of the true labels;
+    `transition`, of shape (n_classes, n_classes), is the expected noise, and `if_noisy` what it is
+    if there is any. `posterior` says what else it may be.
+    """
+
+    beliefs: np.ndarray
+    transition: np.ndarray
+    if_noisy: np.ndarray
+    posterior: NoisePosterior
+
     def count_wrong(self, codes, level):
         """Return the lower and the upper end of the number of wrong labels, at that level.
 
         The lower end is that of a sceptic, the upper one that of somebody who is none.
         """
-        n_rows = len(codes)
+        n_rows, shares, weights = len(codes), self.posterior.shares, self.posterior.weights
         wrong = 1 - self.beliefs[np.arange(n_rows), codes]
         spread = max(np.sqrt((wrong * (1 - wrong)).sum()), 1e-9)
-        expected = wrong.sum() * self.shares / max(self.shares @ self.weights, 1e-12)
+        expected = wrong.sum() * shares / max(shares @ weights, 1e-12)
         numbers = np.unique(np.linspace(0, n_rows, min(n_rows + 1, _NUMBERS)).round())
         # Whatever the rate is, which labels are wrong is chance; except that none is at rate 0.
         below = norm.cdf(numbers[:, None] + 0.5, expected, spread)
-        below[:, self.shares == 0] = 1.0
+        below[:, shares == 0] = 1.0
         tail = (1 - level) / 2
-        low = np.searchsorted(below @ self.sceptical_weights, tail)
-        high = min(np.searchsorted(below @ self.weights, 1 - tail), len(numbers) - 1)
+        low = np.searchsorted(below @ self.posterior.sceptical_weights, tail)
+        high = min(np.searchsorted(below @ weights, 1 - tail), len(numbers) - 1)
         return int(numbers[low]), int(numbers[high])
 
 
@@ -250,8 +267,12 @@ def find_noise(codes, proba, transition, known, weight=None, trusted=None):
         # A share of 1 need not be the sum of its rounded weights.
         transition=transition if known else _part_of(transition, shares @ weights),
         if_noisy=transition if known else _part_of(transition, if_noisy),
-        shares=shares,
-        weights=weights,
+        posterior=NoisePosterior(
+            transition,
+            shares,
+            weights,
+            n_rows=np.full(len(transition), np.inf) if known else beliefs.sum(axis=0),
+        ),
     )
 
 

@@ -79,6 +79,14 @@ class LabelRefiner(BaseEstimator):
     transition_matrix_ : ndarray of shape (n_classes, n_classes) or None
         The noise, as given or estimated, with several annotators that of all answers. None where
         there are too few rows for an estimate.
+    noise_posterior_ : NoisePosterior or None
+        What the noise may be, a named tuple: "counted" is the transition matrix if all that looks
+        like noise is, "shares", of shape (n_shares,), are the multiples of it that are weighed
+        against each other, "weights" their probabilities, and "n_rows", of shape (n_classes,), the
+        rows of each class that the matrix was counted from. The property "sceptical_weights" has
+        the probabilities to somebody who doubts that there is any noise, the method
+        ``transition_matrices()`` the matrix of each share. A known noise has the one share 1. None
+        with several annotators, or too few rows.
     annotator_transitions_ : ndarray of shape (n_annotators, n_classes, n_classes) or None
         The noise of each annotator; None with one label for each row, or too few rows.
     annotator_quality_ : pandas.DataFrame or None
@@ -292,7 +300,7 @@ class LabelRefiner(BaseEstimator):
         several = isinstance(y, Answers)
         codes = label_rows(y, self.classes_, trusted, weight)
         self._annotators = y.annotators if several else None
-        self.noise_evidence_ = self.annotator_transitions_ = None
+        self.noise_evidence_ = self.noise_posterior_ = self.annotator_transitions_ = None
         if estimate and not enough_rows(len(codes), n_classes):
             self.transition_matrix_, self.noise_rate_, self.n_wrong_ = None, np.nan, np.nan
             self.n_wrong_interval_ = (0, len(codes))
@@ -329,10 +337,10 @@ class LabelRefiner(BaseEstimator):
         if known is None:
             transition, self.noise_evidence_ = estimate_noise(codes, proba, self.classes_, trusted)
             found = find_noise(codes, proba, transition, False, weight, trusted)
-            self.noise_evidence_["none"] = float(found.sceptical_weights[0])
+            self.noise_evidence_["none"] = float(found.posterior.sceptical_weights[0])
         else:
             found = find_noise(codes, proba, known, True, weight, trusted)
-        self.transition_matrix_ = found.transition
+        self.transition_matrix_, self.noise_posterior_ = found.transition, found.posterior
         self._evidence = tell(codes, found.transition, trusted)
         # A learner loses more by noise that is overlooked than by some that is not there.
         if_noisy = tell(codes, found.if_noisy, trusted)
