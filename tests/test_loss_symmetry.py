@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from robustlabels import symmetric_transition
 from robustlabels.losses import (
     AEL,
     AGCE,
@@ -72,6 +73,38 @@ def test_class_sum_gap_closed_forms(n_classes, q):
 @pytest.mark.parametrize("loss", [CE(), Focal(), SCE(), get_loss("ldr")], ids=repr)
 def test_class_sum_without_bound(loss):
     assert class_sum_gap(loss, 5) == math.inf
+
+
+@pytest.mark.parametrize("name", SYMMETRIC)
+def test_symmetric_noise_scales_the_risk_of_a_symmetric_loss(name):
+    K, noise_rate = 5, 0.6
+    scores = torch.randn(30, K, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    losses = get_loss(name).class_losses(torch.log_softmax(3 * scores, dim=-1))
+    transition = torch.as_tensor(symmetric_transition(K, noise_rate))
+    noisy = losses @ transition.T
+    scaled = (1 - noise_rate * K / (K - 1)) * losses
+    constant = noise_rate / (K - 1) * losses[0].sum()
+    torch.testing.assert_close(noisy, scaled + constant)
+
+
+@pytest.mark.parametrize(
+    "loss", [MAE(), GCE(), AGCE(), AUL(), AEL(), AMSE(5.0), get_loss("nce+agce")], ids=repr
+)
+def test_the_class_sum_gap_bounds_the_harm_of_symmetric_noise(loss):
+    # The best of 50 functions, by the noisy risk, on problems of four points of features.
+    K, noise_rate = 3, 0.5
+    rng = np.random.RandomState(0)
+    transition = torch.as_tensor(symmetric_transition(K, noise_rate))
+    scores = torch.as_tensor(rng.normal(size=(100, 50, 4, K)) * 3)
+    losses = loss.class_losses(torch.log_softmax(scores, dim=-1).view(-1, K)).view(scores.shape)
+    clean = torch.as_tensor(rng.dirichlet(np.ones(K), size=(100, 1, 4)))
+    risk = (losses * clean).sum((-1, -2)) / 4
+    noisy_risk = (losses * (clean @ transition)).sum((-1, -2)) / 4
+    chosen = risk.gather(1, noisy_risk.argmin(1, keepdim=True))[:, 0]
+    harm = (chosen - risk.min(1).values).max().item()
+    scale = 1 - noise_rate * K / (K - 1)
+    assert harm <= noise_rate * class_sum_gap(loss, K) / ((K - 1) * scale) + 1e-12
+    assert (harm > 0) == (not is_symmetric(loss, K))
 
 
 @pytest.mark.parametrize("n_classes", [2, 3, 5])

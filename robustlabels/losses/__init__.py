@@ -3,6 +3,8 @@
 from ._asymmetric import AEL, AGCE, AMSE, AUL
 from ._asymmetry import asymmetry_ratio, is_asymmetric, max_tolerable_noise
 from ._boosting import boosting_objective
+from ._calibrated import excess_risk_bound, is_classification_calibrated
+from ._conjugate import Conjugate
 from ._corrected import BackwardCorrected, ForwardCorrected
 from ._cross_entropy import CE, GCE, MAE, RCE, SCE, Focal, JensenShannon, TaylorCE, TruncatedGCE
 from ._derivatives import (
@@ -42,6 +44,7 @@ __all__ = [
     "BackwardCorrected",
     "BiTempered",
     "ClassMean",
+    "Conjugate",
     "EpsSoftmax",
     "Focal",
     "ForwardCorrected",
@@ -64,9 +67,11 @@ __all__ = [
     "boosting_objective",
     "class_sum_gap",
     "decompose",
+    "excess_risk_bound",
     "get_loss",
     "initial_gain",
     "is_asymmetric",
+    "is_classification_calibrated",
     "is_convex_on",
     "is_symmetric",
     "linear_part",
