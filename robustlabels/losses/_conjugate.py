@@ -34,8 +34,8 @@ class Conjugate(Loss):
     -----
     Minimised over rows from where the classifier will be used, it adapts a network to features
     that have shifted [1]_. It rewards being sure, not being right: with too many or too large
-    steps all rows end up in few classes, at a loss of 0. Adapt few parameters, those of
-    normalisation layers say, by few steps, and look at the classes that are predicted.
+    steps rows end up in wrong classes, all of them in one at worst, at a loss near 0. Take few
+    small steps, and look at how often each class is predicted.
 
     References
     ----------
