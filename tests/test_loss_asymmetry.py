@@ -136,6 +136,46 @@ def test_is_asymmetric_agrees_with_search_on_200_matrices():
     assert 0.2 < np.mean(outcomes) < 0.8
 
 
+def random_losses(rng):
+    """Draw hyperparameters for each loss of the label's probability that has a ratio."""
+    return [
+        CE(),
+        MAE(),
+        RCE(-rng.uniform(0.5, 9)),
+        AlphaMAE(rng.uniform(0.1, 3)),
+        GCE(rng.uniform(0.05, 0.9)),
+        SCE(rng.uniform(0.01, 5), rng.uniform(0.01, 5)),
+        Focal(rng.uniform(0, 4)),
+        JensenShannon(rng.uniform(0.05, 0.9)),
+        TaylorCE(rng.randint(1, 9)),
+        AGCE(10 ** rng.uniform(-1, 1), rng.uniform(0.1, 3)),
+        AUL(1 + 10 ** rng.uniform(-0.5, 1), rng.uniform(0.1, 4)),
+        AEL(10 ** rng.uniform(-0.3, 1)),
+    ]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_ratio_is_necessary_and_sufficient(seed):
+    # Certainty of the most frequent label wins over all predictions up to the ratio of weights
+    # that asymmetry_ratio says, and loses beyond it.
+    rng = np.random.RandomState(seed)
+    small = np.append(0, np.geomspace(1e-14, 1, 60))
+    second, third = np.array([(u, v) for u in small for v in small if u + v <= 1]).T
+    p = torch.as_tensor(np.stack([1 - second - third, second, third], axis=1).clip(min=0))
+    log_p = torch.log(p).clamp(min=-1e4)
+    log_p[:, 0] = torch.log1p(torch.as_tensor(-second - third).clamp(min=-1)).clamp(min=-1e4)
+    for loss in random_losses(rng):
+        if isinstance(loss, AlphaMAE):
+            loss.set_params(radius=None)
+        losses = loss.class_losses(log_p)
+        ratio = asymmetry_ratio(loss)
+        for weight_ratio in (0.97 * ratio, min(1.03 * ratio + 0.15 * (ratio == 0), 1.03)):
+            weights = torch.tensor([1.0, weight_ratio, weight_ratio * rng.uniform()]).double()
+            risks = losses @ weights
+            gain = (risks[0] - risks.min()).item()
+            assert (gain <= 1e-15) == (weight_ratio <= ratio), (loss, weight_ratio)
+
+
 def distance(loss, row):
     """How far weights, that of the label first, are from the threshold of a loss."""
     lead, rival = row[0], row[1:].max()

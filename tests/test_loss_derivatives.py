@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from robustlabels import UnhingedClassifier, symmetric_transition
 from robustlabels.losses import (
     AEL,
     AGCE,
@@ -19,11 +20,22 @@ from robustlabels.losses import (
     SCE,
     SGCE,
     AlphaMAE,
+    BackwardCorrected,
+    ClassMean,
+    EpsSoftmax,
+    Focal,
     TaylorCE,
+    TruncatedGCE,
     Unhinged,
+    available_losses,
     get_loss,
     initial_gain,
+    is_convex_on,
+    linear_part,
+    max_tolerable_noise,
+    properties,
     smoothness,
+    strong_l2_bound,
 )
 
 each_class_count = pytest.mark.parametrize("n_classes", [2, 3, 10, 100])
@@ -96,3 +108,108 @@ def test_smoothness_of_sgce():
 def test_bad_arguments(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("n_classes", [2, 3, 10])
+@pytest.mark.parametrize("name", available_losses())
+def test_linear_part_errs_quadratically(name, n_classes):
+    loss = get_loss(name)
+    if loss.ball_radius is not None:
+        loss.set_params(radius=None)
+    if name == "truncated-gce" and n_classes == 2:
+        with pytest.raises(ValueError, match="no initial gain at equal scores: it has a kink"):
+            linear_part(loss, n_classes)
+        return
+    linear = linear_part(loss, n_classes)
+    direction = torch.randn(20, n_classes, generator=torch.Generator().manual_seed(0)).double()
+
+    def error(step):
+        def value(loss, scores):
+            return loss.class_losses(torch.log_softmax(scores, dim=-1))
+
+        near = value(loss, step * direction) - value(loss, 0 * direction)
+        return (near - value(linear, step * direction)).abs().max().item()
+
+    # Half of the way, a quarter of the error, or less.
+    assert error(1e-3) <= error(2e-3) / 3.7 + 1e-14
+
+
+@pytest.mark.parametrize("loss", [CE(), SGCE(), AGCE(q=1.5)], ids=repr)
+def test_strong_l2_gives_the_unhinged_solution(loss):
+    rng = np.random.RandomState(0)
+    K = 3
+    y = rng.randint(K, size=60)
+    X = rng.normal(size=(60, 3)) * [1, 2, 0.5] + y[:, None]
+    X -= X.mean(axis=0)
+    target = torch.as_tensor(y)
+    of_one = strong_l2_bound(loss, X, K, l2_penalty=1.0)
+    moments = (np.eye(K)[y] - 1 / K).T @ X / len(X)
+    for bound in (0.5, 0.05):
+        penalty = of_one / bound
+        V = torch.tensor(rng.normal(size=(K, 3)), requires_grad=True)
+        optimizer = torch.optim.LBFGS(
+            [V], max_iter=500, tolerance_grad=1e-12, line_search_fn="strong_wolfe"
+        )
+
+        def risk(V=V, penalty=penalty, optimizer=optimizer):
+            optimizer.zero_grad()
+            value = loss(torch.as_tensor(X) @ V.T, target) + penalty / 2 * (V**2).sum()
+            value.backward()
+            return value
+
+        optimizer.step(risk)
+        found = V.detach().numpy()
+        unhinged = initial_gain(loss, K) * moments / penalty
+        distance = np.linalg.norm(found - unhinged) / np.linalg.norm(found)
+        assert 0 < distance <= bound
+    # The closed form has the same direction.
+    slopes = UnhingedClassifier(metric="euclidean", intercept="none").fit(X, y).coef_
+    slopes, expected = slopes - slopes.mean(axis=0), moments - moments.mean(axis=0)
+    np.testing.assert_allclose(
+        slopes / np.linalg.norm(slopes), expected / np.linalg.norm(expected), atol=1e-12
+    )
+
+
+def test_strong_l2_bound_of_the_cross_entropy():
+    # Smoothness 1/2, largest eigenvalue of the second moment 9/2.
+    X = np.array([[3.0, 0.0], [0.0, 1.0]])
+    assert strong_l2_bound(CE(), X, 2, l2_penalty=9.0) == pytest.approx(0.25, rel=1e-3)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3, 10])
+def test_convexity_of_losses_where_it_is_known(n_classes):
+    # Backward correction keeps the cross-entropy convex: its softmax part is the same for all.
+    corrected = BackwardCorrected(CE(), symmetric_transition(n_classes, 0.3))
+    convex = [CE(), Unhinged(), get_loss("ldr"), 2 * CE() + Unhinged(), corrected, ClassMean(CE())]
+    assert all(is_convex_on(loss, n_classes) for loss in convex)
+    for loss in (MAE(), GCE(), NCE(), Focal(gamma=2.0), AMSE(), EpsSoftmax(CE()), TruncatedGCE()):
+        convex, (a, b) = is_convex_on(loss, n_classes, return_witness=True)
+        assert not convex
+        values = loss.class_losses(
+            torch.log_softmax(torch.as_tensor(np.array([a, (a + b) / 2, b])), -1)
+        )
+        low, middle, high = values[:, 0]
+        assert middle > (low + high) / 2
+
+
+def test_convexity_within_a_bound():
+    # Two classes, f_y - f_o = z: MAE is sigmoid(-z), convex where z > 0 only, GCE from where
+    # p = q / (1 + q) on.
+    assert not is_convex_on(MAE(), 2, 0.1)
+    edge = abs(math.log(0.25)) / 2
+    assert is_convex_on(GCE(q=0.25), 2, 0.98 * edge)
+    assert not is_convex_on(GCE(q=0.25), 2, 1.05 * edge)
+    _, witness = is_convex_on(GCE(q=0.25), 3, 1.0, return_witness=True)
+    assert np.ptp(witness, axis=1).max() <= 2
+
+
+def test_a_loss_that_favours_classes_is_looked_at_from_all_of_them():
+    transition = np.array([[1, 0], [0.4, 0.6]])
+    loss, turned = (BackwardCorrected(MAE(), T) for T in (transition, transition[::-1, ::-1]))
+    assert smoothness(loss, 2) == pytest.approx(smoothness(turned, 2), rel=1e-6)
+    assert max_tolerable_noise(loss, 2, "pair") == max_tolerable_noise(turned, 2, "pair")
+    with pytest.raises(ValueError, match="it does not treat all classes alike"):
+        initial_gain(loss, 2)
+    with pytest.raises(ValueError, match="it has a kink there"):
+        initial_gain(EpsSoftmax(CE()), 3)
+    assert math.isnan(properties(TruncatedGCE(), 2).initial_gain)

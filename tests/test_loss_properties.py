@@ -9,12 +9,15 @@ from robustlabels.losses import (
     GCE,
     MAE,
     SGCE,
+    Conjugate,
     LossProperties,
     Normalized,
     ProbabilityLoss,
     Symmetrized,
     asymmetry_ratio,
+    available_losses,
     class_sum_gap,
+    get_loss,
     initial_gain,
     is_symmetric,
     properties,
@@ -44,6 +47,49 @@ def test_inverse_link_recovers_the_posterior(loss):
 def test_no_inverse_link(loss):
     with pytest.raises(ValueError, match="do not determine class probabilities"):
         loss.inverse_link(torch.tensor([[0.5, 0.5]]))
+
+
+def has_link(name):
+    try:
+        return get_loss(name).inverse_link(torch.tensor([[0.5, 0.5]])) is not None
+    except ValueError:
+        return False
+
+
+LINKED = [*map(get_loss, filter(has_link, available_losses()))]
+LINKED += [GCE(q=0.05), GCE(q=0.9), AGCE(a=0.05, q=0.5), AGCE(a=4.0, q=0.2)]
+
+
+@pytest.mark.parametrize("loss", LINKED, ids=repr)
+def test_conjugate_is_the_loss_under_its_own_belief(loss):
+    scores = torch.randn(50, 4, generator=torch.Generator().manual_seed(0)).double() * 3
+    p = torch.softmax(scores, dim=-1)
+    expected = (loss.inverse_link(p) * loss.class_losses(p.log())).sum(-1)
+    target = torch.arange(50) % 4
+    value = Conjugate(loss, reduction="none")(scores, target)
+    torch.testing.assert_close(value, expected, atol=1e-12, rtol=1e-12)
+    if isinstance(loss, CE):
+        entropy = torch.distributions.Categorical(p).entropy()
+        torch.testing.assert_close(value, entropy, atol=1e-10, rtol=0)
+    soft = torch.rand(50, 4, dtype=torch.float64)
+    soft /= soft.sum(-1, keepdim=True)
+    torch.testing.assert_close(Conjugate(loss, reduction="none")(scores, soft), expected)
+
+
+@pytest.mark.parametrize("loss", LINKED, ids=repr)
+@pytest.mark.parametrize("size", [1e2, 1e4])
+def test_conjugate_and_its_gradient_are_finite(loss, size):
+    scores = (size * torch.randn(20, 5, generator=torch.Generator().manual_seed(0))).float()
+    scores.requires_grad_()
+    value = Conjugate(loss)(scores, torch.zeros(20, dtype=torch.int64))
+    value.backward()
+    assert value.isfinite()
+    assert scores.grad.isfinite().all()
+
+
+def test_conjugate_needs_a_link():
+    with pytest.raises(ValueError, match="do not determine class probabilities under MAE"):
+        Conjugate(MAE())(torch.zeros(2, 3), torch.tensor([0, 1]))
 
 
 def test_inverse_link_is_recorded_where_it_exists():

@@ -10,7 +10,7 @@ from .._sklearn import StrOptions, validate_params
 from ..noise import pair_transition, symmetric_transition
 from ._asymmetric import AEL, AGCE, AMSE, AUL
 from ._cross_entropy import CE, GCE, MAE, RCE, SCE, Focal, JensenShannon, TaylorCE
-from ._loss import N_CLASSES, Loss, ProbabilityLoss, Sum, without_radius
+from ._loss import N_CLASSES, Loss, ProbabilityLoss, Sum, distinct_labels, without_radius
 from ._symmetrized import SGCE, AlphaMAE, Symmetrized
 
 __all__ = ["asymmetry_ratio", "is_asymmetric", "max_tolerable_noise"]
@@ -201,11 +201,12 @@ def max_tolerable_noise(loss, n_classes, family="symmetric"):
         ratio = asymmetry_ratio(loss)
     except ValueError:
         make = {"symmetric": symmetric_transition, "pair": pair_transition}[family]
+        labels = distinct_labels(without_radius(loss), n_classes)
         low, high = 0.0, 1.0
         for _ in range(14):
             middle = (low + high) / 2
-            # All rows of these matrices are alike: the first stands for them.
-            tolerated = _wins(loss, make(n_classes, middle)[0], 0)
+            transition = make(n_classes, middle)
+            tolerated = all(_wins(loss, transition[label], label) for label in labels)
             low, high = (middle, high) if tolerated else (low, middle)
         return low
     rivals = n_classes - 1 if family == "symmetric" else 1

@@ -534,3 +534,25 @@ def without_radius(loss):
     loss._validate_params()
     radii = [name for name in loss.get_params() if name.split("__")[-1] == "radius"]
     return loss.set_params(**dict.fromkeys(radii))
+
+
+def permutation_witness(loss, n_classes):
+    """Return scores and their permutation if its class losses are not the permuted ones."""
+    generator = torch.Generator().manual_seed(0)
+    scores = torch.randn(20, n_classes, generator=generator, dtype=torch.float64)
+    losses = loss.class_losses(torch.log_softmax(scores, dim=-1))
+    # All permutations are made of a shift and a swap.
+    shift = torch.arange(n_classes).roll(1)
+    swap = torch.tensor([1, 0, *range(2, n_classes)])
+    for order in (shift, swap):
+        permuted = loss.class_losses(torch.log_softmax(scores[:, order], dim=-1))
+        unlike = (permuted - losses[:, order]).abs().amax(-1)
+        if unlike.max() > 1e-8 * losses.abs().max():
+            row = scores[unlike.argmax()]
+            return torch.stack([row, row[order]]).numpy()
+    return None
+
+
+def distinct_labels(loss, n_classes):
+    """Return the labels to look at: the first stands for all if the loss treats them alike."""
+    return range(1 if permutation_witness(loss, n_classes) is None else n_classes)

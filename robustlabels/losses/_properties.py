@@ -4,6 +4,7 @@ They are computed in float64 on the CPU from ``class_losses``, in closed form wh
 Losses that confine the scores to a ball are looked at without that bound.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -30,7 +31,7 @@ class LossProperties:
     class_sum_gap : float
         See :func:`class_sum_gap`.
     initial_gain : float
-        See :func:`initial_gain`.
+        See :func:`initial_gain`; nan where there is none.
     max_symmetric_noise : float
         See :func:`max_tolerable_noise`.
     max_pair_noise : float
@@ -93,12 +94,19 @@ def properties(loss, n_classes):
         n_classes=n_classes,
         symmetric=gap == 0,
         class_sum_gap=gap,
-        initial_gain=initial_gain(loss, n_classes),
+        initial_gain=_initial_gain(loss, n_classes),
         max_symmetric_noise=max_tolerable_noise(loss, n_classes, "symmetric"),
         max_pair_noise=max_tolerable_noise(loss, n_classes, "pair"),
         smoothness=smoothness(loss, n_classes),
         has_inverse_link=_has_inverse_link(loss),
     )
+
+
+def _initial_gain(loss, n_classes):
+    try:
+        return initial_gain(loss, n_classes)
+    except ValueError:
+        return math.nan
 
 
 def _has_inverse_link(loss):

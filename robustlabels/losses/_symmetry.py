@@ -1,4 +1,4 @@
-"""Symmetry of a loss: how much the sum over the classes varies, and what is left without it."""
+"""Symmetry of a loss: how much the class sum varies, what is left without it, what it excludes."""
 
 import math
 
@@ -6,10 +6,11 @@ import torch
 from sklearn.base import clone
 
 from .._sklearn import validate_params
-from ._loss import N_CLASSES, Loss, without_radius
+from ._derivatives import is_convex_on
+from ._loss import N_CLASSES, Loss, distinct_labels, permutation_witness, without_radius
 from ._symmetrized import ClassMean, Symmetrized
 
-__all__ = ["class_sum_gap", "decompose", "is_symmetric"]
+__all__ = ["class_sum_gap", "decompose", "is_symmetric", "unhinged_violations"]
 
 
 def decompose(loss):
@@ -120,6 +121,88 @@ def is_symmetric(loss, n_classes):
     (False, True)
     """
     return class_sum_gap(loss, n_classes) == 0
+
+
+@validate_params({"loss": [Loss], "n_classes": N_CLASSES}, prefer_skip_nested_validation=True)
+def unhinged_violations(loss, n_classes):
+    r"""Say why a loss is not the unhinged one, with scores that show it.
+
+    Parameters
+    ----------
+    loss : Loss
+        The loss.
+    n_classes : int
+        Number of classes K.
+
+    Returns
+    -------
+    violations : dict of str to ndarray of shape (2, n_classes)
+        The properties that the loss lacks and, for each, two score vectors a and b that show it:
+
+        - "symmetric": the class sums at a and b differ;
+        - "convex": half-way between a and b the loss of a label, the first if all are alike, is
+          above the mean of its values at both;
+        - "permutation-invariant": b is a permutation of a, its class losses are not that of
+          those of a;
+        - "non-increasing": b is a with a higher score of one label, whose loss is higher, too;
+        - "non-trivial": the class losses at a and b are all the same, as everywhere.
+
+        It is empty for multiples of the unhinged loss, plus a constant, and for them alone.
+
+    See Also
+    --------
+    Unhinged : The only loss without a violation.
+    is_convex_on : Convexity alone.
+
+    Notes
+    -----
+    The theorem is that of [1]_. The proof derived here: a symmetric loss is a constant less the
+    losses of the other classes, so that it is concave if those are convex, and affine if it is
+    convex, too; of affine losses only those of :class:`Unhinged` treat all classes alike. Losses
+    that confine the scores to a ball are looked at without that bound.
+
+    References
+    ----------
+    .. [1] Lemire Paquin, Chaib-Draa and Giguere, "Symmetrization of Loss Functions for Robust
+       Training of Neural Networks in the Presence of Noisy Labels", arXiv:2605.20347.
+
+    Examples
+    --------
+    >>> from robustlabels.losses import CE, MAE, Unhinged, unhinged_violations
+    >>> [list(unhinged_violations(loss, 3)) for loss in (CE(), MAE(), Unhinged())]
+    [['symmetric'], ['convex'], []]
+    """
+    loss = without_radius(loss)
+    log_p = _predictions(n_classes)
+    losses = loss.class_losses(log_p)
+    total = losses.sum(-1)
+    violations = {
+        "convex": is_convex_on(loss, n_classes, return_witness=True)[1],
+        "permutation-invariant": permutation_witness(loss, n_classes),
+        "non-increasing": _increase(loss, log_p),
+    }
+    if class_sum_gap(loss, n_classes) > 0:
+        violations["symmetric"] = torch.stack(
+            [log_p[total.argmin()], log_p[total.argmax()]]
+        ).numpy()
+    if (losses - losses[0, 0]).abs().max() <= 1e-10 * abs(losses[0, 0]):
+        violations["non-trivial"] = log_p[[0, -1]].numpy()
+    return {name: pair for name, pair in violations.items() if pair is not None}
+
+
+def _increase(loss, log_p):
+    """Seek scores of which a higher one of a label means a higher loss of it."""
+    for label in distinct_labels(loss, log_p.shape[1]):
+        before = loss.class_losses(log_p)[:, label]
+        for step in (0.01, 0.1, 1.0):
+            raised = log_p.clone()
+            raised[:, label] += step
+            after = loss.class_losses(torch.log_softmax(raised, dim=-1))[:, label]
+            rise = after - before
+            worst = rise.argmax()
+            if rise[worst] > 1e-10 * max(abs(before[worst]), abs(after[worst])):
+                return torch.stack([log_p[worst], raised[worst]]).numpy()
+    return None
 
 
 def _predictions(n_classes):

@@ -1,0 +1,98 @@
+"""
+======================================
+Adapt a network to a shift, unlabelled
+======================================
+
+The rows to predict look otherwise than those of the training: moved, noisy, turned. There are no
+labels for them. ``Conjugate`` is the loss that a network expects of its own predictions; a few
+small steps down this loss bring back a part of the accuracy. Too many destroy it.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from scipy import ndimage
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+from torch import nn
+
+from robustlabels import RobustClassifier, corrupt_labels
+from robustlabels.losses import GCE, Conjugate
+
+X, y = load_digits(return_X_y=True)
+X = (X / 16).astype(np.float32)
+X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.5, random_state=0)
+y_noisy = corrupt_labels(y_train, "symmetric", 0.3, random_state=0)
+
+# %%
+# A network with a normalisation layer, trained on digits of which 30 % have a wrong label, with a
+# loss that has an inverse link.
+
+
+class DigitNet(nn.Sequential):
+    def __init__(self, n_classes):
+        super().__init__(nn.Linear(64, 64), nn.BatchNorm1d(64), nn.ReLU(), nn.Linear(64, n_classes))
+
+
+loss = GCE(q=0.7)
+clf = RobustClassifier(
+    loss, module=DigitNet, transition_matrix=None, max_epochs=30, random_state=0
+).fit(X_train, y_noisy)
+print(f"digits as in training: {clf.score(X_test, y_test):.3f}")
+
+# %%
+# The recipe, on three shifts. In training mode the normalisation layer takes its moments from the
+# new rows, which repairs the most. Then the conjugate loss moves all weights.
+
+rng = np.random.default_rng(0)
+images = X_test.reshape(-1, 8, 8)
+shifts = {
+    "0.6 pixels down": ndimage.shift(images, (0, 0.6, 0), order=1),
+    "noise": images + 0.35 * rng.standard_normal(images.shape),
+    "turned by 30 degrees": ndimage.rotate(images, 30, axes=(1, 2), reshape=False, order=1),
+}
+N_STEPS = 30
+
+
+def adapt(X, n_steps):
+    """Return the accuracy on shifted rows after each step without their labels."""
+    network = DigitNet(n_classes=10)
+    network.load_state_dict(clf.net_.module_.state_dict())
+    optimizer = torch.optim.Adam(network.train().parameters(), lr=0.001)
+    criterion, no_labels = Conjugate(loss), torch.zeros(len(X), dtype=torch.int64)
+    accuracy = []
+    for _ in range(n_steps + 1):
+        logits = network(torch.as_tensor(X))
+        accuracy.append(np.mean(logits.argmax(-1).numpy() == y_test))
+        optimizer.zero_grad()
+        criterion(logits, no_labels).backward()
+        optimizer.step()
+    return accuracy
+
+
+plt.style.use("seaborn-v0_8-colorblind")
+_, ax = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
+rows = []
+for marker, (name, shifted) in zip("os^", shifts.items(), strict=True):
+    X_shifted = shifted.reshape(len(shifted), -1).astype(np.float32)
+    curve = adapt(X_shifted, n_steps=300)
+    rows.append([clf.score(X_shifted, y_test), curve[0], curve[N_STEPS], curve[-1]])
+    print(f"{name}: " + " | ".join(f"{value:.3f}" for value in rows[-1]))
+    ax.plot(curve, marker=marker, markevery=30, label=name)
+print("mean: " + " | ".join(f"{value:.3f}" for value in np.mean(rows, axis=0)))
+print("      (as it was | moments of the new rows | 30 steps | 300 steps)")
+
+# %%
+# Being sure is rewarded, not being right: past some point the network talks itself into wrong
+# classes, earlier the worse it was. Nothing but labels shows it, so keep the steps few and small,
+# and look at how often each class is predicted. It is no cure for all shifts: on blurred digits
+# the moments help and the steps cost two points.
+
+ax.axvline(N_STEPS, color="0.4", linestyle=":")
+ax.set(
+    xlabel="Steps down the conjugate loss",
+    ylabel="Accuracy on shifted digits",
+    title="Adaptation without labels",
+)
+ax.legend()
+plt.show()
