@@ -4,9 +4,10 @@ A noisy class and a number, at once
 ===================================
 
 One network for two targets: a class whose labels are partly wrong, and numbers that go with it. It
-predicts both over a wide range of weights; the numbers do not make up for wrong labels. Here a digit's class, of which 60 % of the labels are
-wrong, goes with where its ink lies and how far it spreads, measured without error. The loss is
-t times a robust loss of the class plus 1 - t times the squared error of the numbers.
+predicts both over a wide range of weights; the numbers do not make up for wrong labels. Here a
+digit's class, of which 60 % of the labels are wrong, goes with where its ink lies and how far it
+spreads, measured without error. The loss is t times a robust loss of the class plus 1 - t times the
+squared error of the numbers.
 """
 
 import matplotlib.pyplot as plt
