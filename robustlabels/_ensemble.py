@@ -18,10 +18,11 @@ from ._labels import (
     weigh_classes,
 )
 from ._learners import make_learners
+from ._memory import remember
 from ._network.parameters import find_device
 from ._network.scores import DOUBT
 from ._random_state import draw_from
-from ._sklearn import Interval, StrOptions, _check_sample_weight, _fit_context
+from ._sklearn import HasMethods, Interval, StrOptions, _check_sample_weight, _fit_context
 from ._unchanged import unchanged_on_error
 from .refinement import LabelRefiner
 from .refinement._copies import (
@@ -73,6 +74,8 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
     random_state : int, RandomState instance or None, default=None
         Source of all randomness. An int gives the same classifier every time. None draws fresh
         entropy.
+    memory : joblib.Memory, str or None, default=None
+        Where what the trees find about the noise is kept, see :class:`LabelRefiner`.
 
     Attributes
     ----------
@@ -145,6 +148,7 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         "n_threads": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "verbose": ["verbose"],
         "random_state": ["random_state"],
+        "memory": [str, HasMethods(["cache"]), None],
     }
 
     def __init__(
@@ -158,6 +162,7 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         n_threads="auto",
         verbose=0,
         random_state=None,
+        memory=None,
     ):
         self.transition_matrix = transition_matrix
         self.class_weight = class_weight
@@ -167,6 +172,7 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         self.n_threads = n_threads
         self.verbose = verbose
         self.random_state = random_state
+        self.memory = memory
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -226,9 +232,10 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         X, codes, folds, weight = _merge_copies(X, codes, folds, weight)
         # The mean of the noise, none at all included. Learners are judged by labels that they have
         # not seen, so that it does little harm to overlook some.
-        soft_labels = soft_labels_without_folds(
-            X, codes, n_classes, weight, self.transition_matrix_, folds, rng, self.n_jobs
-        )
+        soft_labels = remember(
+            self.memory, soft_labels_without_folds, X, codes, n_classes, weight,
+            self.transition_matrix_, folds, rng=rng, n_jobs=self.n_jobs,
+        )  # fmt: skip
         weight = weight / weight.mean()
         self._factors = self._find_factors(soft_labels, folds, weight)
         self._scale = find_scale(X)
@@ -253,7 +260,9 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         self.refiner_ = self.transition_matrix_ = self.noise_rate_ = self.noise_evidence_ = None
         if self.transition_matrix is None:
             return
-        refiner = LabelRefiner(self.transition_matrix, n_jobs=self.n_jobs, random_state=rng)
+        refiner = LabelRefiner(
+            self.transition_matrix, n_jobs=self.n_jobs, random_state=rng, memory=self.memory
+        )
         self.refiner_ = refiner.fit(X, y, weight)
         if refiner.transition_matrix_ is not None:
             for name in ("transition_matrix_", "noise_rate_", "noise_evidence_"):

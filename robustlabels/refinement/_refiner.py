@@ -1,6 +1,7 @@
 """LabelRefiner: the noise of a table, and what its true labels probably are."""
 
 from numbers import Integral
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -8,6 +9,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length
 
 from .._labels import check_labels, encode, find_rows_and_classes, require_labels
+from .._memory import remember
 from .._random_state import draw_from
 from .._sklearn import (
     HasMethods,
@@ -51,6 +53,10 @@ class LabelRefiner(BaseEstimator):
     random_state : int, RandomState instance or None, default=None
         Source of the trees and of the folds. None draws fresh entropy. That of `teacher` is left
         as it is.
+    memory : joblib.Memory, str or None, default=None
+        Where what is found is kept, an object or the path of a folder: another fit of the same
+        rows with the same parameters, in a search say, then looks it up. For that, `random_state`
+        has to be an int. None keeps nothing.
 
     Attributes
     ----------
@@ -149,15 +155,23 @@ class LabelRefiner(BaseEstimator):
         "teacher": [HasMethods(["fit", "predict_proba"]), None],
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
+        "memory": [str, HasMethods(["cache"]), None],
     }
 
     def __init__(
-        self, transition_matrix="estimate", *, teacher=None, n_jobs=None, random_state=None
+        self,
+        transition_matrix="estimate",
+        *,
+        teacher=None,
+        n_jobs=None,
+        random_state=None,
+        memory=None,
     ):
         self.transition_matrix = transition_matrix
         self.teacher = teacher
         self.n_jobs = n_jobs
         self.random_state = random_state
+        self.memory = memory
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -238,25 +252,15 @@ class LabelRefiner(BaseEstimator):
             unknown, alone = np.full(len(codes), np.nan), np.arange(len(codes))
             self._spread(as_given, as_given, unknown, alone, kept, n_rows)
             return
-        rng = draw_from(self.random_state)
-        rest = codes, n_classes, weight, rng, self.n_jobs
-        if self.teacher is None:
-            proba, groups = out_of_bag_probabilities(numbers, *rest)
-        else:
-            proba, groups = out_of_fold_probabilities(self.teacher, X, numbers, *rest)
-        if estimate:
-            transition, self.noise_evidence_ = estimate_noise(codes, proba, self.classes_)
-            found = find_noise(codes, proba, transition, False, weight / weight.max())
-            self.noise_evidence_["none"] = float(found.sceptical_weights[0])
-        else:
-            found = find_noise(codes, proba, known, True, weight / weight.max())
-        # A learner loses more by noise that is overlooked than by some that is not there.
-        soft_labels = soften(codes, proba, found.if_noisy)
+        found = remember(
+            self.memory, _find, self.teacher, X, numbers, codes, self.classes_, weight, known,
+            rng=draw_from(self.random_state), n_jobs=self.n_jobs,
+        )  # fmt: skip
         wrong = 1 - found.beliefs[np.arange(len(codes)), codes]
-        self.transition_matrix_ = found.transition
+        self.transition_matrix_, self.noise_evidence_ = found.transition, found.evidence
         self.n_wrong_, self.noise_rate_ = float(wrong.sum()), float(wrong.mean())
-        self.n_wrong_interval_ = found.count_wrong(codes, _LEVEL)
-        self._spread(found.beliefs, soft_labels, wrong, groups, kept, n_rows)
+        self.n_wrong_interval_ = found.interval
+        self._spread(found.beliefs, found.soft_labels, wrong, found.groups, kept, n_rows)
 
     def _spread(self, beliefs, soft_labels, wrong, groups, kept, n_rows):
         """Set the attributes that have an entry for each row."""
@@ -268,3 +272,33 @@ class LabelRefiner(BaseEstimator):
         self.soft_labels_[kept] = soft_labels
         self.wrong_probability_[kept] = wrong
         self.row_groups_[kept] = groups
+
+
+class _Findings(NamedTuple):
+    """What is found about the rows, by the names of the attributes of LabelRefiner, about."""
+
+    transition: np.ndarray
+    evidence: dict | None
+    beliefs: np.ndarray
+    soft_labels: np.ndarray
+    groups: np.ndarray
+    interval: tuple
+
+
+def _find(teacher, X, numbers, codes, classes, weight, known, rng, n_jobs):
+    """Find the noise, unless it is `known`, and what the true labels probably are."""
+    rest = codes, len(classes), weight, rng, n_jobs
+    if teacher is None:
+        proba, groups = out_of_bag_probabilities(numbers, *rest)
+    else:
+        proba, groups = out_of_fold_probabilities(teacher, X, numbers, *rest)
+    transition, evidence = known, None
+    if known is None:
+        transition, evidence = estimate_noise(codes, proba, classes)
+    found = find_noise(codes, proba, transition, known is not None, weight / weight.max())
+    if known is None:
+        evidence["none"] = float(found.sceptical_weights[0])
+    # A learner loses more by noise that is overlooked than by some that is not there.
+    soft_labels = soften(codes, proba, found.if_noisy)
+    interval = found.count_wrong(codes, _LEVEL)
+    return _Findings(found.transition, evidence, found.beliefs, soft_labels, groups, interval)
