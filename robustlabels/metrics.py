@@ -396,10 +396,11 @@ def _corrected_score(estimator, X, y, *, transition_matrix):
         "y_proba": ["array-like"],
         "transition_matrix": ["array-like"],
         "labels": ["array-like", None],
+        "sample_weight": ["array-like", None],
     },
     prefer_skip_nested_validation=True,
 )
-def forward_log_loss(y_noisy, y_proba, transition_matrix, *, labels=None):
+def forward_log_loss(y_noisy, y_proba, transition_matrix, *, labels=None, sample_weight=None):
     r"""Log loss of noisy labels under clean class probabilities and known noise.
 
     .. math:: -\frac{1}{n} \sum_i \log \sum_k p_{ik} T_{k \tilde{y}_i}
@@ -415,6 +416,8 @@ def forward_log_loss(y_noisy, y_proba, transition_matrix, *, labels=None):
         Probability of the label j where the true class is i.
     labels : array-like of shape (n_classes,), default=None
         The classes. None takes the sorted ones of `y_noisy`.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights of the rows in the mean.
 
     Returns
     -------
@@ -442,7 +445,8 @@ def forward_log_loss(y_noisy, y_proba, transition_matrix, *, labels=None):
     codes, proba, labels = check_probabilities(y_noisy, y_proba, labels, "y_proba")
     transition = check_transition(transition_matrix, len(labels), labels)
     likelihood = (proba @ transition)[np.arange(len(codes)), codes]
-    return float(-np.log(np.maximum(likelihood, np.finfo(float).tiny)).mean())
+    losses = -np.log(np.maximum(likelihood, np.finfo(float).tiny))
+    return float(np.average(losses, weights=sample_weight))
 
 
 @validate_params(
