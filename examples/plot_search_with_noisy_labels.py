@@ -49,8 +49,8 @@ clean = clone(search).set_params(
 clean.fit(np.concatenate([X, X_test]), np.concatenate([y_noisy, y_test]))
 
 # %%
-# A search need not know how good a candidate is, only which one is better: the order from left to
-# right is to be that from bottom to top.
+# The eight lie within two points. A search need not know how good a candidate is, only which ones
+# are better than others: to the right in the plot is to be above.
 
 score, accuracy = (found.cv_results_["mean_test_score"] for found in (search, clean))
 plt.style.use("seaborn-v0_8-colorblind")

@@ -14,7 +14,7 @@ from ._calibration import Beliefs
 from ._unchanged import unchanged_on_error
 
 #: Parameters in which classifiers may differ that are fitted jointly.
-MAY_DIFFER = ("loss", "alpha", "q", "n_members", "priors")
+MAY_DIFFER = ("loss", "alpha", "q", "n_members", "priors", "memory")
 
 #: Optimizers that treat each weight by itself, so that members do not see each other.
 _OPTIMIZERS = (

@@ -46,7 +46,7 @@ def find_rows_and_classes(estimator, y, weight):
     if len(classes) < 2:
         raise ValueError(
             f"{type(estimator).__name__} needs at least 2 classes, but y has only one class, "
-            f"{classes.tolist()}."
+            f"{classes.tolist()}{'' if len(kept) == len(y) else ', where sample_weight is not 0'}."
         )
     return kept, classes
 

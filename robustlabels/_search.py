@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 
 from ._ensemble import RobustEnsembleClassifier
 from ._joint import MAY_DIFFER, fit_jointly
-from ._labels import check_labels, encode, find_classes, require_labels
+from ._labels import check_labels, encode, find_rows_and_classes, require_labels
 from ._random_state import draw_from
 from ._refined import RefinedClassifier
 from ._robust import RobustClassifier
@@ -28,6 +28,7 @@ from ._sklearn import (
     BaseSearchCV,
     Interval,
     _check_method_params,
+    _check_sample_weight,
     _fit_and_score,
     _fit_context,
     _insert_error_scores,
@@ -279,8 +280,11 @@ class RobustSearchCV(BaseSearchCV):
             raise ValueError(f"There is nothing to fit: cv={self.cv!r} splits no rows.")
         self.n_splits_, self.scorer_ = len(splits), getattr(scorer, "_scorers", scorer)
         self.transition_matrix_ = None
-        if self.scoring is None and is_classifier(base) and hasattr(base, "predict_proba"):
-            scorer = self._make_scorer(X, y, routed.estimator.fit, rng)
+        if is_classifier(base):
+            weight = _find_weight(routed.estimator.fit, len(y))
+            _, classes = find_rows_and_classes(self, y, weight)
+            if self.scoring is None and hasattr(base, "predict_proba"):
+                scorer = self._make_scorer(X, y, weight, classes, rng)
         with TemporaryDirectory() as folder:
             out = self._evaluate(
                 base, candidates, groups, splits, X, y,
@@ -324,13 +328,8 @@ class RobustSearchCV(BaseSearchCV):
             return list(ParameterGrid(self.param_grid))
         return list(ParameterSampler(self.param_grid, self.n_iter, random_state=rng))
 
-    def _make_scorer(self, X, y, fit_params, rng):
+    def _make_scorer(self, X, y, weight, classes, rng):
         """Return a scorer of probabilities that knows the noise of all labels."""
-        named = (v for k, v in fit_params.items() if k.split("__")[-1] == "sample_weight")
-        weight = next(named, None)
-        classes = find_classes(y if weight is None else y[np.asarray(weight) > 0])
-        if len(classes) < 2:
-            return self.scorer_  # what the fits make of that is theirs
         given = _last_step(self.estimator).get_params(deep=False).get("transition_matrix")
         if given is None or isinstance(given, str):
             if type(self.estimator) is Pipeline and len(self.estimator.steps) > 1:
@@ -388,6 +387,12 @@ class RobustSearchCV(BaseSearchCV):
 def _make(base, parameters):
     """Return a candidate, not fitted."""
     return clone(base).set_params(**clone(parameters, safe=False))
+
+
+def _find_weight(fit_params, n_rows):
+    """Return the weights of the rows among the parameters of `fit`, perhaps of a pipeline's."""
+    named = (v for name, v in fit_params.items() if name.split("__")[-1] == "sample_weight")
+    return _check_sample_weight(next(named, None), np.empty((n_rows, 1)), dtype=np.float64)
 
 
 def _last_step(model):
