@@ -1,13 +1,17 @@
-"""How long a search over 12 losses and 5 folds takes: one by one, on two processes, jointly.
+"""How long a search over 12 losses and 5 folds takes: one by one, with a memory, together.
 
     OMP_NUM_THREADS=1 python benchmarks/search_speed.py
-    OMP_NUM_THREADS=1 python benchmarks/search_speed.py --rows 40000 --rounds 1 --no-joint
+    OMP_NUM_THREADS=1 python benchmarks/search_speed.py --members 4 --splits 1
 
-"jointly" trains the candidates of a fold as one batched network. The time of ``n_jobs=2`` includes
-that of starting its processes, which the first search of a session needs. Prints a Markdown table.
+The labels are refined, with noise that is estimated. "memory" is that of RobustClassifier, new for
+each search. Prints seconds of the processor, of all processes together, and seconds that passed, as
+a Markdown table. The time of ``n_jobs=2`` includes that of starting its processes, which the first
+search of a session needs.
 """
 
 import argparse
+import resource
+import tempfile
 import time
 
 import numpy as np
@@ -16,34 +20,26 @@ import torch
 from joblib.externals.loky import get_reusable_executor
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 
-from robustlabels import RobustClassifier, corrupt_labels
-from robustlabels._joint import fit_jointly
+from robustlabels import RobustClassifier, RobustSearchCV, corrupt_labels
 from robustlabels.losses import GCE, SGCE
 
 LOSSES = [loss(q=q) for loss in (SGCE, GCE) for q in (0.2, 0.4, 0.5, 0.6, 0.7, 0.8)]
 
 
-def search(n_jobs, model, cv, X, y):
-    grid = GridSearchCV(model, {"loss": LOSSES}, cv=cv, n_jobs=n_jobs, refit=False)
-    return grid.fit(X, y).cv_results_["mean_test_score"]
-
-
-def search_jointly(model, cv, X, y):
-    scores = []
-    for train, test in cv.split(X, y):
-        models = [sklearn.clone(model).set_params(loss=loss) for loss in LOSSES]
-        fit_jointly(models, X[train], y[train])
-        scores.append([m.score(X[test], y[test]) for m in models])
-    return np.mean(scores, axis=0)
+def processor_seconds():
+    usages = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=2000)
-    parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--width", type=int, default=64)
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--no-joint", action="store_true")
+    parser.add_argument("--width", type=int, default=256)
+    parser.add_argument("--members", type=int, default=1)
+    parser.add_argument("--losses", type=int, default=12, help="only the first of them")
+    parser.add_argument("--splits", type=int, default=5, help="only the first of five")
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--ways", nargs="+", help="only these, by their names in the table")
     arguments = parser.parse_args()
     rng = np.random.default_rng(0)
     y = rng.integers(10, size=arguments.rows)
@@ -51,41 +47,64 @@ def main():
     y = corrupt_labels(y, "symmetric", 0.4, random_state=0)
     model = RobustClassifier(
         hidden_layer_sizes=(arguments.width, arguments.width),
-        n_members=1,
-        transition_matrix=None,
-        max_epochs=arguments.epochs,
+        n_members=arguments.members,
         random_state=0,
     )
-    cv = StratifiedKFold(5, shuffle=True, random_state=0)
-    ways = {
-        "n_jobs=1": lambda: search(1, model, cv, X, y),
-        "n_jobs=2": lambda: search(2, model, cv, X, y),
-        "jointly": lambda: search_jointly(model, cv, X, y),
+    folds = StratifiedKFold(5, shuffle=True, random_state=0).split(X, y)
+    settings = {
+        "cv": list(folds)[: arguments.splits],
+        "scoring": "accuracy",
+        "refit": False,
     }
-    if arguments.no_joint:
-        del ways["jointly"]
-    model.fit(X, y)  # what torch does once
-    times, scores = {way: [] for way in ways}, {}
+    grid = {"loss": LOSSES[: arguments.losses]}
+
+    def search(kind, n_jobs=1, memory=None):
+        estimator = sklearn.clone(model).set_params(memory=memory)
+        found = kind(estimator, grid, n_jobs=n_jobs, **settings).fit(X, y)
+        return found.cv_results_["mean_test_score"]
+
+    def search_with_memory():
+        with tempfile.TemporaryDirectory() as folder:
+            return search(GridSearchCV, memory=folder)
+
+    ways = {
+        "GridSearchCV": lambda: search(GridSearchCV),
+        "GridSearchCV, memory": search_with_memory,
+        "GridSearchCV, n_jobs=2": lambda: search(GridSearchCV, 2),
+        "RobustSearchCV": lambda: search(RobustSearchCV),
+        "RobustSearchCV, n_jobs=2": lambda: search(RobustSearchCV, 2),
+    }
+    if arguments.ways:
+        ways = {w: run for w, run in ways.items() if w in arguments.ways}
+    model.set_params(max_epochs=1).fit(X, y)  # what torch does once
+    model.set_params(max_epochs="auto")
+    spent, passed, scores = {way: [] for way in ways}, {way: [] for way in ways}, {}
     for _ in range(arguments.rounds):
         for way, run in ways.items():
             get_reusable_executor().shutdown(wait=True)
-            start = time.perf_counter()
+            start, used = time.perf_counter(), processor_seconds()
             scores[way] = run()
-            times[way].append(time.perf_counter() - start)
+            passed[way].append(time.perf_counter() - start)
+            get_reusable_executor().shutdown(wait=True)
+            spent[way].append(processor_seconds() - used)
+            print(way, round(spent[way][-1], 1), round(passed[way][-1], 1), flush=True)
     print(
-        f"{len(LOSSES)} losses x 5 folds, {arguments.rows} rows of 50 features, "
-        f"2x{arguments.width} units, {arguments.epochs} epochs; medians of {arguments.rounds}; "
-        f"torch {torch.__version__}, scikit-learn {sklearn.__version__}\n"
+        f"\n{arguments.losses} losses x {arguments.splits} splits, {arguments.rows} rows of 50 "
+        f"features, {arguments.members} member(s) of 2x{arguments.width} units; medians of "
+        f"{arguments.rounds}; torch {torch.__version__}, scikit-learn {sklearn.__version__}\n"
     )
-    print("| search | time, s | as a share of n_jobs=1 | largest difference of a mean score |")
-    print("|---|---|---|---|")
-    base = np.array(times["n_jobs=1"])
-    for way, taken in times.items():
-        low, high = np.quantile(np.array(taken) / base, (0.25, 0.75))
-        difference = np.abs(scores[way] - scores["n_jobs=1"]).max()
+    first = next(iter(ways))
+    print(
+        f"| search | processor, s | as a share of {first} | passed, s | as a share | "
+        f"largest difference of a mean score |\n|---|---|---|---|---|---|"
+    )
+    for way in ways:
         print(
-            f"| {way} | {np.median(taken):.2f} | {np.median(taken) / np.median(base):.2f} "
-            f"({low:.2f}-{high:.2f}) | {difference:.4f} |"
+            f"| {way} | {np.median(spent[way]):.1f} "
+            f"| {np.median(spent[way]) / np.median(spent[first]):.2f} "
+            f"| {np.median(passed[way]):.1f} "
+            f"| {np.median(passed[way]) / np.median(passed[first]):.2f} "
+            f"| {np.abs(scores[way] - scores[first]).max():.4f} |"
         )
 
 

@@ -17,6 +17,7 @@ _HOMES = {
     "RefinedClassifier": "_refined",
     "RobustClassifier": "_robust",
     "RobustEnsembleClassifier": "_ensemble",
+    "RobustSearchCV": "_search",
     "TransitionMatrixDisplay": "_transition_display",
     "UnhingedClassifier": "_unhinged",
     "asymmetric_transition": "noise",

@@ -16,8 +16,10 @@ class Beliefs(NamedTuple):
     `posterior` and `targets`, of shape (n_samples, n_classes), are the probabilities of the true
     labels, more cautious ones to learn and those that predicted ones should be like; `folds`, of
     shape (n_samples,), the numbers of the members that do without a row, or None if all learn all;
-    `rows`, of shape (n_rows,), the indices of the rows to calibrate by, and `likelihood`, of shape
-    (n_rows, n_classes), how probable their labels are where the true class is k.
+    `rows`, of shape (n_rows,), the indices of the rows to calibrate by; `likelihood`, of shape
+    (n_rows, n_classes), how probable their labels are where the true class is k; and
+    `member_weight`, of shape (n_samples, n_members), what a row weighs for each member, or None if
+    that is 1.
     """
 
     posterior: np.ndarray
@@ -25,6 +27,14 @@ class Beliefs(NamedTuple):
     folds: np.ndarray | None
     rows: np.ndarray | None = None
     likelihood: np.ndarray | None = None
+    member_weight: np.ndarray | None = None
+
+
+def weigh_members(folds, n_members, n_losses):
+    """Return what rows weigh for members that do without a fold each, or each n_losses of them."""
+    n_folds = folds.max() + 1
+    learns = folds[:, None] != np.arange(n_members) // n_losses
+    return learns * (n_folds / (n_folds - 1))  # of mean 1, about
 
 
 def merge(scores, loss_weights):

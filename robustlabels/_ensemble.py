@@ -13,10 +13,11 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from ._answers import check_trusted, leave_out_unanswered, read_labels
 from ._labels import find_rows_and_classes, weigh_classes
 from ._learners import make_learners
+from ._memory import remember
 from ._network.parameters import find_device
 from ._network.scores import DOUBT
 from ._random_state import draw_from
-from ._sklearn import Interval, StrOptions, _check_sample_weight, _fit_context
+from ._sklearn import HasMethods, Interval, StrOptions, _check_sample_weight, _fit_context
 from ._unchanged import unchanged_on_error
 from ._unpredicted import warn_of_unpredicted
 from .refinement import LabelRefiner
@@ -74,6 +75,8 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
     random_state : int, RandomState instance or None, default=None
         Source of all randomness. An int gives the same classifier every time. None draws fresh
         entropy.
+    memory : joblib.Memory, str or None, default=None
+        Where what the trees find about the noise is kept, see :class:`LabelRefiner`.
 
     Attributes
     ----------
@@ -146,6 +149,7 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         "n_threads": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "verbose": ["verbose"],
         "random_state": ["random_state"],
+        "memory": [str, HasMethods(["cache"]), None],
     }
 
     def __init__(
@@ -159,6 +163,7 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         n_threads="auto",
         verbose=0,
         random_state=None,
+        memory=None,
     ):
         self.transition_matrix = transition_matrix
         self.class_weight = class_weight
@@ -168,6 +173,7 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         self.n_threads = n_threads
         self.verbose = verbose
         self.random_state = random_state
+        self.memory = memory
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -232,9 +238,10 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         X, evidence, folds, weight = _merge_copies(X, evidence, folds, weight)
         # The mean of the noise, none at all included. Learners are judged by labels that they have
         # not seen, so that it does little harm to overlook some.
-        soft_labels = soft_labels_without_folds(
-            X, evidence, n_classes, weight, folds, rng, self.n_jobs, self.verbose
-        )
+        soft_labels = remember(
+            self.memory, soft_labels_without_folds, X, evidence, n_classes, weight, folds,
+            rng=rng, n_jobs=self.n_jobs, verbose=self.verbose,
+        )  # fmt: skip
         weight = weight / weight.mean()
         self._factors = self._find_factors(soft_labels, folds, weight)
         self._scale = find_scale(X)
@@ -264,8 +271,9 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         if self.transition_matrix is None:
             return
         refiner = LabelRefiner(
-            self.transition_matrix, n_jobs=self.n_jobs, verbose=self.verbose, random_state=rng
-        )
+            self.transition_matrix, n_jobs=self.n_jobs, verbose=self.verbose, random_state=rng,
+            memory=self.memory,
+        )  # fmt: skip
         self.refiner_ = refiner.fit(X, y, weight, trusted)
         if refiner.transition_matrix_ is not None:
             for name in ("transition_matrix_", "noise_rate_", "noise_evidence_"):

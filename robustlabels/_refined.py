@@ -55,10 +55,13 @@ class RefinedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         ``ExtraTreesRegressor(min_samples_leaf=5)``. A pipeline passes the weights to its last
         step; with scikit-learn's metadata routing, to the steps that request them.
     refiner : LabelRefiner or None, default=None
-        What finds the probabilities. None stands for ``LabelRefiner(random_state=random_state)``.
+        What finds the probabilities. None stands for ``LabelRefiner(random_state=random_state,
+        memory=memory)``.
     random_state : int, RandomState instance or None, default=None
         Source of the default `refiner` and of the folds inside of `estimator`. None draws fresh
         entropy. Those of `estimator` and of a `refiner` that is given are left as they are.
+    memory : joblib.Memory, str or None, default=None
+        Where the default `refiner` keeps what it finds, see :class:`LabelRefiner`.
 
     Attributes
     ----------
@@ -123,12 +126,14 @@ class RefinedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         "estimator": [HasMethods("fit")],
         "refiner": [LabelRefiner, None],
         "random_state": ["random_state"],
+        "memory": [str, HasMethods(["cache"]), None],
     }
 
-    def __init__(self, estimator, refiner=None, *, random_state=None):
+    def __init__(self, estimator, refiner=None, *, random_state=None, memory=None):
         self.estimator = estimator
         self.refiner = refiner
         self.random_state = random_state
+        self.memory = memory
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -196,7 +201,7 @@ class RefinedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
     def _make_refiner(self):
         if self.refiner is None:
-            return LabelRefiner(random_state=self.random_state)
+            return LabelRefiner(random_state=self.random_state, memory=self.memory)
         return clone(self.refiner)
 
     def _check_weights(self, estimator, sample_weight):

@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
 from ._answers import check_trusted, leave_out_unanswered, read_labels
-from ._calibration import Beliefs, calibrate, merge
+from ._calibration import Beliefs, calibrate, merge, weigh_members
 from ._labels import (
     NO_CLASSES,
     check_labels,
@@ -34,7 +34,14 @@ from ._network.storage import restore_net, store_net
 from ._network.threads import threads_for
 from ._parameter_names import suggest_parameters
 from ._random_state import draw_from
-from ._sklearn import Interval, Options, StrOptions, _check_sample_weight, _fit_context
+from ._sklearn import (
+    HasMethods,
+    Interval,
+    Options,
+    StrOptions,
+    _check_sample_weight,
+    _fit_context,
+)
 from ._stopped import Stopped, identify
 from ._temperature import let_lead
 from ._unchanged import unchanged_on_error
@@ -147,6 +154,10 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
     random_state : int, RandomState instance or None, default=None
         Initial weights, order of the rows and dropout. An int gives the same network every
         time. None draws fresh entropy, it does not follow ``np.random.seed``.
+    memory : joblib.Memory, str or None, default=None
+        Where what trees find about the noise is kept, an object or the path of a folder, so that
+        a search does not grow them for each of its candidates. For that, `random_state` has to be
+        an int. None keeps nothing.
     module : torch.nn.Module, class or None, default=None
         Network to train instead of the built-in one. It maps a batch of X to logits of
         shape (n, n_classes). A class is called with ``net_params["module__..."]``, and with
@@ -285,6 +296,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         "n_threads": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "verbose": ["verbose"],
         "random_state": ["random_state"],
+        "memory": [str, HasMethods(["cache"]), None],
         "module": [callable, None],
         "optimizer": [callable],
         "callbacks": [list, None],
@@ -313,6 +325,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         n_threads="auto",
         verbose=0,
         random_state=None,
+        memory=None,
         module=None,
         optimizer=torch.optim.AdamW,
         callbacks=None,
@@ -337,6 +350,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         self.n_threads = n_threads
         self.verbose = verbose
         self.random_state = random_state
+        self.memory = memory
         self.module = module
         self.optimizer = optimizer
         self.callbacks = callbacks
@@ -638,7 +652,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
             self.net_ = self._make_net(losses, device)
         restore_net(self.net_, stored, same_parameters=True)
 
-    def _prepare(self, X, y, sample_weight, trusted=None, go_on=False, refine=True, hold_out=True):
+    def _prepare(self, X, y, sample_weight, trusted=None, go_on=False, refine=True):
         """Check the data, find the noise, and make the net, or the present one anew."""
         X, y, weight, trusted = self._validate(X, y, sample_weight, not go_on, trusted, True)
         present = find_classes(y)
@@ -676,7 +690,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         beliefs = None
         if refine:
             # A network that goes on may have learned from any row.
-            hold_out = hold_out and self.module is None and self.n_members > 1 and not go_on
+            hold_out = self.module is None and self.n_members > 1 and not go_on
             beliefs = self._refine_labels(X, y, weight, trusted, hold_out, rng)
             if beliefs is None:
                 losses = self._make_losses(refined=False)
@@ -726,21 +740,26 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
 
     def _refine_labels(self, X, y, weight, trusted, hold_out, rng):
         """Find the noise, and what the true labels probably are; None for labels as given."""
-        refiner = LabelRefiner(self.transition_matrix, verbose=self.verbose, random_state=rng)
+        refiner = LabelRefiner(
+            self.transition_matrix, verbose=self.verbose, random_state=rng, memory=self.memory
+        )
         flat = X if X.ndim == 2 else X.reshape(len(X), -1)
         refiner.fit(flat, y, weight, trusted)
         if refiner.transition_matrix_ is None:
             return None
         for name in ("transition_matrix_", "noise_rate_", "noise_evidence_"):
             setattr(self, name, getattr(refiner, name))
-        folds = None
+        folds = member_weight = None
         if hold_out:
             n_losses = len(self.loss_weights_)
             n_folds = max(-(-self.n_members // n_losses), _MIN_FOLDS)
             folds = deal_folds(refiner.row_groups_, refiner._evidence.codes, n_folds, rng)
+            member_weight = weigh_members(folds, self.n_members, n_losses)
         rows = np.sort(rng.permutation(len(weight))[:_CALIBRATION_ROWS])
-        likelihood = refiner._evidence.take(rows).likelihood
-        return Beliefs(refiner.soft_labels_, refiner.label_probabilities_, folds, rows, likelihood)
+        return Beliefs(
+            refiner.soft_labels_, refiner.label_probabilities_, folds, rows,
+            refiner._evidence.take(rows).likelihood, member_weight,
+        )  # fmt: skip
 
     def _weigh_classes(self, weight, codes, classes, beliefs=None):
         """Return the weights of the rows, scaled to mean 1, and the beliefs.
@@ -835,7 +854,9 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         self._start(X, np.arange(soft_labels.shape[2]), refined=True)
         soft_labels = np.repeat(soft_labels, len(self.loss_weights_), axis=1)
         codes = soft_labels[:, 0].argmax(axis=1)  # skorch wants labels; nobody learns them
-        self._train(X, codes, np.ones(len(X)), Beliefs(soft_labels, soft_labels, folds))
+        weight = weigh_members(folds, self.n_members, len(self.loss_weights_))
+        beliefs = Beliefs(soft_labels, soft_labels, folds, member_weight=weight)
+        self._train(X, codes, np.ones(len(X)), beliefs)
 
     def _train(self, X, codes, weight, beliefs=None, one_pass=False):
         """Train the net, for one pass or for all epochs."""
@@ -851,11 +872,8 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
             data["sample_weight"] = weight
         if beliefs is not None:
             data["posterior"] = beliefs.posterior
-            if beliefs.folds is not None:
-                n_folds = beliefs.folds.max() + 1
-                without = np.arange(self.n_members) // len(self.loss_weights_)
-                learns = beliefs.folds[:, None] != without
-                data["member_weight"] = learns * (n_folds / (n_folds - 1))  # of mean 1, about
+            if beliefs.member_weight is not None:
+                data["member_weight"] = beliefs.member_weight
         n_rows = self._count_batch(len(codes))
         n_epochs = 1 if one_pass else count_epochs(self.max_epochs, len(codes), n_rows)
         # Only what is not built in draws from the global random states.

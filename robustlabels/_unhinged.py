@@ -24,7 +24,7 @@ from ._labels import (
     weigh_classes,
 )
 from ._leave_one_out import left_out_scores
-from ._sklearn import Interval, StrOptions, _check_sample_weight, _fit_context
+from ._sklearn import HasMethods, Interval, StrOptions, _check_sample_weight, _fit_context
 from ._temperature import let_lead, most_probable_temperature
 from ._unchanged import unchanged_on_error
 from .noise import check_correctable
@@ -76,6 +76,8 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         Weights of the classes, multiplied into the weights of the rows. "balanced" makes all
         classes weigh the same. Not together with `transition_matrix`: the classes would be
         weighed by their noisy labels.
+    memory : joblib.Memory, str or None, default=None
+        Where the estimate of the noise is kept, see :class:`LabelRefiner`.
 
     Attributes
     ----------
@@ -160,6 +162,7 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         "intercept": [StrOptions({"prior", "midpoint", "penalized", "none"})],
         "transition_matrix": ["array-like", StrOptions({"estimate"}), None],
         "class_weight": [dict, StrOptions({"balanced"}), None],
+        "memory": [str, HasMethods(["cache"]), None],
     }
 
     def __init__(
@@ -170,12 +173,14 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         intercept="prior",
         transition_matrix=None,
         class_weight=None,
+        memory=None,
     ):
         self.alpha = alpha
         self.metric = metric
         self.intercept = intercept
         self.transition_matrix = transition_matrix
         self.class_weight = class_weight
+        self.memory = memory
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -561,7 +566,7 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         # Not for those who only import the class: it takes time.
         from .refinement import LabelRefiner
 
-        refiner = LabelRefiner(random_state=0).fit(*rows)
+        refiner = LabelRefiner(random_state=0, memory=self.memory).fit(*rows)
         self.transition_matrix_ = refiner.transition_matrix_
         self.noise_evidence_ = refiner.noise_evidence_
         if self._corrects:

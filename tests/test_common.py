@@ -22,6 +22,7 @@ from robustlabels import (
     RefinedClassifier,
     RobustClassifier,
     RobustEnsembleClassifier,
+    RobustSearchCV,
     UnhingedClassifier,
 )
 from robustlabels.losses import GCE, available_losses
@@ -47,6 +48,14 @@ ESTIMATORS = [
     RefinedClassifier(LogisticRegression(), random_state=0),
     RefinedClassifier(RandomForestClassifier(10, bootstrap=False, random_state=0), random_state=0),
     RefinedClassifier(ExtraTreesRegressor(10, random_state=0), random_state=0),
+    RobustSearchCV(LogisticRegression(), {"C": [0.1, 1.0]}, cv=2, error_score="raise"),
+    RobustSearchCV(
+        RobustClassifier(transition_matrix=None, random_state=0, **SHORT),
+        {"loss": ["ce", "sgce"]},
+        cv=2,
+        scoring="accuracy",
+        error_score="raise",
+    ),
 ]
 
 

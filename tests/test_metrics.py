@@ -194,6 +194,13 @@ def test_scorer_in_a_search_ranks_by_clean_accuracy():
         assert mean == pytest.approx(clean, abs=0.04)
 
 
+def test_forward_log_loss_of_a_weight_is_that_of_repeated_rows():
+    y, proba = np.array([0, 1, 1]), np.array([[0.9, 0.1], [0.4, 0.6], [0.7, 0.3]])
+    T, weight = symmetric_transition(2, 0.2), np.array([2, 0, 3])
+    repeated = forward_log_loss(y.repeat(weight), proba.repeat(weight, axis=0), T)
+    assert forward_log_loss(y, proba, T, sample_weight=weight) == pytest.approx(repeated)
+
+
 def test_forward_log_loss_is_least_for_the_true_probabilities():
     rng = np.random.default_rng(0)
     posterior = rng.dirichlet(np.ones(3), size=50_000)

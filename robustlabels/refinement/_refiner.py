@@ -1,6 +1,7 @@
 """LabelRefiner: the noise of a table, and what its true labels probably are."""
 
 from numbers import Integral
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -8,6 +9,7 @@ from sklearn.utils.validation import check_consistent_length
 
 from .._answers import Answers, check_trusted, leave_out_unanswered, read_labels
 from .._labels import find_rows_and_classes
+from .._memory import remember
 from .._plotting import import_pandas
 from .._random_state import draw_from
 from .._sklearn import (
@@ -23,7 +25,7 @@ from ._annotators import join_features, label_rows
 from ._copies import enough_rows
 from ._evidence import Evidence, tell
 from ._features import TableNumbers
-from ._noise_model import estimate_noise, find_noise, soften
+from ._noise_model import NoisePosterior, estimate_noise, find_noise, soften
 from ._probabilities import out_of_bag_probabilities, out_of_fold_probabilities
 
 __all__ = ["LabelRefiner"]
@@ -56,6 +58,10 @@ class LabelRefiner(BaseEstimator):
     random_state : int, RandomState instance or None, default=None
         Source of the trees and of the folds. None draws fresh entropy. That of `teacher` is left
         as it is.
+    memory : joblib.Memory, str or None, default=None
+        Where what is found is kept, an object or the path of a folder: another fit of the same
+        rows with the same parameters, in a search say, then looks it up. For that, `random_state`
+        has to be an int. None keeps nothing.
 
     Attributes
     ----------
@@ -189,6 +195,7 @@ class LabelRefiner(BaseEstimator):
         "n_jobs": [Integral, None],
         "verbose": ["verbose"],
         "random_state": ["random_state"],
+        "memory": [str, HasMethods(["cache"]), None],
     }
 
     def __init__(
@@ -199,12 +206,14 @@ class LabelRefiner(BaseEstimator):
         n_jobs=None,
         verbose=0,
         random_state=None,
+        memory=None,
     ):
         self.transition_matrix = transition_matrix
         self.teacher = teacher
         self.n_jobs = n_jobs
         self.verbose = verbose
         self.random_state = random_state
+        self.memory = memory
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -309,42 +318,22 @@ class LabelRefiner(BaseEstimator):
             alone, self._evidence = np.arange(len(codes)), Evidence(codes, None)
             self._spread(as_given, as_given, unknown, alone, kept, n_rows)
             return
-        rng = draw_from(self.random_state)
-        rest = codes, n_classes, weight, rng, self.n_jobs
-        if self.teacher is None:
-            proba, groups = out_of_bag_probabilities(numbers, *rest, verbose=self.verbose)
-        else:
-            proba, groups = out_of_fold_probabilities(self.teacher, X, numbers, *rest)
+        found = remember(
+            self.memory, _find, X if numbers is None or self.teacher is not None else None,
+            self.teacher, numbers, y, codes, trusted, self.classes_, weight, known,
+            rng=draw_from(self.random_state), n_jobs=self.n_jobs, verbose=self.verbose,
+        )  # fmt: skip
+        self.transition_matrix_, self.noise_posterior_ = found.transition, found.posterior
+        self.annotator_transitions_ = found.of_annotators
+        self.noise_evidence_, self._evidence = found.form, found.evidence
+        self.n_wrong_interval_ = found.interval
         if several:
-            found, self._evidence, soft_labels = join_features(
-                y, trusted, weight, codes, proba, known
-            )
-            self.transition_matrix_ = found.common
-            self.annotator_transitions_ = found.transitions
             wrong = 1 - np.take_along_axis(found.beliefs, y.codes, axis=1)
             wrong[y.codes < 0] = np.nan
-            self.n_wrong_interval_ = None
         else:
-            found, soft_labels = self._of_single_labels(codes, trusted, weight, proba, known)
             wrong = 1 - found.beliefs[np.arange(len(codes)), codes]
-            self.n_wrong_interval_ = found.count_wrong(codes, _LEVEL)
         self.n_wrong_, self.noise_rate_ = float(np.nansum(wrong)), float(np.nanmean(wrong))
-        self._spread(found.beliefs, soft_labels, wrong, groups, kept, n_rows)
-
-    def _of_single_labels(self, codes, trusted, weight, proba, known):
-        """Find the noise of labels, one for each row; return it, and soft labels."""
-        weight = weight / weight.max()
-        if known is None:
-            transition, self.noise_evidence_ = estimate_noise(codes, proba, self.classes_, trusted)
-            found = find_noise(codes, proba, transition, False, weight, trusted)
-            self.noise_evidence_["none"] = float(found.posterior.sceptical_weights[0])
-        else:
-            found = find_noise(codes, proba, known, True, weight, trusted)
-        self.transition_matrix_, self.noise_posterior_ = found.transition, found.posterior
-        self._evidence = tell(codes, found.transition, trusted)
-        # A learner loses more by noise that is overlooked than by some that is not there.
-        if_noisy = tell(codes, found.if_noisy, trusted)
-        return found, soften(if_noisy.likelihood, proba, if_noisy.transition)
+        self._spread(found.beliefs, found.soft_labels, wrong, found.groups, kept, n_rows)
 
     def _spread(self, beliefs, soft_labels, wrong, groups, kept, n_rows):
         """Set the attributes that have an entry for each row."""
@@ -356,3 +345,45 @@ class LabelRefiner(BaseEstimator):
         self.soft_labels_[kept] = soft_labels
         self.wrong_probability_[kept] = wrong
         self.row_groups_[kept] = groups
+
+
+class _Findings(NamedTuple):
+    """What is found about the rows: see the attributes of LabelRefiner."""
+
+    transition: np.ndarray
+    posterior: NoisePosterior | None
+    of_annotators: np.ndarray | None
+    form: dict | None
+    evidence: Evidence
+    beliefs: np.ndarray
+    soft_labels: np.ndarray
+    interval: tuple | None
+    groups: np.ndarray
+
+
+def _find(X, teacher, numbers, y, codes, trusted, classes, weight, known, rng, n_jobs, verbose):
+    """Find the noise, unless it is `known`, and what the true labels probably are."""
+    rest = codes, len(classes), weight, rng, n_jobs
+    if teacher is None:
+        proba, groups = out_of_bag_probabilities(numbers, *rest, verbose=verbose)
+    else:
+        proba, groups = out_of_fold_probabilities(teacher, X, numbers, *rest)
+    if isinstance(y, Answers):
+        found, evidence, soft_labels = join_features(y, trusted, weight, codes, proba, known)
+        return _Findings(
+            found.common, None, found.transitions, None, evidence, found.beliefs, soft_labels,
+            None, groups,
+        )  # fmt: skip
+    transition, form = known, None
+    if known is None:
+        transition, form = estimate_noise(codes, proba, classes, trusted)
+    found = find_noise(codes, proba, transition, known is not None, weight / weight.max(), trusted)
+    if known is None:
+        form["none"] = float(found.posterior.sceptical_weights[0])
+    # A learner loses more by noise that is overlooked than by some that is not there.
+    if_noisy = tell(codes, found.if_noisy, trusted)
+    return _Findings(
+        found.transition, found.posterior, None, form, tell(codes, found.transition, trusted),
+        found.beliefs, soften(if_noisy.likelihood, proba, if_noisy.transition),
+        found.count_wrong(codes, _LEVEL), groups,
+    )  # fmt: skip
