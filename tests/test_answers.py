@@ -46,8 +46,8 @@ def ask(y, n_answers, seed=0, quality=QUALITY):
 @pytest.fixture(scope="module")
 def crowd():
     rng = np.random.RandomState(0)
-    y = np.arange(450) % 3
-    X = np.eye(3)[y] + 0.45 * rng.normal(size=(450, 3))
+    y = np.arange(300) % 3
+    X = np.eye(3)[y] + 0.4 * rng.normal(size=(300, 3))
     answers = ask(y, 3)
     return X, y, np.where(answers < 0, np.nan, answers)
 
@@ -90,15 +90,15 @@ def test_each_answer_has_a_probability_that_it_is_wrong(crowd, refiner):
     assert refiner.n_wrong_interval_ is refiner.noise_evidence_ is None
 
 
-@settings(max_examples=10)
+@settings(max_examples=5)
 @given(st.integers(2, 4), st.integers(2, 4), st.integers(0, 100))
 def test_answers_of_many_obey_bayes(n_classes, n_answers, seed):
     rng = np.random.RandomState(seed)
-    y = rng.randint(n_classes, size=4000)
+    y = rng.randint(n_classes, size=1500)
     y[:n_classes] = np.arange(n_classes)
     quality = rng.uniform(0.5, 0.95, size=4) + 0.0
     codes = ask(y, n_answers, seed, quality)
-    found = find_annotators(Answers(codes, np.arange(n_classes), None), None, np.ones(4000))
+    found = find_annotators(Answers(codes, np.arange(n_classes), None), None, np.ones(1500))
     for matrix, right in zip(found.transitions, quality, strict=True):
         np.testing.assert_allclose(matrix.sum(axis=1), 1)
         if n_answers > 2 and quality.mean() > 0.7:
@@ -161,15 +161,15 @@ def test_rows_without_an_answer_count_as_rows_without_weight(crowd):
     Y[::4] = np.nan
     refiner = LabelRefiner(random_state=0)
     weight = np.arange(len(X)) % 4 > 0
-    for fitted in (clone(refiner).fit(X, Y), clone(refiner).fit(X, Y, weight.astype(float))):
-        assert np.isnan(fitted.label_probabilities_[::4]).all()
+    fitted = clone(refiner).fit(X, Y)
+    assert np.isnan(fitted.label_probabilities_[::4]).all()
     kept = clone(refiner).fit(X[weight], Y[weight])
     np.testing.assert_array_equal(kept.soft_labels_, fitted.soft_labels_[weight])
 
 
 CLASSIFIERS = [
-    RobustClassifier(max_epochs=20, random_state=0),
-    RobustEnsembleClassifier(max_epochs=5, random_state=0),
+    RobustClassifier(max_epochs=20, hidden_layer_sizes=32, dropout=0.1, random_state=0),
+    RobustEnsembleClassifier(max_epochs=2, random_state=0),
     RefinedClassifier(LogisticRegression(), random_state=0),
     RefinedClassifier(ExtraTreesRegressor(20, min_samples_leaf=5, random_state=0), random_state=0),
 ]
@@ -215,8 +215,10 @@ def test_a_common_noise_that_is_known_is_kept(crowd):
 
 def test_inside_cross_validation_and_searches(crowd):
     X, y, Y = crowd
-    clf = RefinedClassifier(LogisticRegression(), LabelRefiner(random_state=0))
-    predicted = cross_val_predict(clf, X, Y, cv=KFold(3, shuffle=True, random_state=0))
+    # Out-of-fold probabilities of one quick classifier in the place of a forest.
+    refiner = LabelRefiner(teacher=LogisticRegression(), random_state=0)
+    clf = RefinedClassifier(LogisticRegression(), refiner)
+    predicted = cross_val_predict(clf, X, Y, cv=KFold(2, shuffle=True, random_state=0))
     assert (predicted == y).mean() > 0.85
 
     def accuracy_on_votes(clf, X, Y):
@@ -260,9 +262,9 @@ def test_one_label_for_each_row_where_there_must_be(crowd):
 def checked():
     """Hard rows, of whose labels some are wrong; and which were checked and put right."""
     rng = np.random.RandomState(0)
-    y = np.arange(900) % 3
-    X = np.eye(3)[y] + 0.7 * rng.normal(size=(900, 3))
-    trusted = rng.permutation(900) < 150
+    y = np.arange(600) % 3
+    X = np.eye(3)[y] + 0.7 * rng.normal(size=(600, 3))
+    trusted = rng.permutation(600) < 150
     y_given = np.where(trusted, y, corrupt_labels(y, "symmetric", 0.3, random_state=1))
     return X, y, y_given, trusted
 
@@ -274,7 +276,7 @@ def test_trusted_labels_are_believed(checked):
         np.testing.assert_allclose(beliefs[trusted], np.eye(3)[y[trusted]], atol=1e-6)
     np.testing.assert_allclose(refiner.wrong_probability_[trusted], 0, atol=1e-9)
     none = LabelRefiner(random_state=0).fit(X, y_given)
-    nobody = LabelRefiner(random_state=0).fit(X, y_given, trusted=np.zeros(900, bool))
+    nobody = LabelRefiner(random_state=0).fit(X, y_given, trusted=np.zeros(600, bool))
     np.testing.assert_array_equal(nobody.soft_labels_, none.soft_labels_)
     assert none.label_probabilities_[trusted].max(axis=1).min() < 0.9
 
@@ -286,11 +288,9 @@ def test_classifiers_take_trusted_labels(checked, clf):
     with config_context(enable_metadata_routing=True):
         routed = make_pipeline(clone(clf).set_fit_request(trusted=True))
         routed.fit(X[rows], y_given[rows], trusted=trusted[rows])
-    plain = clone(clf).fit(X[rows], y_given[rows], trusted=trusted[rows])
-    np.testing.assert_allclose(routed.predict_proba(X), plain.predict_proba(X), atol=1e-5)
     without = clone(clf).fit(X[rows], y_given[rows])
-    assert not np.allclose(without.predict_proba(X), plain.predict_proba(X))
-    assert plain.score(X[300:], y[300:]) > 0.6
+    assert not np.allclose(without.predict_proba(X), routed.predict_proba(X))
+    assert routed.score(X[300:], y[300:]) > 0.6
 
 
 def test_an_expert_beside_the_noisy_labels_tells_the_noise():
@@ -315,9 +315,9 @@ def test_an_expert_beside_the_noisy_labels_tells_the_noise():
 @pytest.mark.parametrize(
     ("trusted", "message"),
     [
-        (np.ones(3, bool), r"must have the shape \(900,\)"),
-        (np.full(900, 0.5), "True or False"),
-        (np.full(900, np.nan), "NaN"),
+        (np.ones(3, bool), r"must have the shape \(600,\)"),
+        (np.full(600, 0.5), "True or False"),
+        (np.full(600, np.nan), "NaN"),
     ],
 )
 def test_a_mask_is_checked(checked, trusted, message):

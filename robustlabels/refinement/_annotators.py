@@ -21,7 +21,7 @@ _SYMMETRIC_ANSWERS = 1.0
 _STEPS, _SETTLED = 100, 1e-4
 
 #: Correlation of the answers for a row: a hard row misleads several annotators. So many answers
-#: count for fewer, by what surveys call the design effect.
+#: count for fewer where features speak as well, by what surveys call the design effect.
 _ALIKE = 0.5
 
 #: Times that the noise of the aggregate is found anew by the beliefs.
@@ -113,9 +113,10 @@ def find_annotators(answers, trusted, weight, log_q=None, common=None):
         before, beliefs = beliefs, _know(softmax(log_prior + log_likelihood, axis=1), known)
         if np.abs(beliefs - before).max() < _SETTLED:
             break
-    n_answers = np.bincount(row, minlength=n_rows)
-    log_likelihood /= 1 + _ALIKE * np.maximum(n_answers - 1, 0)[:, None]
-    beliefs = _know(softmax(log_prior + log_likelihood, axis=1), known)
+    if log_q is not None:
+        n_answers = np.bincount(row, minlength=n_rows)
+        log_likelihood /= 1 + _ALIKE * np.maximum(n_answers - 1, 0)[:, None]
+        beliefs = _know(softmax(log_prior + log_likelihood, axis=1), known)
     likelihood = _know(np.exp(log_likelihood - log_likelihood.max(axis=1, keepdims=True)), known)
     if trusted is not None:
         always = np.flatnonzero(~(counted & ~trusted).any(axis=0) & trusted.any(axis=0))

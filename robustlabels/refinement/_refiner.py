@@ -149,8 +149,9 @@ class LabelRefiner(BaseEstimator):
     :math:`\beta`, and drawn to the common matrix by as much as 5 answers for each class: first to
     a share of its noise, as large as the wrong answers of the annotator say. An annotator may be
     wrong more often than right. The trees learn what the answers agree on, and q is what these say
-    without the noise that is left in it. That answers depend on each other where a row is hard
-    is not reckoned with, so that the beliefs are too sure there.
+    without the noise that is left in it. A hard row misleads several annotators, so that beside
+    features n answers count for :math:`n / (1 + (n - 1) / 2)`. Where annotators err together more
+    than that, as a real crowd did, the beliefs are too sure.
 
     Trusted labels are beliefs of 1. They also tell how hard rows are, free of noise, and so what of
     the rest is noise.
