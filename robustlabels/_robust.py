@@ -389,9 +389,9 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
             If a parameter or the data are unfit, or the training diverges.
         """
         go_on = self.warm_start and hasattr(self, "net_")
-        with unchanged_on_error(self):
+        with unchanged_on_error(self, Exception):
             # Ctrl-C before the first step is an error like others: nothing is learned yet.
-            with unchanged_on_error(self, BaseException):
+            with unchanged_on_error(self):
                 data = self._prepare(X, y, sample_weight, go_on)
             self._train(*data)
             self._calibrate(*data)
@@ -437,7 +437,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
             )
         if self.priors is not None:
             raise ValueError("priors need all labels at once. Call fit, or set priors=None.")
-        with unchanged_on_error(self):
+        with unchanged_on_error(self, Exception):
             X, y, weight = self._validate(X, y, sample_weight, reset=not go_on)
             if classes is None:
                 classes = self.classes_ if go_on else np.unique(y)
