@@ -10,6 +10,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
+from ._autologging import unseen_by_autologging
 from ._labels import (
     check_labels,
     encode,
@@ -201,7 +202,11 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         require_labels(self, y)
         find_device(self.device)
         # Small probabilities may become 0, even where the user has made that an error.
-        with unchanged_on_error(self, BaseException), np.errstate(under="ignore"):
+        with (
+            unchanged_on_error(self),
+            unseen_by_autologging(),
+            np.errstate(under="ignore"),
+        ):
             self._fit(X, y, sample_weight)
         return self
 

@@ -6,6 +6,7 @@ from sklearn.utils import get_tags, indexable
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from ._autologging import unseen_by_autologging
 from ._expanded_rows import ExpandedRows, expand
 from ._inner_fit import (
     check_weights_reach,
@@ -168,7 +169,7 @@ class RefinedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             rows in a way that does not keep copies together.
         """
         require_labels(self, y)
-        with unchanged_on_error(self, BaseException):
+        with unchanged_on_error(self), unseen_by_autologging():
             estimator = clone(self.estimator)
             parameter = self._check_weights(estimator, sample_weight)
             self.refiner_ = self._make_refiner().fit(X, y, sample_weight)

@@ -7,6 +7,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length
 
+from .._autologging import unseen_by_autologging
 from .._labels import check_labels, encode, find_rows_and_classes, require_labels
 from .._random_state import draw_from
 from .._sklearn import (
@@ -194,7 +195,7 @@ class LabelRefiner(BaseEstimator):
             If a parameter or the data are unfit.
         """
         require_labels(self, y)
-        with unchanged_on_error(self, BaseException):
+        with unchanged_on_error(self), unseen_by_autologging():
             for name in ("n_features_in_", "feature_names_in_"):
                 vars(self).pop(name, None)
             numbers = self._check_features(X)
