@@ -31,6 +31,8 @@ pytestmark = pytest.mark.filterwarnings("default", "error:::robustlabels")
 def autolog(tmp_path_factory):
     folder = tmp_path_factory.mktemp("mlflow")
     mlflow.set_tracking_uri(f"sqlite:///{folder}/runs.db")
+    mlflow.create_experiment("tests", artifact_location=folder.as_uri())
+    mlflow.set_experiment("tests")
     mlflow.sklearn.autolog(silent=True, log_datasets=False, log_models=False)
     yield
     mlflow.sklearn.autolog(disable=True)
