@@ -32,6 +32,7 @@ _HOMES = {
     "random_transition": "noise",
     "replacement_transition": "noise",
     "symmetric_transition": "noise",
+    "to_torch": "_torch_module",
 }
 
 __all__ = [*_HOMES, "__version__"]

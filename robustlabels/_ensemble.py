@@ -11,6 +11,7 @@ from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from ._answers import check_trusted, leave_out_unanswered, read_labels
+from ._autologging import unseen_by_autologging
 from ._labels import find_rows_and_classes, weigh_classes
 from ._learners import make_learners
 from ._memory import remember
@@ -212,7 +213,11 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         y = read_labels(y)
         find_device(self.device)
         # Small probabilities may become 0, even where the user has made that an error.
-        with unchanged_on_error(self), np.errstate(under="ignore"):
+        with (
+            unchanged_on_error(self),
+            unseen_by_autologging(),
+            np.errstate(under="ignore"),
+        ):
             self._fit(X, y, sample_weight, trusted)
         return self
 

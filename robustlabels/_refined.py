@@ -7,6 +7,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from ._answers import read_labels
+from ._autologging import unseen_by_autologging
 from ._expanded_rows import ExpandedRows, expand
 from ._inner_fit import (
     check_weights_reach,
@@ -177,7 +178,7 @@ class RefinedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             rows in a way that does not keep copies together.
         """
         read_labels(y)
-        with unchanged_on_error(self):
+        with unchanged_on_error(self), unseen_by_autologging():
             estimator = clone(self.estimator)
             parameter = self._check_weights(estimator, sample_weight)
             self.refiner_ = self._make_refiner().fit(X, y, sample_weight, trusted)

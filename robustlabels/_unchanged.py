@@ -1,4 +1,4 @@
-"""A failed fit leaves the estimator as it was."""
+"""A fit that fails or is stopped leaves the estimator as it was."""
 
 from contextlib import contextmanager
 
@@ -7,7 +7,10 @@ _NOTE = "Nothing was learned; what was fitted before is as it was."
 
 @contextmanager
 def unchanged_on_error(estimator, error=BaseException):
-    """Restore all attributes of `estimator` if fitting fails: nothing fitted before is lost."""
+    """Restore all attributes of `estimator` if fitting fails, or is stopped by Ctrl-C.
+
+    Nothing fitted before is lost. Other errors than `error` leave what there is.
+    """
     before = dict(vars(estimator))
     try:
         yield

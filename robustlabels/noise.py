@@ -11,6 +11,7 @@ from scipy.stats import truncnorm
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils import check_array
 
+from ._autologging import unseen_by_autologging
 from ._labels import NO_CLASSES, align, as_given, check_labels, encode, find_classes, shorten
 from ._random_state import draw_from
 from ._sklearn import Interval, StrOptions, validate_params
@@ -501,7 +502,9 @@ def _noise_of_rows(noise, noise_rate, X, codes, n_classes, rng):
             weights = rng.standard_normal((X.shape[1], n_classes))
             logits[codes == code] = X[codes == code] @ weights
         return rates, softmax(np.where(own, -np.inf, logits), axis=1)
-    model = make_pipeline(scaler, LogisticRegression(max_iter=1000)).fit(X, codes)
+    model = make_pipeline(scaler, LogisticRegression(max_iter=1000))
+    with unseen_by_autologging():
+        model.fit(X, codes)
     proba = model.predict_proba(X)
     second, first = np.sort(proba, axis=1)[:, -2:].T
     # The chance of a row that is sure is raised a little, so that every rate can be met.

@@ -8,6 +8,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_consistent_length
 
 from .._answers import Answers, check_trusted, leave_out_unanswered, read_labels
+from .._autologging import unseen_by_autologging
 from .._labels import find_rows_and_classes
 from .._memory import remember
 from .._plotting import import_pandas
@@ -256,7 +257,7 @@ class LabelRefiner(BaseEstimator):
             If a parameter or the data are unfit.
         """
         y = read_labels(y)
-        with unchanged_on_error(self):
+        with unchanged_on_error(self), unseen_by_autologging():
             for name in ("n_features_in_", "feature_names_in_"):
                 vars(self).pop(name, None)
             numbers = self._check_features(X)
