@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 
 from ._ensemble import RobustEnsembleClassifier
 from ._joint import MAY_DIFFER, fit_jointly
-from ._labels import check_labels, encode, find_rows_and_classes, require_labels
+from ._labels import check_labels, encode, find_rows_and_classes
 from ._random_state import draw_from
 from ._refined import RefinedClassifier
 from ._robust import RobustClassifier
@@ -265,7 +265,6 @@ class RobustSearchCV(BaseSearchCV):
     def _fit(self, X, y, params):
         rng = draw_from(self.random_state)
         if is_classifier(self.estimator):
-            require_labels(self, y)
             y = check_labels(y)
         candidates = self._draw(rng)
         base = clone(self.estimator)
