@@ -170,9 +170,9 @@ class CleanScores:
         transition_matrix : array-like, "auto", "estimate" or estimator, default="auto"
             The noise of these labels: a matrix of shape (n_classes, n_classes), ``T[i, j]`` the
             probability of the label j where the true class is i, the classes in sorted order, if it
-            is known; or a fitted :class:`LabelRefiner`, or a classifier with a ``refiner_``, if
+            is known; or a fitted :class:`LabelRefiner`, or a classifier that found the noise, if
             the labels that it was fitted to have the same noise. "estimate" fits a LabelRefiner
-            to X and y. "auto" does so unless `estimator` has a ``refiner_``, as
+            to X and y. "auto" does so unless `estimator` found it in training, as
             :class:`RobustEnsembleClassifier` and :class:`RefinedClassifier` have.
         confidence_level : float, default=0.95
             Probability with which each interval is to hold the true score.
@@ -221,7 +221,7 @@ class CleanScores:
             Predictions of a classifier that has not seen these labels.
         transition_matrix : array-like or estimator
             The noise: a matrix, the classes in the order of `labels`; or a fitted
-            :class:`LabelRefiner`, or a classifier with a ``refiner_``.
+            :class:`LabelRefiner`, or a classifier that found the noise.
         labels : array-like of shape (n_classes,), default=None
             The classes. None takes the sorted ones of `y_noisy` and `y_pred` together.
         confidence_level : float, default=0.95

@@ -55,7 +55,8 @@ def find_posterior(transition_matrix, estimator, X, y, classes, random_state):
         if found is None:
             raise ValueError(
                 f"transition_matrix={transition_matrix!r} has found no noise. Pass a fitted "
-                f"LabelRefiner, or a classifier whose refiner_ is one, fitted to enough rows."
+                f"LabelRefiner, or a classifier that found the noise of single labels in enough "
+                f"rows."
             )
         return _in_order(*found, classes)
     return as_known(check_correctable(transition_matrix, classes))

@@ -38,8 +38,8 @@ class NoisyConformalClassifier(ClassifierMixin, BaseEstimator):
     transition_matrix : array-like, "auto", "estimate" or estimator, default="auto"
         The noise of the labels in `conformalize`: a matrix of shape (n_classes, n_classes),
         ``T[i, j]`` the probability of the label j where the true class is i, if it is known; or a
-        fitted :class:`LabelRefiner`, or a classifier with a ``refiner_``. "estimate" finds it
-        in the rows of `conformalize`, "auto" does so unless `estimator` has a ``refiner_``.
+        fitted :class:`LabelRefiner`, or a classifier that found the noise. "estimate" finds it
+        in the rows of `conformalize`, "auto" does so unless `estimator` found it.
     prefit : bool, default=True
         Whether `estimator` is fitted already. Otherwise `fit` fits a clone of it.
     random_state : int, RandomState instance or None, default=None

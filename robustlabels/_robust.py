@@ -63,8 +63,8 @@ _MIN_FOLDS = 4
 #: Rows that the temperature of the probabilities is found by, at most.
 _CALIBRATION_ROWS = 4096
 
-#: What features are taken as they are in.
-_DTYPES = (np.float64, np.float32)
+#: What the refiner of the labels found, and is kept.
+_NOISE = ("transition_matrix_", "noise_rate_", "noise_evidence_", "noise_posterior_")
 
 
 class RobustClassifier(ClassifierMixin, BaseEstimator):
@@ -202,6 +202,8 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         labels as given.
     noise_rate_ : float or None
         Share of wrong labels under that noise.
+    noise_posterior_ : NoisePosterior or None
+        What the noise may be, as in :class:`LabelRefiner`; :class:`CleanScores` reckons with it.
     noise_evidence_ : dict or None
         Why the estimated noise is as it is: "form", "symmetric" or "class-dependent"; "explained",
         the share of the entropy of wrong labels that their true class explains, or with two
@@ -735,7 +737,8 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
 
     def _forget_noise(self):
         """Take the labels as given, and the scores as they are."""
-        self.transition_matrix_ = self.noise_rate_ = self.noise_evidence_ = None
+        for name in _NOISE:
+            setattr(self, name, None)
         self.temperature_, self._offset = 1.0, None
 
     def _refine_labels(self, X, y, weight, trusted, hold_out, rng):
@@ -747,7 +750,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         refiner.fit(flat, y, weight, trusted)
         if refiner.transition_matrix_ is None:
             return None
-        for name in ("transition_matrix_", "noise_rate_", "noise_evidence_"):
+        for name in _NOISE:
             setattr(self, name, getattr(refiner, name))
         folds = member_weight = None
         if hold_out:

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.datasets import load_wine
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix, recall_score
 
@@ -12,6 +13,7 @@ from robustlabels import (
     CleanScores,
     LabelRefiner,
     RefinedClassifier,
+    RobustClassifier,
     corrupt_labels,
     pair_transition,
     random_transition,
@@ -223,3 +225,12 @@ def test_many_classes_are_shown_in_part():
     scores = CleanScores.from_predictions(y, y, np.eye(40))
     assert "The recalls of 10 more classes are in frame()" in repr(scores)
     assert len(scores.frame()) == 43
+
+
+def test_noise_that_a_network_found_is_taken_over():
+    X, y = load_wine(return_X_y=True)
+    noisy = corrupt_labels(y, "symmetric", 0.3, random_state=0)
+    clf = RobustClassifier(max_epochs=2, random_state=0).fit(X, noisy)
+    # Of ten rows no noise can be estimated.
+    taken_over = CleanScores.from_estimator(clf, X[::18], noisy[::18])
+    np.testing.assert_allclose(taken_over.noise_rate.value, clf.noise_rate_, atol=0.05)
