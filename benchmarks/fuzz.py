@@ -121,8 +121,8 @@ def label_arrays(draw, n_rows, n_classes):
             ["integers"] * 12
             + ["texts"] * 12
             + ["floats", "booleans", "series", "categories", "Int64", "list", "objects", "column"]
-            + ["continuous", "one class", "one-hot", "negative"]
-            + ["large", "short", "bytes", "matrix"]
+            + ["continuous", "NaN", "None", "NA", "mixed", "one class", "one-hot", "negative"]
+            + ["large", "short", "dates", "bytes", "matrix"]
         )
     )
     texts = np.array(["", "ham", "spam", "eggs", "ham "])[codes % 5]
@@ -137,11 +137,16 @@ def label_arrays(draw, n_rows, n_classes):
         "objects": lambda: codes.astype(object),
         "column": lambda: codes[:, None],
         "continuous": lambda: codes + rng.uniform(size=n_rows),
+        "NaN": lambda: np.where(codes == 0, np.nan, codes),
+        "None": lambda: np.where(codes == 0, None, texts),
+        "NA": lambda: pd.Series(np.where(codes == 0, None, codes), dtype="Int64"),
+        "mixed": lambda: np.where(codes == 0, 0, texts.astype(object)),
         "one class": lambda: np.zeros(n_rows, dtype=int),
         "one-hot": lambda: np.eye(n_classes)[codes],
         "negative": lambda: -codes,
         "large": lambda: 2**60 + codes,
         "short": lambda: codes[1:],
+        "dates": lambda: np.datetime64("2024-01-01") + codes,
         "bytes": lambda: texts.astype("S"),
         "matrix": lambda: np.column_stack([codes, codes]),
     }

@@ -395,7 +395,7 @@ class NoiseInjectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
         # Labels of one class cannot be confused; the classifier says what it makes of them.
         confused = len(find_classes(y)) > 1
         if confused and weight is not None:
-            weight = _check_sample_weight(weight, y)
+            weight = _check_sample_weight(weight, y, ensure_non_negative=True)
             if len(find_classes(y[weight > 0])) < 2:
                 raise ValueError(
                     "sample_weight leaves rows of fewer than two classes: there is nothing to "
