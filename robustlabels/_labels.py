@@ -22,7 +22,7 @@ _MAX_TABLE, _FAR = 4096, 2**62
 _MAX_LISTED = 10
 
 #: Why there may be fewer classes than a user thinks.
-NO_CLASSES = "Classes that no row has, or only rows of sample weight 0, do not count."
+NO_CLASSES = "Classes that no row has, or only rows whose sample_weight is 0, do not count."
 
 
 def shorten(values):

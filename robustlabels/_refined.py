@@ -181,7 +181,9 @@ class RefinedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         with unchanged_on_error(self), unseen_by_autologging():
             estimator = clone(self.estimator)
             parameter = self._check_weights(estimator, sample_weight)
-            self.refiner_ = self._make_refiner().fit(X, y, sample_weight, trusted)
+            # A refiner of the user's may know of no trusted labels.
+            trusted = {} if trusted is None else {"trusted": trusted}
+            self.refiner_ = self._make_refiner().fit(X, y, sample_weight, **trusted)
             self.classes_ = self.refiner_.classes_
             for name in ("n_features_in_", "feature_names_in_"):
                 vars(self).pop(name, None)
@@ -271,6 +273,7 @@ class RefinedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         return self.classes_[codes]
 
     @available_if(_has_probabilities)
+    @np.errstate(under="ignore")  # what becomes 0 may, even where users have made it an error
     def predict_proba(self, X):
         """Compute the probabilities of the true classes, as the estimator sees them.
 

@@ -55,7 +55,7 @@ def network(**params):
     defaults = {
         "transition_matrix": None,
         "n_members": 1,
-        "max_epochs": 10,
+        "max_epochs": 20,
         "batch_size": 32,
         "hidden_layer_sizes": (16,),
         "dropout": 0.0,
@@ -101,7 +101,7 @@ def test_halving_search():
 
 def test_halving_search_over_epochs():
     search = HalvingGridSearchCV(
-        network(), {"lr": [1e-5, 1e-2]}, resource="max_epochs", min_resources=2, max_resources=20,
+        network(), {"lr": [1e-5, 1e-2]}, resource="max_epochs", min_resources=5, max_resources=20,
         factor=2, cv=2, random_state=0,
     ).fit(X, Y)  # fmt: skip
     assert search.best_params_["lr"] == 1e-2

@@ -329,7 +329,7 @@ def test_a_class_without_weight_is_told_from_one_that_is_missing():
             for estimator in (UnhingedClassifier(), network, LabelRefiner())
         ),
     ):
-        with pytest.raises(ValueError, match="only rows of sample weight 0, do not count"):
+        with pytest.raises(ValueError, match="only rows whose sample_weight is 0"):
             call()
     with pytest.raises(ValueError, match=r"Got shape \(1, 1\)\.$"):
         noise_corrected_accuracy(CODES, CODES, [[1.0]])

@@ -36,9 +36,9 @@ def grown(monkeypatch):
     """Count the forests that are grown."""
     forests = []
 
-    def grow(*args):
+    def grow(*args, **settings):
         forests.append(len(args[1]))
-        return out_of_bag(*args)
+        return out_of_bag(*args, **settings)
 
     out_of_bag = _refiner.out_of_bag_probabilities
     for module in (_refiner, _crossing):

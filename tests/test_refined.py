@@ -458,7 +458,7 @@ def test_estimators_that_could_split_but_do_not():
 
 
 def test_other_errors():
-    with pytest.raises(ValueError, match="RefinedClassifier requires y"):
+    with pytest.raises(ValueError, match="target y is None"):
         RefinedClassifier(LogisticRegression()).fit(X, None)
     with pytest.raises(ValueError, match="only one class"):
         RefinedClassifier(LogisticRegression()).fit(X, np.zeros(len(X)))

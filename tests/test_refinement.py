@@ -676,7 +676,7 @@ def test_a_teacher_takes_what_only_it_understands():
 
     y_noisy = corrupt_labels(y, "symmetric", 0.2, exact=True, random_state=0)
     refiner = LabelRefiner(teacher=Reader(), random_state=0).fit(texts, y_noisy)
-    assert (refiner.label_probabilities_.argmax(axis=1) == y).mean() > 0.95
+    assert (refiner.label_probabilities_.argmax(axis=1) == y).mean() > 0.9
     with pytest.raises(ValueError, match="sample_weight needs a teacher whose fit takes it"):
         LabelRefiner(teacher=KNeighborsClassifier()).fit(
             np.eye(120), y, sample_weight=1.0 + np.arange(120)

@@ -299,9 +299,9 @@ def test_bad_parameters(params, message):
 def test_the_noise_of_a_split_is_found_once(monkeypatch):
     grown = []
 
-    def grow(*args):
+    def grow(*args, **settings):
         grown.append(1)
-        return out_of_bag(*args)
+        return out_of_bag(*args, **settings)
 
     from robustlabels.refinement import _refiner
 
