@@ -230,6 +230,7 @@ def test_skops(fitted):
             {
                 "robustlabels._robust.RobustClassifier",
                 "robustlabels.losses._symmetrized.SGCE",
+                "robustlabels.refinement._noise_model.NoisePosterior",
                 "torch.optim.adamw.AdamW",
             },
         ),
