@@ -242,7 +242,7 @@ class CleanScores:
                 f"transition_matrix={transition_matrix!r} needs the features. Pass a "
                 f"LabelRefiner fitted to them, or the matrix."
             )
-        codes, predicted, classes = encode_together(labels, y_noisy, y_pred)
+        codes, predicted, classes = encode_together(labels, y_noisy=y_noisy, y_pred=y_pred)
         posterior = find_posterior(transition_matrix, None, None, None, classes, None)
         return cls._from_codes(codes, predicted, posterior, classes, confidence_level)
 
