@@ -41,6 +41,7 @@ myst_heading_anchors = 3
 autodoc_inherit_docstrings = False
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
+autodoc_typehints = "none"  # the docstrings say more
 maximum_signature_line_length = 88
 toc_object_entries_show_parents = "hide"
 smartquotes = False  # they would change the quotes of values

@@ -1,6 +1,7 @@
 """Classification when the training labels are partly wrong."""
 
 import importlib
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
@@ -38,15 +39,45 @@ _HOMES = {
 __all__ = [*_HOMES, "__version__"]
 
 
-def __getattr__(name):
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = _HOMES[name]
-    value = importlib.import_module(f"{__name__}.{home or name}")
-    if home is not None:
-        value = getattr(value, name)
-    globals()[name] = value
-    return value
+if TYPE_CHECKING:
+    # For type checkers, which cannot follow the dict.
+    from . import losses as losses
+    from . import metrics as metrics
+    from . import noise as noise
+    from ._answers import pivot_answers as pivot_answers
+    from ._class_statistics import ClassStatistics as ClassStatistics
+    from ._clean_scores import CleanScores as CleanScores
+    from ._ensemble import RobustEnsembleClassifier as RobustEnsembleClassifier
+    from ._injector import LabelNoiseInjector as LabelNoiseInjector
+    from ._injector import NoiseInjectedClassifier as NoiseInjectedClassifier
+    from ._noise_curve import NoiseCurveDisplay as NoiseCurveDisplay
+    from ._noise_curve import noise_curve as noise_curve
+    from ._prediction_sets import NoisyConformalClassifier as NoisyConformalClassifier
+    from ._refined import RefinedClassifier as RefinedClassifier
+    from ._robust import RobustClassifier as RobustClassifier
+    from ._search import RobustSearchCV as RobustSearchCV
+    from ._torch_module import to_torch as to_torch
+    from ._transition_display import TransitionMatrixDisplay as TransitionMatrixDisplay
+    from ._unhinged import UnhingedClassifier as UnhingedClassifier
+    from .noise import asymmetric_transition as asymmetric_transition
+    from .noise import corrupt_labels as corrupt_labels
+    from .noise import pair_transition as pair_transition
+    from .noise import random_transition as random_transition
+    from .noise import replacement_transition as replacement_transition
+    from .noise import symmetric_transition as symmetric_transition
+    from .refinement import LabelRefiner as LabelRefiner
+    from .refinement import find_wrong_labels as find_wrong_labels
+else:
+
+    def __getattr__(name):
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        home = _HOMES[name]
+        value = importlib.import_module(f"{__name__}.{home or name}")
+        if home is not None:
+            value = getattr(value, name)
+        globals()[name] = value
+        return value
 
 
 def __dir__():

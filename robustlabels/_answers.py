@@ -1,13 +1,20 @@
 """Labels of which a row may have several: answers of annotators; and labels that are trusted."""
 
+from __future__ import annotations
+
 import warnings
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array
 
 from ._labels import check_labels, find_missing, shorten
 from ._plotting import import_pandas
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["pivot_answers"]
 
@@ -127,7 +134,9 @@ def leave_out_unanswered(weight, y):
     return weight * (y.codes >= 0).any(axis=1)
 
 
-def pivot_answers(rows, annotators, answers, *, index=None):
+def pivot_answers(
+    rows: ArrayLike, annotators: ArrayLike, answers: ArrayLike, *, index: ArrayLike | None = None
+) -> pd.DataFrame:
     """Make a table of answers, a row each and a column for each annotator, from a long list.
 
     Parameters

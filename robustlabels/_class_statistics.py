@@ -1,11 +1,17 @@
 """Sufficient statistics of labelled rows: what a linear classifier in closed form has to know."""
 
+from __future__ import annotations
+
+from typing import Self
+
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 from sklearn.utils import check_X_y
 
 from ._labels import check_labels, encode, find_classes
 from ._sklearn import _check_sample_weight
+from ._typing import Features
 
 __all__ = ["ClassStatistics"]
 
@@ -63,7 +69,14 @@ class ClassStatistics:
     array([0., 1.])
     """
 
-    def __init__(self, classes, class_weight, mean, class_sums, scatter=None):
+    def __init__(
+        self,
+        classes: NDArray,
+        class_weight: NDArray,
+        mean: NDArray,
+        class_sums: NDArray,
+        scatter: NDArray | None = None,
+    ) -> None:
         self.classes = classes
         self.class_weight = class_weight
         self.mean = mean
@@ -72,7 +85,15 @@ class ClassStatistics:
 
     @classmethod
     @np.errstate(under="ignore")  # what becomes 0 may, even where users have made it an error
-    def from_rows(cls, X, y, *, classes=None, sample_weight=None, scatter=False):
+    def from_rows(
+        cls,
+        X: Features,
+        y: ArrayLike,
+        *,
+        classes: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        scatter: bool = False,
+    ) -> Self:
         """Compute the statistics of labelled rows.
 
         Parameters
@@ -83,7 +104,7 @@ class ClassStatistics:
             Their labels.
         classes : array-like of shape (n_classes,), default=None
             All labels that can occur, also in rows to be added later. None takes those of `y`.
-        sample_weight : array-like of shape (n_samples,), default=None
+        sample_weight : array-like of shape (n_samples,) or None, default=None
             Weights of the rows, not negative; None weighs every row 1.
         scatter : bool, default=False
             Whether to compute the second moment too, which metric="covariance" needs.
@@ -149,14 +170,14 @@ class ClassStatistics:
         moment = None if moment is None else unit * moment
         return cls(classes, unit * weights, mean, unit * sums, moment)
 
-    def __add__(self, other):
+    def __add__(self, other: ClassStatistics) -> ClassStatistics:
         return self._combined(other, 1) if isinstance(other, ClassStatistics) else NotImplemented
 
     def __radd__(self, other):
         # sum() starts from 0.
         return self if isinstance(other, int) and other == 0 else NotImplemented
 
-    def __sub__(self, other):
+    def __sub__(self, other: ClassStatistics) -> ClassStatistics:
         return self._combined(other, -1) if isinstance(other, ClassStatistics) else NotImplemented
 
     @np.errstate(under="ignore")
@@ -197,7 +218,7 @@ class ClassStatistics:
             scatter = scatter + sign * other.scatter + mine * share * np.outer(step, step)
         return ClassStatistics(self.classes, class_weight, mean, class_sums, scatter)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return (
             f"<ClassStatistics of {len(self.classes)} classes, {len(self.mean)} features and "
             f"a total weight of {self.class_weight.sum():g}>"

@@ -1,10 +1,14 @@
 """CleanScores: what a classifier is worth on clean labels, by noisy ones, and how sure that is."""
 
+from __future__ import annotations
+
 import html
+from collections.abc import Mapping
 from numbers import Real
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 from scipy.special import ndtr
 from sklearn.metrics import confusion_matrix
@@ -14,7 +18,12 @@ from ._labels import check_labels, encode, encode_together
 from ._plotting import COLORS, import_pandas, import_pyplot
 from ._possible_noise import correctable_part, find_posterior
 from ._sklearn import HasMethods, Interval, StrOptions, validate_params
+from ._typing import Features, Seed
 from .metrics import noise_corrected_confusion_matrix
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
 
 __all__ = ["CleanScores"]
 
@@ -118,14 +127,14 @@ class CleanScores:
 
     def __init__(
         self,
-        scores,
-        classes,
-        confusion_matrix,
-        transition_matrix,
-        accuracy_range,
-        n_samples,
-        confidence_level,
-    ):
+        scores: Mapping[str, Estimate],
+        classes: NDArray,
+        confusion_matrix: NDArray,
+        transition_matrix: NDArray | None,
+        accuracy_range: tuple[float, float],
+        n_samples: int,
+        confidence_level: float,
+    ) -> None:
         self.scores = scores
         self.classes = classes
         self.confusion_matrix = confusion_matrix
@@ -149,14 +158,14 @@ class CleanScores:
     )
     def from_estimator(
         cls,
-        estimator,
-        X,
-        y,
+        estimator: Any,
+        X: Features,
+        y: ArrayLike,
         *,
-        transition_matrix="auto",
-        confidence_level=0.95,
-        random_state=None,
-    ):
+        transition_matrix: ArrayLike | None = "auto",
+        confidence_level: float = 0.95,
+        random_state: Seed = None,
+    ) -> Self:
         """Judge a fitted classifier by rows that it has not learned from.
 
         Parameters
@@ -209,8 +218,14 @@ class CleanScores:
         prefer_skip_nested_validation=True,
     )
     def from_predictions(
-        cls, y_noisy, y_pred, transition_matrix, *, labels=None, confidence_level=0.95
-    ):
+        cls,
+        y_noisy: ArrayLike,
+        y_pred: ArrayLike,
+        transition_matrix: ArrayLike,
+        *,
+        labels: ArrayLike | None = None,
+        confidence_level: float = 0.95,
+    ) -> Self:
         """Judge predictions, such as those of ``cross_val_predict``.
 
         Parameters
@@ -285,26 +300,26 @@ class CleanScores:
         )
 
     @property
-    def accuracy(self):
+    def accuracy(self) -> Estimate:
         """The share of predictions that are right."""
         return self.scores["accuracy"]
 
     @property
-    def balanced_accuracy(self):
+    def balanced_accuracy(self) -> Estimate:
         """The mean of the recalls."""
         return self.scores["balanced accuracy"]
 
     @property
-    def noise_rate(self):
+    def noise_rate(self) -> Estimate:
         """The share of labels that are wrong."""
         return self.scores["noise rate"]
 
     @property
-    def recall(self):
+    def recall(self) -> dict[Any, Estimate]:
         """Of each class, the share of its rows that is recognised."""
         return {label: self.scores[f"recall of {label}"] for label in self.classes.tolist()}
 
-    def frame(self):
+    def frame(self) -> pd.DataFrame:
         """Return the scores as a table.
 
         Returns
@@ -322,7 +337,7 @@ class CleanScores:
             self.scores, orient="index", columns=list(Estimate._fields)
         ).rename_axis("score")
 
-    def plot(self, ax=None):
+    def plot(self, ax: Axes | None = None) -> Self:
         """Draw the scores with their intervals, beside those on noisy labels.
 
         Parameters
@@ -384,7 +399,7 @@ class CleanScores:
         title = f"Scores on clean labels, estimated from {self.n_samples} noisy ones"
         return title, header, rows, last
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         title, header, rows, last = self._table()
         widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
         lines = [

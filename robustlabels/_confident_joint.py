@@ -1,8 +1,10 @@
 """The noise of labels, from probabilities that have not seen them: the confident joint."""
 
 import warnings
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.stats import chi2
 from sklearn.exceptions import UndefinedMetricWarning
 
@@ -28,8 +30,13 @@ _PART_OF_EQUAL_SHARE, _TIMES_OWN_SHARE = 0.1, 3
     prefer_skip_nested_validation=True,
 )
 def estimate_transition_matrix(
-    y_noisy, pred_proba, *, labels=None, refine=True, return_std_error=False
-):
+    y_noisy: ArrayLike,
+    pred_proba: ArrayLike,
+    *,
+    labels: ArrayLike | None = None,
+    refine: bool = True,
+    return_std_error: bool = False,
+) -> Any:
     """Estimate how probable each label is given the true class.
 
     Parameters
@@ -137,7 +144,9 @@ def estimate_transition_matrix(
     {"y_noisy": ["array-like"], "pred_proba": ["array-like"], "labels": ["array-like", None]},
     prefer_skip_nested_validation=True,
 )
-def estimate_noise_rate(y_noisy, pred_proba, *, labels=None):
+def estimate_noise_rate(
+    y_noisy: ArrayLike, pred_proba: ArrayLike, *, labels: ArrayLike | None = None
+) -> float:
     """Estimate the share of wrong labels.
 
     Parameters

@@ -1,9 +1,12 @@
 """RobustEnsembleClassifier: learners of several kinds, weighed by labels they have not seen."""
 
+from collections.abc import Mapping
 from numbers import Integral
+from typing import Any, Self
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.impute import SimpleImputer
@@ -19,6 +22,7 @@ from ._network.parameters import find_device
 from ._network.scores import DOUBT
 from ._random_state import draw_from
 from ._sklearn import HasMethods, Interval, StrOptions, _check_sample_weight, _fit_context
+from ._typing import Features, Seed
 from ._unchanged import unchanged_on_error
 from ._unpredicted import warn_of_unpredicted
 from .refinement import LabelRefiner
@@ -155,17 +159,17 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
 
     def __init__(
         self,
-        transition_matrix="estimate",
+        transition_matrix: ArrayLike | None = "estimate",
         *,
-        class_weight=None,
-        max_epochs="auto",
-        device="auto",
-        n_jobs=None,
-        n_threads="auto",
-        verbose=0,
-        random_state=None,
-        memory=None,
-    ):
+        class_weight: Mapping | str | None = None,
+        max_epochs: int | str = "auto",
+        device: str | torch.device = "auto",
+        n_jobs: int | None = None,
+        n_threads: int | str = "auto",
+        verbose: int = 0,
+        random_state: Seed = None,
+        memory: Any = None,
+    ) -> None:
         self.transition_matrix = transition_matrix
         self.class_weight = class_weight
         self.max_epochs = max_epochs
@@ -183,7 +187,13 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         return tags
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None, trusted=None):
+    def fit(
+        self,
+        X: Features,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        trusted: ArrayLike | None = None,
+    ) -> Self:
         """Find the noise, train the learners, and weigh them.
 
         Parameters
@@ -223,7 +233,7 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
 
     def _fit(self, X, y, sample_weight, trusted):
         for name in ("n_features_in_", "feature_names_in_"):
-            vars(self).pop(name, None)
+            self.__dict__.pop(name, None)
         self._numbers = TableNumbers(accept_sparse=False)
         X = self._numbers.fit_transform(self, X)
         check_consistent_length(X, y)
@@ -334,7 +344,7 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         """Return the features on a common scale, none of them missing."""
         return self._imputer.transform(on_a_common_scale(X, self._scale))
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: Features) -> NDArray:
         """Estimate the probabilities of the true classes.
 
         Parameters
@@ -350,7 +360,7 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         with np.errstate(under="ignore"):
             return softmax(self._scores(X), axis=1)
 
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: Features) -> NDArray:
         """Estimate the logarithms of the probabilities of the true classes.
 
         Parameters
@@ -378,7 +388,7 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
             )
         return scores
 
-    def predict(self, X):
+    def predict(self, X: Features) -> NDArray:
         """Predict the true class of each row.
 
         Parameters

@@ -4,8 +4,10 @@ import dataclasses
 import sys
 from collections.abc import Mapping
 from numbers import Real
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn import get_config
 from sklearn.base import (
     BaseEstimator,
@@ -16,13 +18,20 @@ from sklearn.base import (
 )
 from sklearn.utils import check_consistent_length, get_tags
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._labels import check_labels, find_classes
 from ._random_state import draw_from
-from ._sklearn import HasMethods, Interval, StrOptions, _check_sample_weight, _fit_context
+from ._sklearn import (
+    HasMethods,
+    Interval,
+    StrOptions,
+    _check_sample_weight,
+    _fit_context,
+    available_if,
+)
+from ._typing import Features, Seed
 from ._unchanged import unchanged_on_error
 from .noise import NOISES, NOISES_OF_ROWS, corrupted, find_confusable
 
@@ -103,7 +112,14 @@ class LabelNoiseInjector(OneToOneFeatureMixin, BaseEstimator):
         "random_state": ["random_state"],
     }
 
-    def __init__(self, noise="symmetric", noise_rate=0.2, *, exact=False, random_state=None):
+    def __init__(
+        self,
+        noise: str | Mapping | ArrayLike = "symmetric",
+        noise_rate: float | None = 0.2,
+        *,
+        exact: bool = False,
+        random_state: Seed = None,
+    ) -> None:
         self.noise = noise
         self.noise_rate = noise_rate
         self.exact = exact
@@ -126,7 +142,7 @@ class LabelNoiseInjector(OneToOneFeatureMixin, BaseEstimator):
         )
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
+    def fit(self, X: Features, y: Any = None) -> Self:
         """Learn the classes: of the labels alone, ``fit(y)``, or beside rows, ``fit(X, y)``.
 
         Parameters
@@ -149,7 +165,7 @@ class LabelNoiseInjector(OneToOneFeatureMixin, BaseEstimator):
         """
         with unchanged_on_error(self):
             for name in ("n_features_in_", "feature_names_in_", "transition_matrix_"):
-                vars(self).pop(name, None)
+                self.__dict__.pop(name, None)
             self._of_labels = y is None
             if self._of_labels:
                 labels = check_labels(X)
@@ -160,11 +176,11 @@ class LabelNoiseInjector(OneToOneFeatureMixin, BaseEstimator):
             else:
                 self._draw(labels, None)
             for name in ("flipped_", "noise_rate_"):
-                vars(self).pop(name, None)
+                self.__dict__.pop(name, None)
         return self
 
     @available_if(_learned_labels)
-    def transform(self, y):
+    def transform(self, y: ArrayLike) -> Any:
         """Corrupt labels of the classes learned by ``fit(y)``.
 
         Parameters
@@ -182,7 +198,7 @@ class LabelNoiseInjector(OneToOneFeatureMixin, BaseEstimator):
         return self._draw(y, None, self.classes_)
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def corrupt(self, y, X=None):
+    def corrupt(self, y: ArrayLike, X: Features = None) -> Any:
         """Learn the classes of labels and corrupt them, at once.
 
         Parameters
@@ -208,7 +224,7 @@ class LabelNoiseInjector(OneToOneFeatureMixin, BaseEstimator):
             return self._draw(y, X)
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit_resample(self, X, y):
+    def fit_resample(self, X: Features, y: ArrayLike) -> tuple[Any, Any]:
         """Corrupt the labels of a training set, as a step of imbalanced-learn's pipeline.
 
         Parameters
@@ -239,7 +255,7 @@ class LabelNoiseInjector(OneToOneFeatureMixin, BaseEstimator):
             return X, np.eye(shape[1], dtype=one_hot.dtype)[codes]
         with unchanged_on_error(self):
             self._of_labels = False
-            self.sampling_strategy_ = {}
+            self.sampling_strategy_: dict = {}
             column = y
             if len(shape) == 2:
                 column = y.iloc[:, 0] if hasattr(y, "iloc") else np.ravel(y)
@@ -347,7 +363,9 @@ class NoiseInjectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
         "random_state": ["random_state"],
     }
 
-    def __init__(self, estimator, injector, random_state=None):
+    def __init__(
+        self, estimator: Any, injector: LabelNoiseInjector, random_state: Seed = None
+    ) -> None:
         self.estimator = estimator
         self.injector = injector
         self.random_state = random_state
@@ -360,7 +378,7 @@ class NoiseInjectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
         return tags
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, **fit_params):
+    def fit(self, X: Features, y: ArrayLike, **fit_params: Any) -> Self:
         """Corrupt the labels and fit the classifier to them.
 
         Parameters
@@ -405,7 +423,7 @@ class NoiseInjectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
             y = injector.corrupt(y, X)
         fitted = estimator.fit(X, y, **fit_params)
         for name in ("injector_", "n_features_in_", "feature_names_in_"):
-            vars(self).pop(name, None)
+            self.__dict__.pop(name, None)
             if hasattr(fitted, name):
                 setattr(self, name, getattr(fitted, name))
         if confused:
@@ -414,7 +432,7 @@ class NoiseInjectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
         self.classes_ = fitted.classes_
         return self
 
-    def get_metadata_routing(self):
+    def get_metadata_routing(self) -> MetadataRouter:
         """Say that what `fit` is given goes to the `fit` of the classifier.
 
         Returns
@@ -426,7 +444,7 @@ class NoiseInjectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
         router = MetadataRouter(owner=type(self).__name__).add_self_request(self)
         return router.add(estimator=self.estimator, method_mapping=mapping)
 
-    def predict(self, X):
+    def predict(self, X: Features) -> NDArray:
         """Predict the class of each row.
 
         Parameters
@@ -443,7 +461,7 @@ class NoiseInjectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
         return self.estimator_.predict(X)
 
     @available_if(_has("predict_proba"))
-    def predict_proba(self, X):
+    def predict_proba(self, X: Features) -> NDArray:
         """Compute the class probabilities of the classifier.
 
         Parameters
@@ -460,7 +478,7 @@ class NoiseInjectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
         return self.estimator_.predict_proba(X)
 
     @available_if(_has("decision_function"))
-    def decision_function(self, X):
+    def decision_function(self, X: Features) -> NDArray:
         """Compute the scores of the classifier.
 
         Parameters

@@ -1,10 +1,14 @@
 """Accuracy on clean labels against the share of wrong ones in training."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from numbers import Integral
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from joblib import Parallel, delayed
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone, is_classifier
 from sklearn.metrics import check_scoring, get_scorer_names
 from sklearn.model_selection import check_cv
@@ -16,7 +20,12 @@ from ._labels import check_labels, encode, find_classes
 from ._plotting import COLORS, import_pandas, import_pyplot
 from ._random_state import draw_from
 from ._sklearn import HasMethods, Interval, StrOptions, _safe_indexing, validate_params
+from ._typing import Features, Seed
 from .noise import NOISES, check_transition
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
 
 __all__ = ["NoiseCurveDisplay", "noise_curve"]
 
@@ -41,22 +50,22 @@ _MARKERS = "osD^vPX"
     prefer_skip_nested_validation=False,
 )
 def noise_curve(
-    estimator,
-    X,
-    y,
+    estimator: Any,
+    X: Features,
+    y: ArrayLike,
     *,
-    sample_weight=None,
-    groups=None,
-    noise="symmetric",
-    noise_rates=(0.0, 0.2, 0.4, 0.6),
-    exact=False,
-    cv=5,
-    n_repeats=1,
-    scoring=None,
-    n_jobs=None,
-    random_state=None,
-    verbose=0,
-):
+    sample_weight: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
+    noise: str | Mapping | ArrayLike = "symmetric",
+    noise_rates: ArrayLike = (0.0, 0.2, 0.4, 0.6),
+    exact: bool = False,
+    cv: Any = 5,
+    n_repeats: int = 1,
+    scoring: Any = None,
+    n_jobs: int | None = None,
+    random_state: Seed = None,
+    verbose: int = 0,
+) -> NDArray:
     r"""Score a classifier on clean labels, trained on labels of which more and more are wrong.
 
     Parameters
@@ -67,7 +76,7 @@ def noise_curve(
         Rows.
     y : array-like of shape (n_samples,)
         Clean labels.
-    sample_weight : array-like of shape (n_samples,), default=None
+    sample_weight : array-like of shape (n_samples,) or None, default=None
         Weights of the rows, not negative, in the fits and in the scores: `scoring` has to take
         them. Where metadata routing is enabled, the classifier has to request them.
     groups : array-like of shape (n_samples,), default=None
@@ -240,13 +249,21 @@ class NoiseCurveDisplay:
     ['estimator', 'noise rate', 'split', 'score']
     """
 
-    def __init__(self, noise_rates, scores, *, score_name="Accuracy"):
+    def __init__(
+        self,
+        noise_rates: NDArray,
+        scores: Mapping[str, NDArray],
+        *,
+        score_name: str = "Accuracy",
+    ) -> None:
         self.noise_rates = noise_rates
         self.scores = scores
         self.score_name = score_name
 
     @classmethod
-    def from_estimator(cls, estimator, X, y, *, name=None, **params):
+    def from_estimator(
+        cls, estimator: Any, X: Features, y: ArrayLike, *, name: str | None = None, **params: Any
+    ) -> Self:
         """Compute the curve of one estimator.
 
         Parameters
@@ -272,22 +289,22 @@ class NoiseCurveDisplay:
     @classmethod
     def from_estimators(
         cls,
-        estimators,
-        X,
-        y,
+        estimators: Mapping[str, Any],
+        X: Features,
+        y: ArrayLike,
         *,
-        sample_weight=None,
-        groups=None,
-        noise="symmetric",
-        noise_rates=(0.0, 0.2, 0.4, 0.6),
-        exact=False,
-        cv=5,
-        n_repeats=1,
-        scoring=None,
-        n_jobs=None,
-        random_state=None,
-        verbose=0,
-    ):
+        sample_weight: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+        noise: str | Mapping | ArrayLike = "symmetric",
+        noise_rates: ArrayLike = (0.0, 0.2, 0.4, 0.6),
+        exact: bool = False,
+        cv: Any = 5,
+        n_repeats: int = 1,
+        scoring: Any = None,
+        n_jobs: int | None = None,
+        random_state: Seed = None,
+        verbose: int = 0,
+    ) -> Self:
         """Compute the curves of several estimators under the same folds and noise.
 
         Parameters
@@ -298,7 +315,7 @@ class NoiseCurveDisplay:
             Rows.
         y : array-like of shape (n_samples,)
             Clean labels.
-        sample_weight : array-like of shape (n_samples,), default=None
+        sample_weight : array-like of shape (n_samples,) or None, default=None
             Weights of the rows, see :func:`noise_curve`, as for all that follow.
         groups : array-like of shape (n_samples,), default=None
             Rows that must be in one fold have the same value here.
@@ -343,7 +360,7 @@ class NoiseCurveDisplay:
         score_name = named.replace("_", " ").capitalize()
         return cls(np.asarray(noise_rates, dtype=float), scores, score_name=score_name)
 
-    def plot(self, ax=None):
+    def plot(self, ax: Axes | None = None) -> Self:
         """Draw the mean of each estimator, and a band of one standard deviation around it.
 
         Parameters
@@ -380,7 +397,7 @@ class NoiseCurveDisplay:
         ax.legend(frameon=False)
         return self
 
-    def frame(self):
+    def frame(self) -> pd.DataFrame:
         """Return the scores as a table.
 
         Returns

@@ -1,8 +1,11 @@
 """NoisyConformalClassifier: sets of classes that hold the true one, found by noisy labels."""
 
+from collections.abc import Sequence
 from numbers import Real
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.isotonic import isotonic_regression
 from sklearn.utils import get_tags
@@ -12,6 +15,7 @@ from ._answers import read_labels
 from ._labels import check_labels, encode
 from ._possible_noise import correctable_part, find_posterior
 from ._sklearn import HasMethods, Interval, StrOptions, _fit_context
+from ._typing import Features, Seed
 from ._unchanged import unchanged_on_error
 
 __all__ = ["NoisyConformalClassifier"]
@@ -121,14 +125,14 @@ class NoisyConformalClassifier(ClassifierMixin, BaseEstimator):
 
     def __init__(
         self,
-        estimator,
-        confidence_level=0.9,
+        estimator: Any,
+        confidence_level: float | Sequence[float] = 0.9,
         *,
-        conformity_score="lac",
-        transition_matrix="auto",
-        prefit=True,
-        random_state=None,
-    ):
+        conformity_score: str = "lac",
+        transition_matrix: ArrayLike | None = "auto",
+        prefit: bool = True,
+        random_state: Seed = None,
+    ) -> None:
         self.estimator = estimator
         self.confidence_level = confidence_level
         self.conformity_score = conformity_score
@@ -145,7 +149,7 @@ class NoisyConformalClassifier(ClassifierMixin, BaseEstimator):
         return tags
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, **fit_params):
+    def fit(self, X: Features, y: ArrayLike, **fit_params: Any) -> Self:
         """Fit the classifier. Sets take other rows, see :meth:`conformalize`.
 
         Parameters
@@ -175,12 +179,12 @@ class NoisyConformalClassifier(ClassifierMixin, BaseEstimator):
             )
         with unchanged_on_error(self, BaseException):
             for name in ("thresholds_", "transition_matrix_"):
-                vars(self).pop(name, None)
+                self.__dict__.pop(name, None)
             self._take(clone(self.estimator).fit(X, y, **fit_params))
         return self
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def conformalize(self, X, y):
+    def conformalize(self, X: Features, y: ArrayLike) -> Self:
         """Find the thresholds of the sets.
 
         Parameters
@@ -221,7 +225,7 @@ class NoisyConformalClassifier(ClassifierMixin, BaseEstimator):
             self.thresholds_ = np.append(scores, np.inf)[first]
         return self
 
-    def predict_set(self, X):
+    def predict_set(self, X: Features) -> tuple[NDArray, NDArray]:
         """Predict the set of the classes that may be the true one.
 
         Parameters
@@ -241,7 +245,7 @@ class NoisyConformalClassifier(ClassifierMixin, BaseEstimator):
         scores = self._conformity_scores(X)
         return self.predict(X), scores[:, :, None] <= self.thresholds_
 
-    def predict(self, X):
+    def predict(self, X: Features) -> NDArray:
         """Predict the class of each row by the classifier.
 
         Parameters
@@ -257,7 +261,7 @@ class NoisyConformalClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         return self.estimator_.predict(X)
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: Features) -> NDArray:
         """Predict the probabilities of the classes by the classifier.
 
         Parameters
@@ -291,7 +295,7 @@ class NoisyConformalClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(estimator)
         self.estimator_, self.classes_ = estimator, estimator.classes_
         for name in ("n_features_in_", "feature_names_in_"):
-            vars(self).pop(name, None)
+            self.__dict__.pop(name, None)
             if hasattr(estimator, name):
                 setattr(self, name, getattr(estimator, name))
 

@@ -1,9 +1,11 @@
 """RefinedClassifier: any classifier learns the probabilities of the true labels."""
 
+from typing import Any, Self
+
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone, is_regressor
 from sklearn.utils import get_tags, indexable
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from ._answers import read_labels
@@ -23,7 +25,9 @@ from ._sklearn import (
     _fit_context,
     _num_samples,
     _safe_indexing,
+    available_if,
 )
+from ._typing import Features, Seed
 from ._unchanged import unchanged_on_error
 from .refinement import LabelRefiner
 
@@ -130,7 +134,14 @@ class RefinedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         "memory": [str, HasMethods(["cache"]), None],
     }
 
-    def __init__(self, estimator, refiner=None, *, random_state=None, memory=None):
+    def __init__(
+        self,
+        estimator: Any,
+        refiner: LabelRefiner | None = None,
+        *,
+        random_state: Seed = None,
+        memory: Any = None,
+    ) -> None:
         self.estimator = estimator
         self.refiner = refiner
         self.random_state = random_state
@@ -150,7 +161,13 @@ class RefinedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         return tags
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, sample_weight=None, trusted=None):
+    def fit(
+        self,
+        X: Features,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        trusted: ArrayLike | None = None,
+    ) -> Self:
         """Find the probabilities of the true labels, and fit the estimator to them.
 
         Parameters
@@ -186,7 +203,7 @@ class RefinedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             self.refiner_ = self._make_refiner().fit(X, y, sample_weight, **trusted)
             self.classes_ = self.refiner_.classes_
             for name in ("n_features_in_", "feature_names_in_"):
-                vars(self).pop(name, None)
+                self.__dict__.pop(name, None)
                 if hasattr(self.refiner_, name):
                     setattr(self, name, getattr(self.refiner_, name))
             beliefs = self.refiner_.soft_labels_
@@ -243,7 +260,7 @@ class RefinedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         groups, codes = self.refiner_.row_groups_[kept], beliefs.argmax(axis=1)
         return ExpandedRows(rows, groups, codes, draw_from(self.random_state))
 
-    def predict(self, X):
+    def predict(self, X: Features) -> NDArray:
         """Predict the true class of each row.
 
         Parameters
@@ -274,7 +291,7 @@ class RefinedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
     @available_if(_has_probabilities)
     @np.errstate(under="ignore")  # what becomes 0 may, even where users have made it an error
-    def predict_proba(self, X):
+    def predict_proba(self, X: Features) -> NDArray:
         """Compute the probabilities of the true classes, as the estimator sees them.
 
         Parameters
@@ -295,7 +312,7 @@ class RefinedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         return np.where(total > 0, proba / np.where(total > 0, total, 1), 1 / proba.shape[1])
 
     @available_if(_has_probabilities)
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: Features) -> NDArray:
         """Compute the logarithms of the probabilities of the true classes.
 
         Parameters
@@ -312,7 +329,7 @@ class RefinedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             return np.log(self.predict_proba(X))
 
     @available_if(_has_scores)
-    def decision_function(self, X):
+    def decision_function(self, X: Features) -> NDArray:
         """Compute the scores of the classifier.
 
         Parameters

@@ -1,16 +1,21 @@
 """RobustClassifier: a network trained with a noise-robust loss, as a scikit-learn estimator."""
 
+from __future__ import annotations
+
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
+from torch import nn
 
 from ._answers import check_trusted, leave_out_unanswered, read_labels
 from ._calibration import Beliefs, calibrate, merge, weigh_members
@@ -44,6 +49,7 @@ from ._sklearn import (
 )
 from ._stopped import Stopped, identify
 from ._temperature import let_lead
+from ._typing import Features, Seed
 from ._unchanged import unchanged_on_error
 from ._unpredicted import warn_of_unpredicted
 from .losses import Loss
@@ -51,6 +57,9 @@ from .noise import check_invertible
 from .refinement import LabelRefiner
 from .refinement._annotators import label_rows
 from .refinement._copies import deal_folds
+
+if TYPE_CHECKING:
+    from skorch.history import History
 
 __all__ = ["RobustClassifier"]
 
@@ -307,32 +316,32 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
 
     def __init__(
         self,
-        loss="auto",
+        loss: str | Loss = "auto",
         *,
-        alpha=None,
-        q=None,
-        transition_matrix="estimate",
-        class_weight=None,
-        priors=None,
-        n_members=4,
-        max_epochs="auto",
-        batch_size=128,
-        lr=0.008,
-        hidden_layer_sizes=(256, 256),
-        dropout=0.5,
-        weight_decay=0.01,
-        l1_penalty=0.0,
-        warm_start=False,
-        device="auto",
-        n_threads="auto",
-        verbose=0,
-        random_state=None,
-        memory=None,
-        module=None,
-        optimizer=torch.optim.AdamW,
-        callbacks=None,
-        net_params=None,
-    ):
+        alpha: float | None = None,
+        q: float | None = None,
+        transition_matrix: ArrayLike | None = "estimate",
+        class_weight: Mapping | str | None = None,
+        priors: ArrayLike | Mapping | None = None,
+        n_members: int = 4,
+        max_epochs: int | str = "auto",
+        batch_size: int = 128,
+        lr: float = 0.008,
+        hidden_layer_sizes: int | Sequence[int] = (256, 256),
+        dropout: float = 0.5,
+        weight_decay: float = 0.01,
+        l1_penalty: float = 0.0,
+        warm_start: bool = False,
+        device: str | torch.device = "auto",
+        n_threads: int | str = "auto",
+        verbose: int = 0,
+        random_state: Seed = None,
+        memory: Any = None,
+        module: nn.Module | type[nn.Module] | None = None,
+        optimizer: type[torch.optim.Optimizer] = torch.optim.AdamW,
+        callbacks: list | None = None,
+        net_params: Mapping[str, Any] | None = None,
+    ) -> None:
         self.loss = loss
         self.alpha = alpha
         self.q = q
@@ -363,7 +372,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         tags.input_tags.sparse = True
         return tags
 
-    def get_params(self, deep=True):
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Get the parameters of this estimator.
 
         Parameters
@@ -382,7 +391,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
             params |= {k: v for k, v in self.net_params.items() if k.startswith(_ROUTES)}
         return params
 
-    def set_params(self, **params):
+    def set_params(self, **params: Any) -> Self:
         """Set parameters of this estimator, of its loss object or of the skorch net.
 
         Parameters
@@ -417,7 +426,13 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
 
     @_fit_context(prefer_skip_nested_validation=True)
     @np.errstate(under="ignore")  # what becomes 0 may, even where users have made it an error
-    def fit(self, X, y, sample_weight=None, trusted=None):
+    def fit(
+        self,
+        X: Features,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        trusted: ArrayLike | None = None,
+    ) -> Self:
         """Train the network.
 
         Parameters
@@ -472,7 +487,13 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
 
     @_fit_context(prefer_skip_nested_validation=True)
     @np.errstate(under="ignore")
-    def partial_fit(self, X, y, classes=None, sample_weight=None):
+    def partial_fit(
+        self,
+        X: Features,
+        y: ArrayLike,
+        classes: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
         """Train the network one pass further on a block of rows.
 
         The standardisation follows the mean and the variance of all rows so far. Blocks
@@ -537,7 +558,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
                 raise
         return self
 
-    def decision_function(self, X):
+    def decision_function(self, X: Features) -> NDArray:
         """Compute the scores of the classes.
 
         Parameters
@@ -557,7 +578,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         scores = self._predict(X)
         return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: Features) -> NDArray:
         """Estimate the probabilities of the true classes.
 
         They are the softmax of the scores divided by `temperature_`, which `fit` finds with a
@@ -586,7 +607,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         proba = torch.softmax(torch.from_numpy(scores / self.temperature_), dim=-1).numpy()
         return let_lead(proba, scores.argmax(axis=1))
 
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: Features) -> NDArray:
         """Estimate the logarithms of the probabilities of the true classes.
 
         Parameters
@@ -602,7 +623,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         scores = torch.from_numpy(self._predict(X) / self.temperature_)
         return torch.log_softmax(scores, dim=-1).numpy()
 
-    def predict(self, X):
+    def predict(self, X: Features) -> NDArray:
         """Predict the class of each row.
 
         Parameters
@@ -619,12 +640,12 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         return self.classes_[scores.argmax(axis=1)]
 
     @property
-    def history_(self):
+    def history_(self) -> History:
         """What skorch recorded, a row an epoch."""
         return self.net_.history
 
     @property
-    def n_iter_(self):
+    def n_iter_(self) -> int:
         """Number of epochs trained."""
         return len(self.net_.history)
 

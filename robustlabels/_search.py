@@ -2,13 +2,16 @@
 
 import time
 from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from numbers import Integral
 from tempfile import TemporaryDirectory
+from typing import Any, NoReturn, Self
 
 import numpy as np
 from joblib import Memory, effective_n_jobs
 from joblib import hash as hash_of
+from numpy.typing import ArrayLike
 from sklearn import get_config
 from sklearn.base import clone, is_classifier
 from sklearn.frozen import FrozenEstimator
@@ -35,6 +38,7 @@ from ._sklearn import (
     _safe_split,
     _warn_or_raise_about_fit_failures,
 )
+from ._typing import Features, Seed
 from ._unchanged import unchanged_on_error
 from ._unhinged import UnhingedClassifier
 from .metrics import forward_log_loss
@@ -194,20 +198,20 @@ class RobustSearchCV(BaseSearchCV):
 
     def __init__(
         self,
-        estimator,
-        param_grid,
+        estimator: Any,
+        param_grid: Mapping[str, Any] | Sequence[Mapping[str, Any]],
         *,
-        n_iter=None,
-        scoring=None,
-        n_jobs=None,
-        refit=True,
-        cv=None,
-        verbose=0,
-        pre_dispatch="2*n_jobs",
-        random_state=None,
-        error_score=np.nan,
-        return_train_score=False,
-    ):
+        n_iter: int | None = None,
+        scoring: Any = None,
+        n_jobs: int | None = None,
+        refit: bool | str | Callable = True,
+        cv: Any = None,
+        verbose: int = 0,
+        pre_dispatch: int | str = "2*n_jobs",
+        random_state: Seed = None,
+        error_score: float | str = np.nan,
+        return_train_score: bool = False,
+    ) -> None:
         super().__init__(
             estimator,
             scoring=scoring,
@@ -229,12 +233,12 @@ class RobustSearchCV(BaseSearchCV):
         return tags
 
     @property
-    def set_callbacks(self):
+    def set_callbacks(self) -> NoReturn:
         """Not there: scikit-learn's callbacks follow fits one by one."""
         raise AttributeError("RobustSearchCV does not call scikit-learn's callbacks.")
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y=None, **params):
+    def fit(self, X: Features, y: ArrayLike | None = None, **params: Any) -> Self:
         """Search, and fit the best candidate to all rows.
 
         Parameters
@@ -312,7 +316,7 @@ class RobustSearchCV(BaseSearchCV):
             with np.errstate(divide="ignore", invalid="ignore"):
                 results[f"std_error_test_{name}"] = deviation / np.sqrt(len(splits) - 1)
         for name in ("best_index_", "best_score_", "best_params_"):
-            vars(self).pop(name, None)
+            self.__dict__.pop(name, None)
         if self.refit or not self.multimetric_:
             self.best_index_ = self._select_best_index(self.refit, refit_metric, results)
             if not callable(self.refit):
@@ -373,7 +377,7 @@ class RobustSearchCV(BaseSearchCV):
     def _refit(self, base, X, y, fit_params):
         """Fit the best candidate to all rows."""
         for name in ("best_estimator_", "refit_time_", "feature_names_in_"):
-            vars(self).pop(name, None)
+            self.__dict__.pop(name, None)
         if not self.refit:
             return
         start = time.time()

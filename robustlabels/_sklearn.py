@@ -1,15 +1,15 @@
-"""scikit-learn's private names, imported here alone: they may move between its versions."""
+"""scikit-learn's private names, imported here alone for they may move, and decorators, typed."""
 
+from collections.abc import Callable
 from importlib import import_module
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from sklearn.base import _fit_context
 from sklearn.utils import _safe_indexing
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
     Options,
     StrOptions,
-    validate_params,
 )
 from sklearn.utils.metaestimators import _BaseComposition, _safe_split
 from sklearn.utils.validation import (
@@ -17,6 +17,24 @@ from sklearn.utils.validation import (
     _check_sample_weight,
     _num_samples,
 )
+
+if TYPE_CHECKING:
+    # scikit-learn has no types, and what an untyped decorator returns has none either.
+    _Decorated = TypeVar("_Decorated", bound=Callable)
+
+    def _fit_context(
+        *, prefer_skip_nested_validation: bool
+    ) -> Callable[[_Decorated], _Decorated]: ...
+
+    def available_if(check: Callable[[Any], Any]) -> Callable[[_Decorated], _Decorated]: ...
+
+    def validate_params(
+        parameter_constraints: dict, *, prefer_skip_nested_validation: bool
+    ) -> Callable[[_Decorated], _Decorated]: ...
+else:
+    from sklearn.base import _fit_context
+    from sklearn.utils._param_validation import validate_params
+    from sklearn.utils.metaestimators import available_if
 
 __all__ = [
     "HasMethods",
@@ -30,6 +48,7 @@ __all__ = [
     "_num_samples",
     "_safe_indexing",
     "_safe_split",
+    "available_if",
     "validate_params",
 ]
 

@@ -14,7 +14,7 @@ from ._unhinged import UnhingedClassifier
 __all__ = ["to_torch"]
 
 
-def to_torch(classifier):
+def to_torch(classifier: RobustClassifier | UnhingedClassifier) -> nn.Module:
     """Return a torch module that computes the probabilities of a fitted classifier.
 
     For what takes torch modules: ``torch.onnx.export``, ``torch.export``, explainers by gradients.

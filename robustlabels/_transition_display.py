@@ -1,9 +1,18 @@
 """A transition matrix as a picture."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from ._plotting import import_pandas, import_pyplot
 from .noise import check_transition
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
 
 __all__ = ["TransitionMatrixDisplay"]
 
@@ -41,12 +50,14 @@ class TransitionMatrixDisplay:
     (9, 3)
     """
 
-    def __init__(self, transition_matrix, display_labels):
+    def __init__(self, transition_matrix: NDArray, display_labels: NDArray) -> None:
         self.transition_matrix = transition_matrix
         self.display_labels = display_labels
 
     @classmethod
-    def from_matrix(cls, transition_matrix, *, display_labels=None):
+    def from_matrix(
+        cls, transition_matrix: Any, *, display_labels: ArrayLike | None = None
+    ) -> Self:
         """Take a matrix.
 
         Parameters
@@ -78,7 +89,9 @@ class TransitionMatrixDisplay:
             )
         return cls(check_transition(transition_matrix, n_classes, names), names)
 
-    def plot(self, ax=None, *, include_values=None, colorbar=True):
+    def plot(
+        self, ax: Axes | None = None, *, include_values: bool | None = None, colorbar: bool = True
+    ) -> Self:
         """Draw the heat map.
 
         Parameters
@@ -123,7 +136,7 @@ class TransitionMatrixDisplay:
             self.figure_.colorbar(self.image_, ax=ax, label="Probability")
         return self
 
-    def frame(self):
+    def frame(self) -> pd.DataFrame:
         """Return the matrix as a table.
 
         Returns

@@ -1,9 +1,12 @@
 """UnhingedClassifier: the minimiser of the multi-class unhinged loss, in closed form."""
 
 import sys
+from collections.abc import Mapping
 from numbers import Real
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import gen_batches
@@ -26,6 +29,7 @@ from ._labels import (
 from ._leave_one_out import left_out_scores
 from ._sklearn import HasMethods, Interval, StrOptions, _check_sample_weight, _fit_context
 from ._temperature import let_lead, most_probable_temperature
+from ._typing import Features
 from ._unchanged import unchanged_on_error
 from .noise import check_correctable
 
@@ -167,14 +171,14 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
 
     def __init__(
         self,
-        alpha=0.1,
+        alpha: float = 0.1,
         *,
-        metric="covariance",
-        intercept="prior",
-        transition_matrix=None,
-        class_weight=None,
-        memory=None,
-    ):
+        metric: str = "covariance",
+        intercept: str = "prior",
+        transition_matrix: ArrayLike | None = None,
+        class_weight: Mapping | str | None = None,
+        memory: Any = None,
+    ) -> None:
         self.alpha = alpha
         self.metric = metric
         self.intercept = intercept
@@ -189,7 +193,7 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
 
     @_fit_context(prefer_skip_nested_validation=True)
     @np.errstate(under="ignore")  # what becomes 0 may, even where users have made it an error
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X: Features, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the classifier to labels that may be wrong.
 
         Parameters
@@ -200,7 +204,7 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
             partitioned alike.
         y : array-like of shape (n_samples,)
             Labels of any kind.
-        sample_weight : array-like of shape (n_samples,), default=None
+        sample_weight : array-like of shape (n_samples,) or None, default=None
             Weights of the rows, not negative; an integer weight is the same as as many rows.
 
         Returns
@@ -232,7 +236,13 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
 
     @_fit_context(prefer_skip_nested_validation=True)
     @np.errstate(under="ignore")
-    def partial_fit(self, X, y, classes=None, sample_weight=None):
+    def partial_fit(
+        self,
+        X: Features,
+        y: ArrayLike,
+        classes: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
         """Add rows to those seen before.
 
         The coefficients are those of one fit on all rows so far, in any order of the blocks.
@@ -246,7 +256,7 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
             Labels.
         classes : array-like of shape (n_classes,), default=None
             All labels that will ever occur; needed in the first call.
-        sample_weight : array-like of shape (n_samples,), default=None
+        sample_weight : array-like of shape (n_samples,) or None, default=None
             Weights of the rows, not negative.
 
         Returns
@@ -285,7 +295,13 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
 
     @_fit_context(prefer_skip_nested_validation=True)
     @np.errstate(under="ignore")
-    def fit_statistics(self, statistics, X=None, y=None, sample_weight=None):
+    def fit_statistics(
+        self,
+        statistics: ClassStatistics,
+        X: Features = None,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
         """Fit the classifier to statistics of rows that need not be at hand.
 
         Parameters
@@ -299,7 +315,7 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
             :meth:`predict_proba`. None leaves it unknown.
         y : array-like of shape (n_samples,), default=None
             Labels of these rows.
-        sample_weight : array-like of shape (n_samples,), default=None
+        sample_weight : array-like of shape (n_samples,) or None, default=None
             Weights of these rows, multiplied by those of their classes where the statistics
             have class weights in them.
 
@@ -321,7 +337,7 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
                 "scatter=True, or use metric='euclidean'."
             )
         with unchanged_on_error(self):
-            vars(self).pop("feature_names_in_", None)
+            self.__dict__.pop("feature_names_in_", None)
             rows = None if X is None else self._validate(X, y, sample_weight, reset=True)
             if rows is not None and self.n_features_in_ != len(statistics.mean):
                 raise ValueError(
@@ -337,7 +353,7 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         return self
 
     @np.errstate(under="ignore")
-    def decision_function(self, X):
+    def decision_function(self, X: Features) -> NDArray:
         """Compute the scores of the classes.
 
         Parameters
@@ -359,7 +375,7 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         scores += self.intercept_
         return scores.ravel() if scores.shape[1] == 1 else scores
 
-    def predict(self, X):
+    def predict(self, X: Features) -> NDArray:
         """Predict the class of each row.
 
         Parameters
@@ -376,7 +392,7 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         return self.classes_[_best(scores)]
 
     @np.errstate(under="ignore")
-    def predict_proba(self, X):
+    def predict_proba(self, X: Features) -> NDArray:
         """Estimate class probabilities.
 
         They are the softmax of the scores divided by `temperature_`, under which the labels
@@ -409,7 +425,7 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         return let_lead(proba, best)
 
     @np.errstate(under="ignore")
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: Features) -> NDArray:
         """Estimate the logarithms of the class probabilities.
 
         Parameters
@@ -442,7 +458,9 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         return scores / self.temperature_
 
     @np.errstate(under="ignore")
-    def loo_decision_function(self, X, y, sample_weight=None):
+    def loo_decision_function(
+        self, X: Features, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> NDArray:
         """Compute the scores that each training row would get without it in training.
 
         They equal those of as many refits, in O(n d K) operations, with the covariance metric
@@ -455,7 +473,7 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
             Rows the classifier was fitted to, all or some.
         y : array-like of shape (n_samples,)
             Their labels.
-        sample_weight : array-like of shape (n_samples,), default=None
+        sample_weight : array-like of shape (n_samples,) or None, default=None
             Their weights.
 
         Returns
@@ -543,7 +561,7 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
                 X, y, sample_weight, classes, factors, self._scatter, _CALIBRATION_ROWS / n_rows
             )
             names = np.asarray(getattr(X, "columns", []), dtype=object)
-            vars(self).pop("feature_names_in_", None)
+            self.__dict__.pop("feature_names_in_", None)
             if len(names) and all(isinstance(name, str) for name in names):
                 self.feature_names_in_ = names
             self._solve(statistics)

@@ -1,9 +1,12 @@
 """What scores on noisy labels say about clean ones, and how the noise is estimated."""
 
 import functools
+from collections.abc import Callable
 from numbers import Integral
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import nnls
 from sklearn.metrics import confusion_matrix
 from sklearn.model_selection import cross_val_predict
@@ -15,6 +18,7 @@ from ._folds import deal_rows, weigh_fit
 from ._labels import check_labels, check_probabilities, encode, encode_together, find_classes
 from ._random_state import draw_from
 from ._sklearn import HasMethods, StrOptions, _check_sample_weight, validate_params
+from ._typing import Features, Seed
 from .noise import check_correctable, check_transition
 
 __all__ = [
@@ -44,15 +48,15 @@ __all__ = [
     prefer_skip_nested_validation=True,
 )
 def noise_corrected_accuracy(
-    y_noisy,
-    y_pred,
-    transition_matrix,
+    y_noisy: ArrayLike,
+    y_pred: ArrayLike,
+    transition_matrix: ArrayLike,
     *,
-    labels=None,
-    sample_weight=None,
-    groups=None,
-    return_std_error=False,
-):
+    labels: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
+    return_std_error: bool = False,
+) -> Any:
     r"""Estimate the accuracy on clean labels from noisy ones.
 
     .. math:: \hat{A} = \frac{1}{W} \sum_i w_i a_i, \qquad
@@ -70,7 +74,7 @@ def noise_corrected_accuracy(
         columns.
     labels : array-like of shape (n_classes,), default=None
         The classes. None takes the sorted ones of `y_noisy` and `y_pred` together.
-    sample_weight : array-like of shape (n_samples,), default=None
+    sample_weight : array-like of shape (n_samples,) or None, default=None
         Weights of the rows, not negative; None weighs all alike.
     groups : array-like of shape (n_samples,), default=None
         Rows that are not independent, such as those of one person, have the same value here. The
@@ -152,16 +156,16 @@ def noise_corrected_accuracy(
     prefer_skip_nested_validation=True,
 )
 def noise_corrected_difference(
-    y_noisy,
-    y_pred_a,
-    y_pred_b,
-    transition_matrix,
+    y_noisy: ArrayLike,
+    y_pred_a: ArrayLike,
+    y_pred_b: ArrayLike,
+    transition_matrix: ArrayLike,
     *,
-    labels=None,
-    sample_weight=None,
-    groups=None,
-    return_std_error=True,
-):
+    labels: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
+    return_std_error: bool = True,
+) -> Any:
     """Estimate by how much one classifier is more accurate on clean labels than another.
 
     Only rows on which they disagree contribute, so that the standard error is that of a paired
@@ -180,7 +184,7 @@ def noise_corrected_difference(
         :func:`noise_corrected_accuracy`.
     labels : array-like of shape (n_classes,), default=None
         The classes. None takes the sorted ones of all three together.
-    sample_weight : array-like of shape (n_samples,), default=None
+    sample_weight : array-like of shape (n_samples,) or None, default=None
         Weights of the rows, not negative; None weighs all alike.
     groups : array-like of shape (n_samples,), default=None
         Rows that are not independent, such as those of one person, have the same value here. The
@@ -240,8 +244,14 @@ def noise_corrected_difference(
     prefer_skip_nested_validation=True,
 )
 def noise_corrected_confusion_matrix(
-    y_noisy, y_pred, transition_matrix, *, labels=None, sample_weight=None, method="constrained"
-):
+    y_noisy: ArrayLike,
+    y_pred: ArrayLike,
+    transition_matrix: ArrayLike,
+    *,
+    labels: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
+    method: str = "constrained",
+) -> NDArray:
     r"""Estimate the confusion matrix on clean labels from noisy ones.
 
     Parameters
@@ -255,7 +265,7 @@ def noise_corrected_confusion_matrix(
         :func:`noise_corrected_accuracy`.
     labels : array-like of shape (n_classes,), default=None
         The classes. None takes the sorted ones of `y_noisy` and `y_pred` together.
-    sample_weight : array-like of shape (n_samples,), default=None
+    sample_weight : array-like of shape (n_samples,) or None, default=None
         Weights of the rows, not negative; None weighs all alike.
     method : {"constrained", "inverse"}, default="constrained"
         "inverse" is unbiased, and can have negative entries. "constrained" takes the nearest
@@ -312,8 +322,13 @@ def noise_corrected_confusion_matrix(
 
 
 def noise_corrected_balanced_accuracy(
-    y_noisy, y_pred, transition_matrix, *, labels=None, sample_weight=None
-):
+    y_noisy: ArrayLike,
+    y_pred: ArrayLike,
+    transition_matrix: ArrayLike,
+    *,
+    labels: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
+) -> float:
     """Estimate the balanced accuracy on clean labels from noisy ones.
 
     Parameters
@@ -327,7 +342,7 @@ def noise_corrected_balanced_accuracy(
         :func:`noise_corrected_accuracy`.
     labels : array-like of shape (n_classes,), default=None
         The classes. None takes the sorted ones of `y_noisy` and `y_pred` together.
-    sample_weight : array-like of shape (n_samples,), default=None
+    sample_weight : array-like of shape (n_samples,) or None, default=None
         Weights of the rows, not negative; None weighs all alike.
 
     Returns
@@ -362,7 +377,14 @@ def noise_corrected_balanced_accuracy(
     return float(np.mean(matrix.diagonal()[there] / matrix.sum(axis=1)[there]))
 
 
-def noise_corrected_f1(y_noisy, y_pred, transition_matrix, *, labels=None, sample_weight=None):
+def noise_corrected_f1(
+    y_noisy: ArrayLike,
+    y_pred: ArrayLike,
+    transition_matrix: ArrayLike,
+    *,
+    labels: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
+) -> float:
     """Estimate the macro-averaged F1 score on clean labels from noisy ones.
 
     Parameters
@@ -376,7 +398,7 @@ def noise_corrected_f1(y_noisy, y_pred, transition_matrix, *, labels=None, sampl
         :func:`noise_corrected_accuracy`.
     labels : array-like of shape (n_classes,), default=None
         The classes. None takes the sorted ones of `y_noisy` and `y_pred` together.
-    sample_weight : array-like of shape (n_samples,), default=None
+    sample_weight : array-like of shape (n_samples,) or None, default=None
         Weights of the rows, not negative; None weighs all alike.
 
     Returns
@@ -411,7 +433,7 @@ def noise_corrected_f1(y_noisy, y_pred, transition_matrix, *, labels=None, sampl
     return float(np.mean(2 * matrix.diagonal()[there] / both[there]))
 
 
-def make_noise_corrected_scorer(transition_matrix):
+def make_noise_corrected_scorer(transition_matrix: ArrayLike) -> Callable[..., float]:
     """Make a scorer that estimates the accuracy on clean labels from noisy ones.
 
     Parameters
@@ -476,7 +498,14 @@ def _corrected_score(estimator, X, y, sample_weight=None, *, transition_matrix):
     prefer_skip_nested_validation=True,
 )
 @np.errstate(under="ignore")  # what becomes 0 may, even where users have made it an error
-def forward_log_loss(y_noisy, y_proba, transition_matrix, *, labels=None, sample_weight=None):
+def forward_log_loss(
+    y_noisy: ArrayLike,
+    y_proba: ArrayLike,
+    transition_matrix: ArrayLike,
+    *,
+    labels: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
+) -> float:
     r"""Log loss of noisy labels under clean class probabilities and known noise.
 
     .. math:: -\frac{1}{\sum_i w_i} \sum_i w_i \log \sum_k p_{ik} T_{k \tilde{y}_i}
@@ -492,7 +521,7 @@ def forward_log_loss(y_noisy, y_proba, transition_matrix, *, labels=None, sample
         Probability of the label j where the true class is i.
     labels : array-like of shape (n_classes,), default=None
         The classes. None takes the sorted ones of `y_noisy`.
-    sample_weight : array-like of shape (n_samples,), default=None
+    sample_weight : array-like of shape (n_samples,) or None, default=None
         Weights of the rows, not negative; None weighs all alike.
 
     Returns
@@ -536,8 +565,16 @@ def forward_log_loss(y_noisy, y_proba, transition_matrix, *, labels=None, sample
     prefer_skip_nested_validation=False,
 )
 def label_quality(
-    estimator, X, y, *, sample_weight=None, groups=None, cv=5, n_jobs=None, random_state=None
-):
+    estimator: Any,
+    X: Features,
+    y: ArrayLike,
+    *,
+    sample_weight: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
+    cv: Any = 5,
+    n_jobs: int | None = None,
+    random_state: Seed = None,
+) -> tuple[NDArray, NDArray]:
     """Score each label by what a classifier that has not seen it thinks of it.
 
     Sort by the score to look at the most doubtful labels first. Where to stop it does not say:
@@ -553,7 +590,7 @@ def label_quality(
         Rows.
     y : array-like of shape (n_samples,)
         Labels, some of them wrong.
-    sample_weight : array-like of shape (n_samples,), default=None
+    sample_weight : array-like of shape (n_samples,) or None, default=None
         Weights of the rows in the fits, not negative. Where metadata routing is enabled, the
         classifier has to request them.
     groups : array-like of shape (n_samples,), default=None

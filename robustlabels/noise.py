@@ -3,8 +3,10 @@
 import warnings
 from collections.abc import Collection, Mapping
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import issparse
 from scipy.special import entr, softmax
 from scipy.stats import truncnorm
@@ -15,6 +17,7 @@ from ._autologging import unseen_by_autologging
 from ._labels import NO_CLASSES, align, as_given, check_labels, encode, find_classes, shorten
 from ._random_state import draw_from
 from ._sklearn import Interval, StrOptions, validate_params
+from ._typing import Features, Seed
 
 __all__ = [
     "asymmetric_transition",
@@ -34,7 +37,7 @@ _check_arguments = validate_params(
 
 
 @_check_arguments
-def symmetric_transition(n_classes, noise_rate):
+def symmetric_transition(n_classes: int, noise_rate: float) -> NDArray:
     """Transition matrix of symmetric noise: a wrong label is any other class alike.
 
     Parameters
@@ -73,7 +76,7 @@ def symmetric_transition(n_classes, noise_rate):
 
 
 @_check_arguments
-def pair_transition(n_classes, noise_rate):
+def pair_transition(n_classes: int, noise_rate: float) -> NDArray:
     """Transition matrix of pair-flip noise: each class is mistaken for the next one.
 
     Parameters
@@ -115,7 +118,7 @@ def pair_transition(n_classes, noise_rate):
     {"classes": ["array-like"], "class_map": [Mapping], "noise_rate": [_RATE]},
     prefer_skip_nested_validation=True,
 )
-def asymmetric_transition(classes, class_map, noise_rate):
+def asymmetric_transition(classes: ArrayLike, class_map: Mapping, noise_rate: float) -> NDArray:
     """Transition matrix of a class map: some classes are mistaken for certain others.
 
     Parameters
@@ -183,7 +186,7 @@ def asymmetric_transition(classes, class_map, noise_rate):
     {"marginal": ["array-like", Mapping], "replacement_rate": [_RATE]},
     prefer_skip_nested_validation=True,
 )
-def replacement_transition(marginal, replacement_rate):
+def replacement_transition(marginal: Any, replacement_rate: float) -> NDArray:
     """Transition matrix of replacement noise: some labels are drawn anew, whatever the class.
 
     Parameters
@@ -239,7 +242,7 @@ def replacement_transition(marginal, replacement_rate):
     },
     prefer_skip_nested_validation=True,
 )
-def random_transition(n_classes, noise_rate, *, random_state=None):
+def random_transition(n_classes: int, noise_rate: float, *, random_state: Seed = None) -> NDArray:
     """Random transition matrix in which the true class is the most frequent label.
 
     Parameters
@@ -312,15 +315,15 @@ NOISES = {*_TRANSITIONS, *NOISES_OF_ROWS}
     prefer_skip_nested_validation=True,
 )
 def corrupt_labels(
-    y,
-    noise="symmetric",
-    noise_rate=None,
+    y: ArrayLike,
+    noise: str | Mapping | ArrayLike = "symmetric",
+    noise_rate: float | None = None,
     *,
-    X=None,
-    random_state=None,
-    exact=False,
-    return_mask=False,
-):
+    X: Features = None,
+    random_state: Seed = None,
+    exact: bool = False,
+    return_mask: bool = False,
+) -> Any:
     """Replace labels by wrong ones.
 
     Every label is drawn from its true class, all at once: no label is flipped twice. They are

@@ -96,6 +96,25 @@ def test_method_without_docstring_overrides_one_with(path):
     assert any(getattr(base, name, None).__doc__ for base in resolve(owner).__mro__[1:])
 
 
+@pytest.mark.parametrize("path", PUBLIC + METHODS)
+def test_public_functions_are_annotated(path):
+    signature = inspect.signature(resolve(path))
+    assert inspect.isclass(resolve(path)) or signature.return_annotation is not signature.empty
+    for name, parameter in signature.parameters.items():
+        assert name in ("self", "cls") or parameter.annotation is not parameter.empty, name
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["class_weight", "device", "memory", "n_jobs", "n_threads", "random_state", "sample_weight"],
+)
+def test_parameters_that_are_shared_have_one_type(name):
+    docs = [resolve(path).__doc__ or "" for path in PUBLIC + METHODS]
+    types = {line for doc in docs for line in re.findall(rf"^ +{name} : (.+)$", doc, re.MULTILINE)}
+    # An array is what ClassStatistics holds under the same name.
+    assert len({line for line in types if not line.startswith("ndarray")}) == 1, types
+
+
 def test_every_public_name_is_in_the_reference_and_no_other():
     listed, module = [], None
     for line in (ROOT / "docs" / "api.rst").read_text().splitlines():

@@ -52,6 +52,64 @@ def test_public_names_resolve(name):
     assert name in dir(robustlabels)
 
 
+def test_type_checkers_know_the_public_names():
+    known = dict(pair[::-1] for pair in imports_of(MODULES["robustlabels"]))
+    homes = {
+        n: f"robustlabels.{h}" if h else "robustlabels" for n, h in robustlabels._HOMES.items()
+    }
+    assert {n: home for n, home in known.items() if home.startswith("robustlabels")} == homes
+
+
+#: What somebody who has these types may write; `ignore` stands where it has to be refused.
+TYPED = """
+from typing import Any, assert_type
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+import robustlabels
+from robustlabels import CleanScores, LabelNoiseInjector, LabelRefiner, UnhingedClassifier
+from robustlabels.losses import CE, Loss, Sum, get_loss
+from robustlabels.metrics import label_quality, noise_corrected_f1
+
+X, y = pd.DataFrame({"a": [0.0, 1.0]}), pd.Series(["ham", "spam"])
+clf = robustlabels.RobustEnsembleClassifier(class_weight={"ham": 2}, random_state=0)
+assert_type(clf.fit(X, y), robustlabels.RobustEnsembleClassifier)
+assert_type(clf.fit(X, y).predict(X), NDArray[Any])
+assert_type(clf.predict_proba([[0.0]]), NDArray[Any])
+assert_type(robustlabels.RefinedClassifier(clf).fit(X, y).predict_proba(X), NDArray[Any])
+assert_type(robustlabels.RobustClassifier(CE(), device="cpu").fit(X, y).predict(X), NDArray[Any])
+assert_type(UnhingedClassifier().partial_fit(X, y, classes=["ham", "spam"]), UnhingedClassifier)
+assert_type(LabelRefiner(np.eye(2)).fit(X, y, trusted=[True, False]), LabelRefiner)
+assert_type(robustlabels.find_wrong_labels(X, y), pd.DataFrame)
+scores = CleanScores.from_estimator(clf, X, y)
+assert_type(scores.plot(), CleanScores)
+assert_type(scores.accuracy.low, float)
+assert_type(scores.frame(), pd.DataFrame)
+assert_type(robustlabels.symmetric_transition(2, 0.2), NDArray[Any])
+assert_type(label_quality(clf, X, y), tuple[NDArray[Any], NDArray[Any]])
+assert_type(noise_corrected_f1(y, y, np.eye(2)), float)
+assert_type(LabelNoiseInjector({"ham": "spam"}).fit_resample(X, y), tuple[Any, Any])
+assert_type(get_loss("gce", q=0.5), Loss)
+assert_type(CE() + CE() * 2, Sum)
+
+clf.fit(X)  # type: ignore[call-arg]
+UnhingedClassifier(alpha="large")  # type: ignore[arg-type]
+robustlabels.RobustClasifier  # type: ignore[attr-defined]
+"""
+
+
+@pytest.mark.slow
+def test_package_and_its_users_are_typed(tmp_path):
+    assert (ROOT / "robustlabels" / "py.typed").exists()
+    (tmp_path / "user.py").write_text(TYPED)
+    for what in [[], ["--warn-unused-ignores", str(tmp_path / "user.py")]]:
+        command = [sys.executable, "-m", "mypy", *what]
+        ran = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
 def test_unknown_name():
     with pytest.raises(AttributeError, match="has no attribute 'RobustClasifier'"):
         robustlabels.RobustClasifier  # noqa: B018

@@ -53,12 +53,12 @@ class AGCE(ProbabilityLoss):
 
     _parameter_constraints = {**Loss._parameter_constraints, "a": POSITIVE, "q": POSITIVE}
 
-    def __init__(self, a=1.0, q=0.5, *, reduction="mean"):
+    def __init__(self, a: float = 1.0, q: float = 0.5, *, reduction: str = "mean") -> None:
         super().__init__(reduction=reduction)
         self.a = a
         self.q = q
 
-    def phi(self, log_p):
+    def phi(self, log_p: torch.Tensor) -> torch.Tensor:
         # The logarithm of (a + u) / (a + 1), which keeps its digits for small and for large a.
         if self.a < 0.1:
             log_a = torch.full_like(log_p, math.log(self.a))
@@ -67,7 +67,7 @@ class AGCE(ProbabilityLoss):
             log_ratio = torch.log1p(torch.expm1(log_p) * (1 / (self.a + 1)))
         return torch.expm1(self.q * log_ratio) * (-((self.a + 1) ** self.q) / self.q)
 
-    def inverse_link(self, p):
+    def inverse_link(self, p: torch.Tensor) -> torch.Tensor:
         if self.q >= 1:
             return super().inverse_link(p)
         # A class of probability 0 can have any posterior below a threshold; 0 is taken.
@@ -120,12 +120,12 @@ class AUL(ProbabilityLoss):
         "p": POSITIVE,
     }
 
-    def __init__(self, a=5.5, p=3.0, *, reduction="mean"):
+    def __init__(self, a: float = 5.5, p: float = 3.0, *, reduction: str = "mean") -> None:
         super().__init__(reduction=reduction)
         self.a = a
         self.p = p
 
-    def phi(self, log_p):
+    def phi(self, log_p: torch.Tensor) -> torch.Tensor:
         # a - u = (a-1) (1 + (1-u)/(a-1)): the difference keeps its digits where a >> 1.
         share = torch.expm1(log_p) * (-1 / (self.a - 1))
         return torch.expm1(self.p * torch.log1p(share)) * ((self.a - 1) ** self.p / self.p)
@@ -169,11 +169,11 @@ class AEL(ProbabilityLoss):
 
     _parameter_constraints = {**Loss._parameter_constraints, "a": POSITIVE}
 
-    def __init__(self, a=2.5, *, reduction="mean"):
+    def __init__(self, a: float = 2.5, *, reduction: str = "mean") -> None:
         super().__init__(reduction=reduction)
         self.a = a
 
-    def phi(self, log_p):
+    def phi(self, log_p: torch.Tensor) -> torch.Tensor:
         return torch.exp(-log_p.exp() / self.a)
 
 
@@ -218,10 +218,10 @@ class AMSE(Loss):
         "a": [Interval(Real, 1, None, closed="left")],
     }
 
-    def __init__(self, a=30.0, *, reduction="mean"):
+    def __init__(self, a: float = 30.0, *, reduction: str = "mean") -> None:
         super().__init__(reduction=reduction)
         self.a = a
 
-    def class_losses(self, log_p):
+    def class_losses(self, log_p: torch.Tensor) -> torch.Tensor:
         p = log_p.exp()
         return ((p**2).sum(-1, keepdim=True) + self.a * (self.a - 2 * p)) / p.shape[-1]

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from scipy.optimize import minimize
 
 from .._sklearn import StrOptions, validate_params
@@ -36,7 +37,7 @@ _RATIOS = {
     {"loss": [Loss], "method": [StrOptions({"auto", "numeric"})]},
     prefer_skip_nested_validation=True,
 )
-def asymmetry_ratio(loss, *, method="auto"):
+def asymmetry_ratio(loss: Loss, *, method: str = "auto") -> float:
     r"""Compute the asymmetry ratio of a loss of the label's probability.
 
     Parameters
@@ -113,7 +114,7 @@ def asymmetry_ratio(loss, *, method="auto"):
 @validate_params(
     {"loss": [Loss], "transition_matrix": ["array-like"]}, prefer_skip_nested_validation=True
 )
-def is_asymmetric(loss, transition_matrix):
+def is_asymmetric(loss: Loss, transition_matrix: ArrayLike) -> bool:
     r"""Tell whether the right label wins under a loss and a noise.
 
     Parameters
@@ -164,7 +165,7 @@ def is_asymmetric(loss, transition_matrix):
     },
     prefer_skip_nested_validation=True,
 )
-def max_tolerable_noise(loss, n_classes, family="symmetric"):
+def max_tolerable_noise(loss: Loss, n_classes: int, family: str = "symmetric") -> float:
     r"""Compute the noise rate up to which the right label wins.
 
     Parameters

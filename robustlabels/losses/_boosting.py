@@ -1,7 +1,10 @@
 """Losses as objectives of gradient boosting."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.utils import gen_batches
 
@@ -17,7 +20,7 @@ _BLOCK = 1_000_000
 _SMALLEST = 1e-16
 
 
-def boosting_objective(loss):
+def boosting_objective(loss: str | Loss) -> Callable[..., tuple[NDArray, NDArray]]:
     r"""Make an objective for LightGBM and XGBoost from a loss.
 
     The objective goes to the parameter ``objective`` of ``LGBMClassifier`` or

@@ -1,6 +1,7 @@
 """Classification calibration: whether a low risk of a loss means few errors, and how few."""
 
 from numbers import Real
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +16,9 @@ __all__ = ["excess_risk_bound", "is_classification_calibrated"]
     {"loss": [Loss], "n_classes": N_CLASSES, "return_witness": ["boolean"]},
     prefer_skip_nested_validation=True,
 )
-def is_classification_calibrated(loss, n_classes, *, return_witness=False):
+def is_classification_calibrated(
+    loss: Loss, n_classes: int, *, return_witness: bool = False
+) -> Any:
     r"""Tell whether minimising a loss means predicting the most probable class.
 
     Parameters
@@ -90,7 +93,7 @@ def is_classification_calibrated(loss, n_classes, *, return_witness=False):
     },
     prefer_skip_nested_validation=True,
 )
-def excess_risk_bound(loss, n_classes, excess):
+def excess_risk_bound(loss: Loss, n_classes: int, excess: float) -> float:
     r"""Bound the errors that a risk of a loss above the least one can mean.
 
     Parameters

@@ -53,11 +53,11 @@ class Conjugate(Loss):
 
     _parameter_constraints = {**Loss._parameter_constraints, "loss": [Loss]}
 
-    def __init__(self, loss, *, reduction="mean"):
+    def __init__(self, loss: Loss, *, reduction: str = "mean") -> None:
         super().__init__(reduction=reduction)
         self.loss = loss
 
-    def class_losses(self, log_p):
+    def class_losses(self, log_p: torch.Tensor) -> torch.Tensor:
         # A power of exactly 0 has no finite derivative.
         log_p = log_p.clamp(min=math.log(torch.finfo(log_p.dtype).tiny))
         weights = self.loss.inverse_link(log_p.exp())

@@ -1,7 +1,10 @@
 """Losses corrected by a known transition matrix of the noise."""
 
+from typing import Any
+
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
 from .._labels import align
 from ..noise import check_invertible
@@ -19,9 +22,11 @@ class _Corrected(Loss):
         "transition_matrix": ["array-like"],
     }
 
-    def __init__(self, loss, transition_matrix, *, reduction="mean"):
+    def __init__(
+        self, loss: Loss | None, transition_matrix: ArrayLike, *, reduction: str = "mean"
+    ) -> None:
         super().__init__(reduction=reduction)
-        self.loss = loss
+        self.loss: Any = loss  # None only where the subclass can do without
         self.transition_matrix = transition_matrix
 
     def _prepared(self, log_p):
@@ -91,7 +96,7 @@ class BackwardCorrected(_Corrected):
     def _prepare(self, matrix):
         return np.linalg.inv(matrix).T
 
-    def class_losses(self, log_p):
+    def class_losses(self, log_p: torch.Tensor) -> torch.Tensor:
         return self.loss.class_losses(unmasked(log_p)) @ self._prepared(log_p)
 
 
@@ -138,7 +143,9 @@ class ForwardCorrected(_Corrected):
     _parameter_constraints = {**_Corrected._parameter_constraints, "loss": [Loss, None]}
     positive = False
 
-    def __init__(self, transition_matrix, loss=None, *, reduction="mean"):
+    def __init__(
+        self, transition_matrix: ArrayLike, loss: Loss | None = None, *, reduction: str = "mean"
+    ) -> None:
         super().__init__(loss, transition_matrix, reduction=reduction)
 
     def _prepare(self, matrix):
@@ -146,6 +153,6 @@ class ForwardCorrected(_Corrected):
         # would turn the gradient of a label that cannot occur into NaN.
         return np.log(np.maximum(matrix, 1e-300))
 
-    def class_losses(self, log_p):
+    def class_losses(self, log_p: torch.Tensor) -> torch.Tensor:
         log_noisy = torch.logsumexp(log_p.unsqueeze(-1) + self._prepared(log_p), dim=-2)
         return -log_noisy if self.loss is None else self.loss.class_losses(log_noisy)

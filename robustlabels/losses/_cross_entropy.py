@@ -38,10 +38,10 @@ class CE(ProbabilityLoss):
     tensor(1.3863)
     """
 
-    def phi(self, log_p):
+    def phi(self, log_p: torch.Tensor) -> torch.Tensor:
         return -log_p
 
-    def inverse_link(self, p):
+    def inverse_link(self, p: torch.Tensor) -> torch.Tensor:
         return p
 
 
@@ -79,7 +79,7 @@ class MAE(ProbabilityLoss):
     tensor(0.7500)
     """
 
-    def phi(self, log_p):
+    def phi(self, log_p: torch.Tensor) -> torch.Tensor:
         return -torch.expm1(log_p)
 
 
@@ -129,14 +129,14 @@ class GCE(ProbabilityLoss):
         "q": UNIT,
     }
 
-    def __init__(self, q=0.7, *, reduction="mean"):
+    def __init__(self, q: float = 0.7, *, reduction: str = "mean") -> None:
         super().__init__(reduction=reduction)
         self.q = q
 
-    def phi(self, log_p):
+    def phi(self, log_p: torch.Tensor) -> torch.Tensor:
         return gce(log_p, self.q)
 
-    def inverse_link(self, p):
+    def inverse_link(self, p: torch.Tensor) -> torch.Tensor:
         if self.q == 1:
             return super().inverse_link(p)
         weight = p ** (1 - self.q)
@@ -186,12 +186,14 @@ class Focal(ProbabilityLoss):
         "detach_modulator": ["boolean"],
     }
 
-    def __init__(self, gamma=2.0, *, detach_modulator=False, reduction="mean"):
+    def __init__(
+        self, gamma: float = 2.0, *, detach_modulator: bool = False, reduction: str = "mean"
+    ) -> None:
         super().__init__(reduction=reduction)
         self.gamma = gamma
         self.detach_modulator = detach_modulator
 
-    def phi(self, log_p):
+    def phi(self, log_p: torch.Tensor) -> torch.Tensor:
         below_one = log_p
         if self.gamma < 1:
             # At u = 1 the power of 1 - u has an infinite slope then; the loss has none.
@@ -240,11 +242,11 @@ class RCE(ProbabilityLoss):
         "A": [Interval(Real, None, 0, closed="neither")],
     }
 
-    def __init__(self, A=-4.0, *, reduction="mean"):
+    def __init__(self, A: float = -4.0, *, reduction: str = "mean") -> None:
         super().__init__(reduction=reduction)
         self.A = A
 
-    def phi(self, log_p):
+    def phi(self, log_p: torch.Tensor) -> torch.Tensor:
         return self.A * torch.expm1(log_p)
 
 
@@ -294,13 +296,15 @@ class SCE(ProbabilityLoss):
         "A": [Interval(Real, None, 0, closed="neither")],
     }
 
-    def __init__(self, alpha=0.1, beta=1.0, *, A=-4.0, reduction="mean"):
+    def __init__(
+        self, alpha: float = 0.1, beta: float = 1.0, *, A: float = -4.0, reduction: str = "mean"
+    ) -> None:
         super().__init__(reduction=reduction)
         self.alpha = alpha
         self.beta = beta
         self.A = A
 
-    def phi(self, log_p):
+    def phi(self, log_p: torch.Tensor) -> torch.Tensor:
         reverse = self.beta * self.A * torch.expm1(log_p)
         return reverse if self.alpha == 0 else reverse - self.alpha * log_p
 
@@ -344,11 +348,11 @@ class TaylorCE(ProbabilityLoss):
         "t": [Interval(Integral, 1, None, closed="left")],
     }
 
-    def __init__(self, t=2, *, reduction="mean"):
+    def __init__(self, t: int = 2, *, reduction: str = "mean") -> None:
         super().__init__(reduction=reduction)
         self.t = t
 
-    def phi(self, log_p):
+    def phi(self, log_p: torch.Tensor) -> torch.Tensor:
         missing = -torch.expm1(log_p)
         total = torch.zeros_like(missing)
         for i in range(self.t, 0, -1):
@@ -399,12 +403,12 @@ class TruncatedGCE(ProbabilityLoss):
         "k": [Interval(Real, 0, 1, closed="neither")],
     }
 
-    def __init__(self, q=0.7, k=0.5, *, reduction="mean"):
+    def __init__(self, q: float = 0.7, k: float = 0.5, *, reduction: str = "mean") -> None:
         super().__init__(reduction=reduction)
         self.q = q
         self.k = k
 
-    def phi(self, log_p):
+    def phi(self, log_p: torch.Tensor) -> torch.Tensor:
         return gce(log_p.clamp(min=math.log(self.k)), self.q)
 
 
@@ -450,11 +454,11 @@ class JensenShannon(ProbabilityLoss):
         "pi": [Interval(Real, 0, 1, closed="neither")],
     }
 
-    def __init__(self, pi=0.5, *, reduction="mean"):
+    def __init__(self, pi: float = 0.5, *, reduction: str = "mean") -> None:
         super().__init__(reduction=reduction)
         self.pi = pi
 
-    def phi(self, log_p):
+    def phi(self, log_p: torch.Tensor) -> torch.Tensor:
         # With a = m - 1 and few operations: the numerator is
         # rest * u * log_p - (1 + a) * log_m + a * log(rest).
         rest = 1 - self.pi

@@ -3,14 +3,16 @@
 import math
 from itertools import product
 from numbers import Real
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from scipy.optimize import minimize
 from sklearn.utils import check_array
 
 from .._sklearn import Interval, validate_params
-from ._loss import N_CLASSES, Loss, distinct_labels, permutation_witness, without_radius
+from ._loss import N_CLASSES, Loss, Sum, distinct_labels, permutation_witness, without_radius
 from ._symmetrized import Unhinged
 
 __all__ = ["initial_gain", "is_convex_on", "linear_part", "smoothness", "strong_l2_bound"]
@@ -19,7 +21,7 @@ SCORE_BOUND = [Interval(Real, 0, None, closed="neither"), None]
 
 
 @validate_params({"loss": [Loss], "n_classes": N_CLASSES}, prefer_skip_nested_validation=True)
-def initial_gain(loss, n_classes):
+def initial_gain(loss: Loss, n_classes: int) -> float:
     r"""Compute how strongly a loss pulls at the start of a training.
 
     Parameters
@@ -70,7 +72,7 @@ def initial_gain(loss, n_classes):
     return -gradient[0, 0].item() * n_classes / (n_classes - 1)
 
 
-def linear_part(loss, n_classes):
+def linear_part(loss: Loss, n_classes: int) -> Sum:
     r"""Make the loss that a loss is near equal scores.
 
     Parameters
@@ -112,7 +114,7 @@ def linear_part(loss, n_classes):
     >>> linear_part(GCE(q=0.5), 4)
     Sum(terms=[('unhinged', Unhinged(radius=None))], weights=[0.5])
     """
-    return initial_gain(loss, n_classes) * Unhinged(radius=None)
+    return Unhinged(radius=None) * initial_gain(loss, n_classes)
 
 
 @validate_params(
@@ -123,7 +125,7 @@ def linear_part(loss, n_classes):
     },
     prefer_skip_nested_validation=True,
 )
-def smoothness(loss, n_classes, score_bound=None):
+def smoothness(loss: Loss, n_classes: int, score_bound: float | None = None) -> float:
     r"""Compute the smoothness constant of a loss.
 
     Parameters
@@ -194,7 +196,9 @@ def smoothness(loss, n_classes, score_bound=None):
     },
     prefer_skip_nested_validation=True,
 )
-def is_convex_on(loss, n_classes, score_bound=None, *, return_witness=False):
+def is_convex_on(
+    loss: Loss, n_classes: int, score_bound: float | None = None, *, return_witness: bool = False
+) -> Any:
     r"""Tell whether a loss is convex in the scores.
 
     Parameters
@@ -250,7 +254,7 @@ def is_convex_on(loss, n_classes, score_bound=None, *, return_witness=False):
     },
     prefer_skip_nested_validation=True,
 )
-def strong_l2_bound(loss, X, n_classes, l2_penalty):
+def strong_l2_bound(loss: Loss, X: ArrayLike, n_classes: int, l2_penalty: float) -> float:
     r"""Bound how far a linear model under a strong penalty is from the unhinged solution.
 
     Parameters

@@ -1,10 +1,20 @@
 """Losses in one picture."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Self
+
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from .._plotting import COLORS, import_pandas, import_pyplot
 from ._loss import Loss
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
 
 __all__ = ["LossDisplay"]
 
@@ -53,13 +63,15 @@ class LossDisplay:
     ['name', 'probability', 'loss', 'gradient weight', 'class sum']
     """
 
-    def __init__(self, probability, curves, n_classes):
+    def __init__(
+        self, probability: NDArray, curves: Mapping[str, dict[str, NDArray]], n_classes: int
+    ) -> None:
         self.probability = probability
         self.curves = curves
         self.n_classes = n_classes
 
     @classmethod
-    def from_loss(cls, loss, *, n_classes=10, name=None):
+    def from_loss(cls, loss: Loss, *, n_classes: int = 10, name: str | None = None) -> Self:
         """Compute the curves of one loss.
 
         Parameters
@@ -79,7 +91,7 @@ class LossDisplay:
         return cls.from_losses({name or repr(loss): loss}, n_classes=n_classes)
 
     @classmethod
-    def from_losses(cls, losses, *, n_classes=10):
+    def from_losses(cls, losses: dict[str, Loss] | Sequence[Loss], *, n_classes: int = 10) -> Self:
         """Compute the curves of several losses.
 
         Parameters
@@ -121,7 +133,7 @@ class LossDisplay:
             }
         return cls(probability, curves, n_classes)
 
-    def plot(self, ax=None):
+    def plot(self, ax: Sequence[Axes] | None = None) -> Self:
         """Draw the curves.
 
         Parameters
@@ -145,7 +157,7 @@ class LossDisplay:
         self.axes_ = np.asarray(ax)
         self.figure_ = self.axes_[0].figure
         dashes = ["-", "--", "-.", ":"]
-        self.lines_ = {name: [] for name in self.curves}
+        self.lines_: dict[str, list] = {name: [] for name in self.curves}
         for panel, axis in zip(("loss", "gradient weight", "class sum"), self.axes_, strict=True):
             for i, (name, curve) in enumerate(self.curves.items()):
                 self.lines_[name] += axis.plot(
@@ -161,7 +173,7 @@ class LossDisplay:
         self.axes_[-1].legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
         return self
 
-    def frame(self):
+    def frame(self) -> pd.DataFrame:
         """Return the curves as a table.
 
         Returns

@@ -1,10 +1,14 @@
 """The protocol of a loss, one vector of class losses, and the sums that its operators make."""
 
+from __future__ import annotations
+
 import functools
 import math
 import operator
 from collections import Counter
+from collections.abc import Sequence
 from numbers import Integral, Real
+from typing import Any, Self
 
 import torch
 from sklearn.base import BaseEstimator, clone
@@ -80,19 +84,19 @@ class Loss(BaseEstimator, nn.Module):
     positive = True
 
     #: Radius of the ball that confines the scores, a parameter of the losses that need one.
-    radius = None
+    radius: Any = None
 
-    def __init__(self, *, reduction="mean"):
+    def __init__(self, *, reduction: str = "mean") -> None:
         super().__init__()
         self.reduction = reduction
 
-    def __add__(self, other):
+    def __add__(self, other: Loss) -> Sum:
         if not isinstance(other, Loss):
             return NotImplemented
         same = self.reduction == other.reduction
         return _weighted_sum((1, self), (1, other), reduction=self.reduction if same else "mean")
 
-    def __mul__(self, weight):
+    def __mul__(self, weight: float) -> Sum:
         if not isinstance(weight, Real):
             return NotImplemented
         return _weighted_sum((weight, self), reduction=self.reduction)
@@ -122,11 +126,11 @@ class Loss(BaseEstimator, nn.Module):
         return state
 
     @property
-    def ball_radius(self):
+    def ball_radius(self) -> float | None:
         """Radius of the ball to which the loss confines the scores, or None where it does not."""
         return self.radius
 
-    def log_probabilities(self, logits):
+    def log_probabilities(self, logits: torch.Tensor) -> torch.Tensor:
         """Return what :meth:`class_losses` takes, made of the outputs of a network.
 
         Parameters
@@ -142,7 +146,7 @@ class Loss(BaseEstimator, nn.Module):
         """
         return logits if self.ball_radius is not None else torch.log_softmax(logits, dim=-1)
 
-    def class_losses(self, log_p):
+    def class_losses(self, log_p: torch.Tensor) -> torch.Tensor:
         """Compute the loss that each class would incur as the label.
 
         Parameters
@@ -157,7 +161,7 @@ class Loss(BaseEstimator, nn.Module):
         """
         raise NotImplementedError(f"{type(self).__name__} must implement class_losses(log_p).")
 
-    def sample_losses(self, log_p, target):
+    def sample_losses(self, log_p: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Compute the loss of each row at its label.
 
         Parameters
@@ -174,7 +178,7 @@ class Loss(BaseEstimator, nn.Module):
         """
         return self.class_losses(log_p).gather(-1, target.unsqueeze(-1)).squeeze(-1)
 
-    def belief_losses(self, log_p, target):
+    def belief_losses(self, log_p: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Compute the loss of each row at weights of the classes.
 
         Parameters
@@ -193,7 +197,7 @@ class Loss(BaseEstimator, nn.Module):
         log_p = torch.where(target == 0, unmasked(log_p), log_p)
         return (target * self.class_losses(log_p)).sum(-1)
 
-    def scores(self, logits):
+    def scores(self, logits: torch.Tensor) -> torch.Tensor:
         r"""Map the outputs of a network to the scores that the loss looks at.
 
         These are the logits themselves, except for losses with a `radius` R, whose infimum
@@ -219,7 +223,7 @@ class Loss(BaseEstimator, nn.Module):
         norm = torch.linalg.vector_norm(centred, dim=-1, keepdim=True)
         return centred * (1 + norm / self.ball_radius).reciprocal()
 
-    def bounded(self, log_p):
+    def bounded(self, log_p: torch.Tensor) -> torch.Tensor:
         """Return the log-probabilities of the bounded scores, `log_p` itself without a radius.
 
         Parameters
@@ -236,7 +240,7 @@ class Loss(BaseEstimator, nn.Module):
             return log_p
         return torch.log_softmax(self.scores(log_p), dim=-1)
 
-    def inverse_link(self, p):
+    def inverse_link(self, p: torch.Tensor) -> torch.Tensor:
         """Turn the predictions that minimise the expected loss into class probabilities.
 
         Parameters
@@ -257,7 +261,7 @@ class Loss(BaseEstimator, nn.Module):
         """
         raise ValueError(f"Predictions do not determine class probabilities under {self!r}.")
 
-    def forward(self, logits, target):
+    def forward(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Compute the loss of a batch.
 
         Parameters
@@ -354,7 +358,7 @@ class ProbabilityLoss(Loss):
     tensor(0.2500)
     """
 
-    def phi(self, log_p):
+    def phi(self, log_p: torch.Tensor) -> torch.Tensor:
         """Compute the loss from the logarithm of the label's probability.
 
         Parameters
@@ -369,10 +373,10 @@ class ProbabilityLoss(Loss):
         """
         raise NotImplementedError(f"{type(self).__name__} must implement phi(log_p).")
 
-    def class_losses(self, log_p):
+    def class_losses(self, log_p: torch.Tensor) -> torch.Tensor:
         return self.phi(log_p)
 
-    def sample_losses(self, log_p, target):
+    def sample_losses(self, log_p: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         # nll_loss picks the column faster than gather does, forward and backward.
         # No label is one to ignore: torch's default, -100, would count as a perfect prediction.
         none = torch.iinfo(torch.int64).min
@@ -424,12 +428,18 @@ class Sum(_BaseComposition, Loss):
         "weights": ["array-like", None],
     }
 
-    def __init__(self, terms, weights=None, *, reduction="mean"):
+    def __init__(
+        self,
+        terms: Sequence[tuple[str, Loss]],
+        weights: Sequence[float] | None = None,
+        *,
+        reduction: str = "mean",
+    ) -> None:
         Loss.__init__(self, reduction=reduction)
         self.terms = terms
         self.weights = weights
 
-    def get_params(self, deep=True):
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Get the parameters of the sum and of its terms.
 
         Parameters
@@ -444,7 +454,7 @@ class Sum(_BaseComposition, Loss):
         """
         return self._get_params("terms", deep=deep)
 
-    def set_params(self, **params):
+    def set_params(self, **params: Any) -> Self:
         """Set parameters of the sum, replace a term by its name, or set a parameter of it.
 
         Parameters
@@ -461,7 +471,7 @@ class Sum(_BaseComposition, Loss):
         return self
 
     @property
-    def positive(self):
+    def positive(self) -> bool:
         """Whether the class losses are not negative and their sum is positive."""
         return all(loss.positive and weight > 0 for weight, loss in self._weighted())
 
@@ -495,10 +505,10 @@ class Sum(_BaseComposition, Loss):
         pairs = zip(weights, values, strict=True)
         return functools.reduce(torch.add, (v if w == 1 else w * v for w, v in pairs))
 
-    def class_losses(self, log_p):
+    def class_losses(self, log_p: torch.Tensor) -> torch.Tensor:
         return self._sum(loss.class_losses(log_p) for _, loss in self.terms)
 
-    def sample_losses(self, log_p, target):
+    def sample_losses(self, log_p: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         return self._sum(loss.sample_losses(log_p, target) for _, loss in self.terms)
 
 

@@ -1,15 +1,19 @@
 """The names of the losses."""
 
+from collections.abc import Callable
+from typing import Any
+
 from .._parameter_names import suggest
 from ._asymmetric import AEL, AGCE, AMSE, AUL
 from ._cross_entropy import CE, GCE, MAE, RCE, SCE, Focal, JensenShannon, TaylorCE, TruncatedGCE
+from ._loss import Loss
 from ._normalized import NCE, NFL, NGCE, NNCE
 from ._symmetrized import SGCE, AlphaMAE, Unhinged
 from ._whole_distribution import LDR, BiTempered, SoftBootstrap
 
 __all__ = ["available_losses", "get_loss"]
 
-_LOSSES = {
+_LOSSES: dict[str, Callable[[], Any]] = {
     "ce": CE,
     "mae": MAE,
     "gce": GCE,
@@ -46,7 +50,7 @@ _LOSSES = {
 }
 
 
-def available_losses():
+def available_losses() -> list[str]:
     """List the names that :func:`get_loss` and ``RobustClassifier(loss=...)`` take.
 
     Returns
@@ -67,7 +71,7 @@ def available_losses():
     return list(_LOSSES)
 
 
-def get_loss(name, **params):
+def get_loss(name: str, **params: Any) -> Loss:
     """Make a loss by its name.
 
     Parameters

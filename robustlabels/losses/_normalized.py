@@ -3,6 +3,8 @@
 import math
 from numbers import Real
 
+import torch
+
 from .._sklearn import Interval
 from ._cross_entropy import CE, GCE, Focal
 from ._loss import UNIT, Loss, unmasked
@@ -50,7 +52,7 @@ class Normalized(Loss):
 
     _parameter_constraints = {**Loss._parameter_constraints, "loss": [Loss]}
 
-    def __init__(self, loss, *, reduction="mean"):
+    def __init__(self, loss: Loss, *, reduction: str = "mean") -> None:
         super().__init__(reduction=reduction)
         self.loss = loss
 
@@ -69,11 +71,11 @@ class Normalized(Loss):
                 f"If it is symmetric, it needs no normalisation."
             )
 
-    def class_losses(self, log_p):
+    def class_losses(self, log_p: torch.Tensor) -> torch.Tensor:
         losses = self.loss.class_losses(unmasked(log_p))
         return losses / losses.sum(-1, keepdim=True)
 
-    def sample_losses(self, log_p, target):
+    def sample_losses(self, log_p: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         losses = self.loss.class_losses(unmasked(log_p))
         return losses.gather(-1, target.unsqueeze(-1)).squeeze(-1) / losses.sum(-1)
 
@@ -113,7 +115,7 @@ class NCE(Normalized):
 
     _parameter_constraints = Loss._parameter_constraints
 
-    def __init__(self, *, reduction="mean"):
+    def __init__(self, *, reduction: str = "mean") -> None:
         super().__init__(CE(), reduction=reduction)
 
 
@@ -158,13 +160,15 @@ class NFL(Normalized):
         "detach_modulator": ["boolean"],
     }
 
-    def __init__(self, gamma=0.5, *, detach_modulator=False, reduction="mean"):
+    def __init__(
+        self, gamma: float = 0.5, *, detach_modulator: bool = False, reduction: str = "mean"
+    ) -> None:
         Loss.__init__(self, reduction=reduction)
         self.gamma = gamma
         self.detach_modulator = detach_modulator
 
     @property
-    def loss(self):
+    def loss(self) -> Loss:
         """Focal loss at the present hyperparameters."""
         return Focal(self.gamma, detach_modulator=self.detach_modulator)
 
@@ -205,12 +209,12 @@ class NGCE(Normalized):
 
     _parameter_constraints = {**Loss._parameter_constraints, "q": UNIT}
 
-    def __init__(self, q=0.1, *, reduction="mean"):
+    def __init__(self, q: float = 0.1, *, reduction: str = "mean") -> None:
         Loss.__init__(self, reduction=reduction)
         self.q = q
 
     @property
-    def loss(self):
+    def loss(self) -> Loss:
         """GCE at the present q."""
         return GCE(self.q)
 
@@ -256,11 +260,11 @@ class NNCE(Loss):
         "p_min": [Interval(Real, 0, 1, closed="neither")],
     }
 
-    def __init__(self, p_min=1e-7, *, reduction="mean"):
+    def __init__(self, p_min: float = 1e-7, *, reduction: str = "mean") -> None:
         super().__init__(reduction=reduction)
         self.p_min = p_min
 
-    def class_losses(self, log_p):
+    def class_losses(self, log_p: torch.Tensor) -> torch.Tensor:
         if self.p_min * log_p.shape[-1] >= 1:
             raise ValueError(
                 f"p_min must be less than 1/K, or equal scores have no loss. Got "

@@ -11,6 +11,7 @@ import torch
 
 from ._asymmetry import max_tolerable_noise
 from ._derivatives import initial_gain, smoothness
+from ._loss import Loss
 from ._symmetry import class_sum_gap
 
 __all__ = ["LossProperties", "properties"]
@@ -63,7 +64,7 @@ class LossProperties:
     has_inverse_link: bool
 
 
-def properties(loss, n_classes):
+def properties(loss: Loss, n_classes: int) -> LossProperties:
     """Compute all properties of a loss for a number of classes.
 
     Parameters

@@ -62,7 +62,7 @@ class Symmetrized(Loss):
     _parameter_constraints = {**Loss._parameter_constraints, "loss": [Loss], "radius": RADIUS}
     positive = False
 
-    def __init__(self, loss, *, radius=None, reduction="mean"):
+    def __init__(self, loss: Loss, *, radius: float | None = None, reduction: str = "mean") -> None:
         super().__init__(reduction=reduction)
         self.loss = loss
         self.radius = radius
@@ -70,11 +70,11 @@ class Symmetrized(Loss):
     def _losses_before(self, log_p):
         return self.loss.class_losses(self.bounded(unmasked(log_p)))
 
-    def class_losses(self, log_p):
+    def class_losses(self, log_p: torch.Tensor) -> torch.Tensor:
         losses = self._losses_before(log_p)
         return losses - losses.mean(-1, keepdim=True)
 
-    def sample_losses(self, log_p, target):
+    def sample_losses(self, log_p: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         losses = self._losses_before(log_p)
         return losses.gather(-1, target.unsqueeze(-1)).squeeze(-1) - losses.mean(-1)
 
@@ -109,16 +109,16 @@ class ClassMean(Loss):
 
     _parameter_constraints = {**Loss._parameter_constraints, "loss": [Loss]}
 
-    def __init__(self, loss, *, reduction="mean"):
+    def __init__(self, loss: Loss, *, reduction: str = "mean") -> None:
         super().__init__(reduction=reduction)
         self.loss = loss
 
     @property
-    def positive(self):
+    def positive(self) -> bool:
         """Whether the class losses are not negative and their sum is positive."""
         return self.loss.positive
 
-    def class_losses(self, log_p):
+    def class_losses(self, log_p: torch.Tensor) -> torch.Tensor:
         return self.loss.class_losses(log_p).mean(-1, keepdim=True).expand_as(log_p)
 
 
@@ -165,7 +165,7 @@ class Unhinged(Symmetrized):
 
     _parameter_constraints = {**Loss._parameter_constraints, "radius": RADIUS}
 
-    def __init__(self, radius=10.0, *, reduction="mean"):
+    def __init__(self, radius: float | None = 10.0, *, reduction: str = "mean") -> None:
         super().__init__(CE(), radius=radius, reduction=reduction)
 
 
@@ -216,18 +216,20 @@ class SGCE(Symmetrized):
         "radius": [*RADIUS, StrOptions({"auto"})],
     }
 
-    def __init__(self, q=0.3, *, radius="auto", reduction="mean"):
+    def __init__(
+        self, q: float = 0.3, *, radius: float | str | None = "auto", reduction: str = "mean"
+    ) -> None:
         Loss.__init__(self, reduction=reduction)
         self.q = q
         self.radius = radius
 
     @property
-    def loss(self):
+    def loss(self) -> Loss:
         """GCE at the present q."""
         return GCE(self.q)
 
     @property
-    def ball_radius(self):
+    def ball_radius(self) -> float | None:
         """Radius of the ball to which the loss confines the scores, or None where it does not."""
         if self.radius == "auto":
             return 10.0 if self.q < 0.3 else None
@@ -288,12 +290,14 @@ class AlphaMAE(Loss):
     }
     positive = False
 
-    def __init__(self, alpha=0.5, *, radius=20.0, reduction="mean"):
+    def __init__(
+        self, alpha: float = 0.5, *, radius: float = 20.0, reduction: str = "mean"
+    ) -> None:
         super().__init__(reduction=reduction)
         self.alpha = alpha
         self.radius = radius
 
-    def class_losses(self, log_p):
+    def class_losses(self, log_p: torch.Tensor) -> torch.Tensor:
         scores = self.bounded(unmasked(log_p))
         n_classes = scores.shape[-1]
         if self.alpha == 0:

@@ -3,6 +3,7 @@
 import math
 
 import torch
+from numpy.typing import NDArray
 from sklearn.base import clone
 
 from .._sklearn import validate_params
@@ -13,7 +14,7 @@ from ._symmetrized import ClassMean, Symmetrized
 __all__ = ["class_sum_gap", "decompose", "is_symmetric", "unhinged_violations"]
 
 
-def decompose(loss):
+def decompose(loss: Loss) -> tuple[Symmetrized, ClassMean]:
     """Split a loss into its symmetric part and the part that no label can change.
 
     Parameters
@@ -43,7 +44,7 @@ def decompose(loss):
 
 
 @validate_params({"loss": [Loss], "n_classes": N_CLASSES}, prefer_skip_nested_validation=True)
-def class_sum_gap(loss, n_classes):
+def class_sum_gap(loss: Loss, n_classes: int) -> float:
     r"""Compute how much the class sum of a loss varies.
 
     Parameters
@@ -95,7 +96,7 @@ def class_sum_gap(loss, n_classes):
     return 0.0 if gap <= 1e-9 * max(1.0, total.abs().max().item()) else gap
 
 
-def is_symmetric(loss, n_classes):
+def is_symmetric(loss: Loss, n_classes: int) -> bool:
     """Tell whether the class sum of a loss is constant.
 
     Parameters
@@ -124,7 +125,7 @@ def is_symmetric(loss, n_classes):
 
 
 @validate_params({"loss": [Loss], "n_classes": N_CLASSES}, prefer_skip_nested_validation=True)
-def unhinged_violations(loss, n_classes):
+def unhinged_violations(loss: Loss, n_classes: int) -> dict[str, NDArray]:
     r"""Say why a loss is not the unhinged one, with scores that show it.
 
     Parameters

@@ -59,12 +59,12 @@ class LDR(Loss):
     }
     positive = False
 
-    def __init__(self, lam=1.0, margin=0.0, *, reduction="mean"):
+    def __init__(self, lam: float = 1.0, margin: float = 0.0, *, reduction: str = "mean") -> None:
         super().__init__(reduction=reduction)
         self.lam = lam
         self.margin = margin
 
-    def class_losses(self, log_p):
+    def class_losses(self, log_p: torch.Tensor) -> torch.Tensor:
         scaled = unmasked(log_p) / self.lam
         total = torch.logsumexp(scaled, dim=-1, keepdim=True)
         if self.margin:
@@ -123,12 +123,12 @@ class BiTempered(Loss):
         "t2": [Interval(Real, 1, None, closed="left")],
     }
 
-    def __init__(self, t1=0.8, t2=1.2, *, reduction="mean"):
+    def __init__(self, t1: float = 0.8, t2: float = 1.2, *, reduction: str = "mean") -> None:
         super().__init__(reduction=reduction)
         self.t1 = t1
         self.t2 = t2
 
-    def class_losses(self, log_p):
+    def class_losses(self, log_p: torch.Tensor) -> torch.Tensor:
         log_p = self._log_tempered_softmax(log_p)
         total = ((2 - self.t1) * log_p).exp().sum(-1, keepdim=True)
         q = 1 - self.t1
@@ -200,10 +200,10 @@ class SoftBootstrap(Loss):
 
     _parameter_constraints = {**Loss._parameter_constraints, "beta": UNIT}
 
-    def __init__(self, beta=0.95, *, reduction="mean"):
+    def __init__(self, beta: float = 0.95, *, reduction: str = "mean") -> None:
         super().__init__(reduction=reduction)
         self.beta = beta
 
-    def class_losses(self, log_p):
+    def class_losses(self, log_p: torch.Tensor) -> torch.Tensor:
         entropy = -(log_p.exp() * unmasked(log_p)).sum(-1, keepdim=True)
         return (1 - self.beta) * entropy - self.beta * log_p

@@ -49,23 +49,23 @@ class LogitClip(Loss):
 
     _parameter_constraints = {**Loss._parameter_constraints, "loss": [Loss], "tau": POSITIVE}
 
-    def __init__(self, loss, tau=1.0, *, reduction="mean"):
+    def __init__(self, loss: Loss, tau: float = 1.0, *, reduction: str = "mean") -> None:
         super().__init__(reduction=reduction)
         self.loss = loss
         self.tau = tau
 
     @property
-    def positive(self):
+    def positive(self) -> bool:
         """Whether the class losses are not negative and their sum is positive."""
         return self.loss.positive
 
-    def scores(self, logits):
+    def scores(self, logits: torch.Tensor) -> torch.Tensor:
         logits = unmasked(logits)
         centred = logits - logits.mean(-1, keepdim=True)
         square = centred.square().sum(-1, keepdim=True)
         return centred * (self.tau / square.clamp(min=self.tau**2).sqrt())
 
-    def class_losses(self, log_p):
+    def class_losses(self, log_p: torch.Tensor) -> torch.Tensor:
         return self.loss.class_losses(torch.log_softmax(self.scores(log_p), dim=-1))
 
 
@@ -109,17 +109,17 @@ class EpsSoftmax(Loss):
 
     _parameter_constraints = {**Loss._parameter_constraints, "loss": [Loss], "m": POSITIVE}
 
-    def __init__(self, loss, m=1e4, *, reduction="mean"):
+    def __init__(self, loss: Loss, m: float = 1e4, *, reduction: str = "mean") -> None:
         super().__init__(reduction=reduction)
         self.loss = loss
         self.m = m
 
     @property
-    def positive(self):
+    def positive(self) -> bool:
         """Whether the class losses are not negative and their sum is positive."""
         return self.loss.positive
 
-    def class_losses(self, log_p):
+    def class_losses(self, log_p: torch.Tensor) -> torch.Tensor:
         top = log_p.max(-1, keepdim=True)
         # (p + m) / (1 + m) = 1 - (1 - p) / (1 + m)
         raised = torch.log1p(torch.expm1(top.values) / (1 + self.m))
@@ -174,13 +174,13 @@ class MarginShift(Loss):
         "margin": POSITIVE,
     }
 
-    def __init__(self, loss, margin=2.6, *, reduction="mean"):
+    def __init__(self, loss: Loss, margin: float = 2.6, *, reduction: str = "mean") -> None:
         super().__init__(reduction=reduction)
         self.loss = loss
         self.margin = margin
 
     @property
-    def positive(self):
+    def positive(self) -> bool:
         """Whether the class losses are not negative and their sum is positive."""
         return self.loss.positive
 
@@ -190,9 +190,9 @@ class MarginShift(Loss):
             return log_p
         return log_p + shift - torch.log1p(math.expm1(shift) * log_p.exp())
 
-    def class_losses(self, log_p):
+    def class_losses(self, log_p: torch.Tensor) -> torch.Tensor:
         return self.loss.phi(self._shift(log_p, log_p.shape[-1]))
 
-    def sample_losses(self, log_p, target):
+    def sample_losses(self, log_p: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         picked = log_p.gather(-1, target.unsqueeze(-1)).squeeze(-1)
         return self.loss.phi(self._shift(picked, log_p.shape[-1]))

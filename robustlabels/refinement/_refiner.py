@@ -1,9 +1,12 @@
 """LabelRefiner: the noise of a table, and what its true labels probably are."""
 
+from __future__ import annotations
+
 from numbers import Integral
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_consistent_length
 
@@ -20,6 +23,7 @@ from .._sklearn import (
     _fit_context,
     _safe_indexing,
 )
+from .._typing import Features, Seed
 from .._unchanged import unchanged_on_error
 from ..noise import check_invertible
 from ._annotators import join_features, label_rows
@@ -28,6 +32,9 @@ from ._evidence import Evidence, tell
 from ._features import TableNumbers
 from ._noise_model import NoisePosterior, estimate_noise, find_noise, soften
 from ._probabilities import out_of_bag_probabilities, out_of_fold_probabilities
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["LabelRefiner"]
 
@@ -202,14 +209,14 @@ class LabelRefiner(BaseEstimator):
 
     def __init__(
         self,
-        transition_matrix="estimate",
+        transition_matrix: ArrayLike | None = "estimate",
         *,
-        teacher=None,
-        n_jobs=None,
-        verbose=0,
-        random_state=None,
-        memory=None,
-    ):
+        teacher: Any = None,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+        random_state: Seed = None,
+        memory: Any = None,
+    ) -> None:
         self.transition_matrix = transition_matrix
         self.teacher = teacher
         self.n_jobs = n_jobs
@@ -228,7 +235,13 @@ class LabelRefiner(BaseEstimator):
 
     @_fit_context(prefer_skip_nested_validation=False)
     @np.errstate(under="ignore")  # what becomes 0 may, even where users have made it an error
-    def fit(self, X, y, sample_weight=None, trusted=None):
+    def fit(
+        self,
+        X: Features,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        trusted: ArrayLike | None = None,
+    ) -> Self:
         """Find the noise and the probabilities of the true labels.
 
         Parameters
@@ -259,7 +272,7 @@ class LabelRefiner(BaseEstimator):
         y = read_labels(y)
         with unchanged_on_error(self), unseen_by_autologging():
             for name in ("n_features_in_", "feature_names_in_"):
-                vars(self).pop(name, None)
+                self.__dict__.pop(name, None)
             numbers = self._check_features(X)
             check_consistent_length(X if numbers is None else numbers, y)
             trusted = check_trusted(trusted, y)
@@ -278,7 +291,7 @@ class LabelRefiner(BaseEstimator):
         return self
 
     @property
-    def annotator_quality_(self):
+    def annotator_quality_(self) -> pd.DataFrame | None:
         """How many answers each annotator gave, and how many of them are right."""
         if self.annotator_transitions_ is None:
             return None

@@ -1,16 +1,27 @@
 """A list of the labels that are probably wrong."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import clone
 
 from .._labels import as_given, check_labels, encode
 from .._plotting import import_pandas
+from .._typing import Features, Seed
 from ._refiner import LabelRefiner
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["find_wrong_labels"]
 
 
-def find_wrong_labels(X, y, *, refiner=None, random_state=None):
+def find_wrong_labels(
+    X: Features, y: ArrayLike, *, refiner: LabelRefiner | None = None, random_state: Seed = None
+) -> pd.DataFrame:
     """List the labels of a table, those first that are most probably wrong.
 
     Parameters
