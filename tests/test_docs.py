@@ -189,7 +189,7 @@ def test_constraints_pin_every_dependency():
     assert names <= pinned
 
 
-@pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("plot_*.py")), ids=str)
+@pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("**/plot_*.py")), ids=str)
 def test_examples_have_a_title_and_are_named_in_order(example):
     text = example.read_text()
     title = re.match(r'"""\n(=+)\n(.+)\n\1\n', text)
