@@ -30,7 +30,9 @@ forest = RandomForestClassifier(min_samples_leaf=5, random_state=0).fit(X_train,
 # %%
 # Sets of several levels, with the labels taken as given, with the noise known, and with the noise
 # estimated. With the labels as given, no small set holds more than 80 % of the noisy labels,
-# because only so many are right. Above that level the sets blow up.
+# because only so many are right. Above that level the sets blow up. With the noise taken into
+# account the sets stay small. They hold the true class about as often as you ask for, the dotted
+# line. With 600 rows for conformalizing, a single draw misses it by a few points.
 
 levels = [0.7, 0.75, 0.8, 0.85, 0.9, 0.95]
 _, axes = plt.subplots(1, 2, figsize=(7.6, 3.6), layout="constrained")

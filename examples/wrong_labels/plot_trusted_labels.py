@@ -23,7 +23,7 @@ y_given = corrupt_labels(y, T, random_state=0)
 # The checked labels are trusted answers in a second column, which is NaN for all other rows.
 
 order = rng.permutation(len(y))
-numbers = [0, 25, 50, 100, 200, 400]
+numbers = [0, 50, 100, 200, 400]
 errors, shares = [], []
 for n_checked in numbers:
     checked = np.isin(np.arange(len(y)), order[:n_checked])
