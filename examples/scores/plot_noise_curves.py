@@ -24,7 +24,7 @@ estimators = {
     "Logistic regression": make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)),
 }
 display = NoiseCurveDisplay.from_estimators(
-    estimators, X, y, noise_rates=(0.0, 0.2, 0.4, 0.6), random_state=0
+    estimators, X, y, noise_rates=(0.0, 0.2, 0.4, 0.6), cv=3, random_state=0
 )
 print(display.frame().groupby(["estimator", "noise rate"])["score"].mean().unstack().round(3))
 
@@ -33,5 +33,5 @@ print(display.frame().groupby(["estimator", "noise rate"])["score"].mean().unsta
 # averages over all rows of a class, while the others fit single rows.
 
 display.plot()
-display.ax_.set_title("Digits, symmetric noise, 5 folds")
+display.ax_.set_title("Digits, symmetric noise, 3 folds")
 plt.show()

@@ -5,8 +5,8 @@ Can a network adapt to new data without labels?
 
 In part. The rows to predict look different from those of the training: moved, noisy or turned.
 There are no labels for them. ``Conjugate`` is the loss that a network expects of its own
-predictions. A few small steps down this loss bring back part of the accuracy, and too many destroy
-it.
+predictions. A few small steps down this loss bring back part of the accuracy, and too many lose it
+again.
 
 Shifts, learning rate and number of steps were chosen on these digits: expect less of it elsewhere.
 """
@@ -96,6 +96,7 @@ ax.set(
     xlabel="Steps down the conjugate loss",
     ylabel="Accuracy on shifted digits",
     title="Adaptation without labels",
+    ylim=(0.4, 1.05),
 )
-ax.legend()
+ax.legend(loc="upper right")
 plt.show()

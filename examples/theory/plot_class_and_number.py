@@ -73,7 +73,7 @@ def measure(t, seed):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         net = NeuralNet(
-            TwoHeads, Both, criterion__t=t, max_epochs=30, batch_size=64, lr=0.003,
+            TwoHeads, Both, criterion__t=t, max_epochs=24, batch_size=64, lr=0.003,
             optimizer=torch.optim.Adam, train_split=None, verbose=0,
         ).fit(X_train, target)  # fmt: skip
         logits, predicted = net.forward(X_test)

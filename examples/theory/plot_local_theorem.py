@@ -36,15 +36,15 @@ for marker, name in zip("os^vD", ("ce", "gce", "sgce", "mae", "nce+agce"), stric
     ax.plot(distances, error, marker=marker, label=name)
 
 # %%
-# All lines have the slope 2, up to where the softmax bends.
+# All lines have the slope 2, until the softmax bends.
 
 ax.plot(distances, 0.5 * distances**2, "k:", label="slope 2")
 ax.set(
     xscale="log",
     yscale="log",
     xlabel="Distance of the scores from equal ones",
-    ylabel="Loss less its linear part",
-    title="What the unhinged loss leaves",
+    ylabel="Loss minus its linear part",
+    title="How far losses are from the unhinged one",
 )
 ax.legend()
 plt.show()

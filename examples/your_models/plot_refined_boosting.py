@@ -50,5 +50,5 @@ axes.set(
     ylabel="Accuracy on clean labels",
     title="Digits, symmetric noise",
 )
-axes.legend()
+axes.legend(loc="lower left")
 plt.show()
