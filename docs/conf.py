@@ -50,21 +50,19 @@ numpydoc_show_class_members = False
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
+    "subsection_order": ExplicitOrder(
+        [
+            f"../examples/{folder}"
+            for folder in ("start_here", "wrong_labels", "your_models", "scores", "theory")
+        ]
+    ),
     "within_subsection_order": ExplicitOrder(
         [
-            "plot_quickstart.py",
-            "plot_ensemble.py",
+            *("plot_quickstart.py", "plot_ensemble.py", "plot_mixed_table.py"),
+            *("plot_how_many_labels_are_wrong.py", "plot_find_wrong_labels.py"),
+            *("plot_refined_boosting.py", "plot_custom_module.py"),
+            *("plot_clean_scores.py", "plot_calibration.py"),
             "plot_losses.py",
-            "plot_noise_curves.py",
-            "plot_search_with_noisy_labels.py",
-            "plot_how_many_labels_are_wrong.py",
-            "plot_find_wrong_labels.py",
-            "plot_custom_module.py",
-            "plot_unhinged.py",
-            "plot_imbalanced_pipeline.py",
-            "plot_calibration.py",
-            "plot_volunteers_map.py",
-            "plot_associative_memory.py",
             "*",
         ]
     ),
@@ -86,8 +84,8 @@ html_theme = "pydata_sphinx_theme"
 html_sidebars = {
     page: []
     for page in (
-        *("index", "guide", "losses", "noise_and_scores", "accuracy", "speed"),
-        *("add_a_loss", "references", "contributing", "changelog"),
+        *("index", "guide", "losses", "noise_and_scores", "add_a_loss", "references"),
+        *("contributing", "changelog"),
     )
 }
 html_static_path = ["_static"]
@@ -97,7 +95,8 @@ html_context = {"default_mode": "auto"}
 html_title = f"{project} {release}"
 html_show_sourcelink = False
 html_theme_options = {
-    "header_links_before_dropdown": 6,
+    "header_links_before_dropdown": 5,
+    "navbar_persistent": ["search-button"],
     "navbar_end": ["theme-switcher"],
     "navigation_with_keys": False,
     "show_prev_next": False,
@@ -138,7 +137,8 @@ def write_formula(translator, node):
 
 def lead_to_gallery(app, docname, source):
     """Let links to an example's file, which readers of the repository follow, lead to its page."""
-    source[0] = re.sub(r"\]\((?:\.\./)?examples/(\w+)\.py\)", r"](auto_examples/\1.rst)", source[0])
+    link = r"\]\((?:\.\./)?examples/([\w/]+)\.py\)"
+    source[0] = re.sub(link, r"](auto_examples/\1.rst)", source[0])
 
 
 def lead_to_gallery_from_readme(app, relative_path, parent, source):

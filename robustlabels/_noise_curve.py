@@ -81,9 +81,9 @@ def noise_curve(
         them. Where metadata routing is enabled, the classifier has to request them.
     groups : array-like of shape (n_samples,), default=None
         Rows that must be in one fold, such as those of one person, have the same value here.
-    noise : {"symmetric", "pair", "instance", "margin", "boundary"}, dict or array-like of \
-            shape (n_classes, n_classes), default="symmetric"
-        Kind of noise, see :func:`corrupt_labels`. A matrix says which classes are mistaken for
+    noise : str, dict or array-like of shape (n_classes, n_classes), default="symmetric"
+        Kind of noise, "symmetric", "pair", "instance", "margin", "boundary" or a matrix, see
+        :func:`corrupt_labels`. A matrix says which classes are mistaken for
         which, and how often beside each other: with T, the identity I and the share r(T) of wrong
         labels of y under T, it is :math:`I + (T - I) \, r / r(T)` at the rate r.
     noise_rates : array-like of shape (n_rates,), default=(0.0, 0.2, 0.4, 0.6)

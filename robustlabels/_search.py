@@ -124,17 +124,15 @@ class RobustSearchCV(BaseSearchCV):
     best_index_ : int
         Its place in `cv_results_`.
     scorer_ : callable or dict
-        What :meth:`score` uses: with ``scoring=None`` the accuracy on the labels as they are.
+        What ``score`` uses: with ``scoring=None`` the accuracy on the labels as they are.
     n_splits_ : int
         Splits.
     refit_time_ : float
         Seconds of the last fit.
     multimetric_ : bool
         Whether there are several scores.
-    classes_ : ndarray of shape (n_classes,)
-        Class labels.
-    n_features_in_ : int
-        Number of features.
+    classes_, n_features_in_ : ndarray of shape (n_classes,) and int
+        Class labels, and the number of features.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, if `best_estimator_` knows any.
 

@@ -1,12 +1,11 @@
 """
-============
-Noise curves
-============
+===========================================
+How much label noise can a classifier take?
+===========================================
 
-How much accuracy on clean labels is left when more and more training labels are wrong?
-``NoiseCurveDisplay`` corrupts the labels of the training folds, leaves those of the test folds as
-they are, and draws the answer for several classifiers under the same folds and the same noise. The
-bands are one standard deviation of the folds.
+``NoiseCurveDisplay`` corrupts more and more of the training labels, leaves the test labels as they
+are, and draws the accuracy that is left. All classifiers see the same folds and the same noise.
+The bands are one standard deviation over the folds.
 """
 
 import matplotlib.pyplot as plt
@@ -25,14 +24,14 @@ estimators = {
     "Logistic regression": make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)),
 }
 display = NoiseCurveDisplay.from_estimators(
-    estimators, X, y, noise_rates=(0.0, 0.2, 0.4, 0.6), random_state=0
+    estimators, X, y, noise_rates=(0.0, 0.2, 0.4, 0.6), cv=3, random_state=0
 )
 print(display.frame().groupby(["estimator", "noise rate"])["score"].mean().unstack().round(3))
 
 # %%
-# Without noise the forest is best, and with 60 % the closed-form linear classifier is: it
-# averages over all rows of a class, where the others fit single ones.
+# Without noise the forest is best. With 60 % wrong labels the closed-form linear classifier is: it
+# averages over all rows of a class, while the others fit single rows.
 
 display.plot()
-display.ax_.set_title("Digits, symmetric noise, 5 folds")
+display.ax_.set_title("Digits, symmetric noise, 3 folds")
 plt.show()

@@ -1,11 +1,12 @@
 """
-=========================================
-Near equal scores all losses are the same
-=========================================
+==================================
+Why do all losses start out alike?
+==================================
 
-Every loss that treats all classes alike is the unhinged loss times a number near equal scores:
-``linear_part``. The number, ``initial_gain``, is how strongly the loss pulls at the start of a
-training. What is left falls with the square of the distance.
+A network starts with nearly equal scores for all classes. There, every loss that treats all
+classes alike is the unhinged loss times a number, its ``linear_part``. The number,
+``initial_gain``, says how strongly the loss pulls at the start of training. The remainder shrinks
+with the square of the distance from equal scores.
 """
 
 import matplotlib.pyplot as plt
@@ -21,7 +22,7 @@ direction -= direction.mean()
 direction /= direction.norm()
 
 plt.style.use("seaborn-v0_8-colorblind")
-_, ax = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
+_, ax = plt.subplots(figsize=(5.4, 3.8), layout="constrained")
 for marker, name in zip("os^vD", ("ce", "gce", "sgce", "mae", "nce+agce"), strict=True):
     loss = get_loss(name)
     linear = linear_part(loss, N_CLASSES)
@@ -35,15 +36,15 @@ for marker, name in zip("os^vD", ("ce", "gce", "sgce", "mae", "nce+agce"), stric
     ax.plot(distances, error, marker=marker, label=name)
 
 # %%
-# All lines have the slope 2, to where the softmax bends.
+# All lines have the slope 2, until the softmax bends.
 
 ax.plot(distances, 0.5 * distances**2, "k:", label="slope 2")
 ax.set(
     xscale="log",
     yscale="log",
     xlabel="Distance of the scores from equal ones",
-    ylabel="Loss less its linear part",
-    title="The unhinged loss is the start of all",
+    ylabel="Loss minus its linear part",
+    title="How far losses are from the unhinged one",
 )
 ax.legend()
 plt.show()

@@ -3,12 +3,12 @@
 How many labels are wrong?
 ==========================
 
-``find_wrong_labels`` takes a data frame as it is: categories, missing values, labels that are
-texts. It says how many labels are wrong, with an interval, and lists them, the most doubtful ones
-first. The expected number is near the true one here. The interval shows how sure that is.
+``find_wrong_labels`` takes a data frame as it is, with categories, missing values and text labels.
+It says how many labels are wrong, with an interval, and lists the most doubtful ones first. Here
+the expected number is close to the true one. The interval shows how certain it is.
 
-The table is one of tumours. To make it like tables at work, the radius becomes a category, one
-entry in twenty is taken out, and one label in ten is swapped.
+The table describes tumours. To make it like a table at work, the radius becomes a category, one
+entry in twenty is removed, and one label in ten is swapped.
 """
 
 import matplotlib.pyplot as plt
@@ -26,8 +26,8 @@ y_noisy, wrong = corrupt_labels(y, "symmetric", 0.1, exact=True, random_state=0,
 print(X.iloc[:4, :3])
 
 # %%
-# How many labels are wrong, and which. The index is that of the labels, here the number of the
-# row. Look at as many labels as are expected to be wrong, from the top.
+# How many labels are wrong, and which ones. The index is that of the labels, here the number of the
+# row. Start at the top, and check as many labels as are expected to be wrong.
 
 labels = find_wrong_labels(X, y_noisy, random_state=0)
 n_wrong, (low, high) = round(labels.attrs["n_wrong"]), labels.attrs["n_wrong_interval"]
@@ -37,7 +37,7 @@ print(labels.head())
 print(f"{wrong[labels.index[:n_wrong]].mean():.0%} of the first {n_wrong} are wrong")
 
 # %%
-# The same with other shares of wrong labels. ``LabelRefiner`` has the numbers as attributes.
+# The same for other shares of wrong labels. ``LabelRefiner`` has the numbers as attributes.
 
 rates = [0.0, 0.05, 0.1, 0.2, 0.3, 0.4]
 true, expected, intervals = [], [], []
@@ -53,18 +53,18 @@ for rate in rates:
     print(f"{true[-1]:3} wrong, {expected[-1]:3.0f} expected, interval from {low} to {high}")
 
 # %%
-# The expected number stays near the truth, but the interval grows. Where it reaches down to 0 the
-# labels can be explained without a wrong one: many swapped labels look much like a hard task.
+# The expected number stays near the truth, but the interval grows. Where it reaches down to 0, the
+# data do not rule out that all labels are right: a hard task looks much like many wrong labels.
 
-_, axes = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
+_, axes = plt.subplots(figsize=(5.4, 3.8), layout="constrained")
 axes.axline((0, 0), slope=1, color="#000000", lw=1, ls=":", label="the true number")
 low, high = np.transpose(intervals)
 axes.vlines(true, low, high, color="#56b4e9", lw=5, label="interval, 90 %")
 axes.plot(true, expected, "o", color="#d55e00", label="expected number")
 axes.set(
     xlabel="Labels that are wrong",
-    ylabel="Labels that are said to be wrong",
-    title="Tumours, 569 labels of two classes, symmetric noise",
+    ylabel="Labels said to be wrong",
+    title="569 tumours of two classes",
 )
 axes.legend(loc="upper left")
 plt.show()

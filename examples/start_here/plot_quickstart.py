@@ -1,17 +1,17 @@
 """
-==========================================
-Accuracy on clean labels, trained on wrong
-==========================================
+=======================================
+How much accuracy do wrong labels cost?
+=======================================
 
-Handwritten digits, of whose training labels 0, 20, 40 and 60 % are wrong. The test labels are
-clean. ``RobustEnsembleClassifier`` learns the probabilities of the true labels. Beside it stand
-scikit-learn's forest and network, which learn the labels as they are. The table and the plot show
-the mean of two splits.
+Three classifiers learn handwritten digits, of whose training labels 0, 20, 40 and 60 % are wrong.
+The test labels are clean. scikit-learn's forest and network learn the labels as they are.
+``RobustEnsembleClassifier`` first finds out what the true labels probably are. The table and the
+plot show the mean of two splits.
 """
 
 # %%
-# Data: 70 % of the digits for training, with symmetric label noise: a wrong label is any other
-# digit alike.
+# 70 % of the digits are for training. Their noise is symmetric: a wrong label is any other digit
+# with the same probability.
 
 import warnings
 
@@ -31,7 +31,7 @@ X, y = load_digits(return_X_y=True)
 X = X.astype(np.float32)
 
 # %%
-# Classifiers: ours scales its input itself, MLPClassifier needs a scaler.
+# ``RobustEnsembleClassifier`` scales its input itself, ``MLPClassifier`` needs a scaler.
 
 classifiers = {
     "RobustEnsembleClassifier": RobustEnsembleClassifier(),
@@ -40,8 +40,9 @@ classifiers = {
 }
 
 # %%
-# Fit on noisy labels, score on clean ones. MLPClassifier warns that 40 passes are not enough for
-# it to converge; here stopping early is to its advantage.
+# Fit on noisy labels, score on clean ones. ``MLPClassifier`` warns that it has not converged after
+# 40 passes. Here that is to its advantage: with more passes it would learn more of the wrong
+# labels.
 
 warnings.simplefilter("ignore", ConvergenceWarning)
 
@@ -70,7 +71,7 @@ styles = {
     "RandomForestClassifier": ("#d55e00", "D", "--"),
     "MLPClassifier": ("#555555", "v", ":"),
 }
-figure, axes = plt.subplots(figsize=(7, 4.2), layout="constrained")
+figure, axes = plt.subplots(figsize=(6, 3.8), layout="constrained")
 for name, (color, marker, line) in styles.items():
     rows = accuracy[name]
     axes.plot(noise_rates, rows.mean(axis=1), color=color, marker=marker, ls=line, label=name)

@@ -1,11 +1,11 @@
 """
-===============================
-Noise that depends on the class
-===============================
+=====================================
+Which classes are mistaken for which?
+=====================================
 
-Four in ten labels of each digit say the next digit. No loss is told so: ``RobustClassifier`` finds
-it in the labels, and trains on the probabilities of the true ones. Without that step the same
-network believes many of the wrong labels, for they are nearly as frequent as the right ones.
+Four in ten labels of each digit say the next digit instead. ``RobustClassifier`` finds this out
+from the labels, and trains on the probabilities of the true ones. Without that step the same
+network believes many of the wrong labels, because they are nearly as frequent as the right ones.
 """
 
 import matplotlib.pyplot as plt
@@ -25,8 +25,8 @@ T = pair_transition(10, 0.4)
 y_noisy = corrupt_labels(y_train, T, random_state=0)
 
 # %%
-# The network on the labels as they are given, with the noise estimated (the default), and with
-# the noise known.
+# The network trained on the labels as given, with the noise estimated (the default), and with the
+# noise known.
 
 for name, given in (("labels as given", None), ("estimated", "estimate"), ("known", T)):
     clf = RobustClassifier(transition_matrix=given, n_members=1, random_state=0)
@@ -35,9 +35,9 @@ for name, given in (("labels as given", None), ("estimated", "estimate"), ("know
         estimate, rate = clf.transition_matrix_, clf.noise_rate_
 
 # %%
-# The estimated matrix beside the true one. Rows are true digits, columns the labels they get.
+# The true matrix and the estimated one. Rows are true digits, columns are the labels they get.
 
-figure, axes = plt.subplots(1, 2, figsize=(10, 4.6), layout="constrained")
+figure, axes = plt.subplots(1, 2, figsize=(9, 4.2), layout="constrained")
 for ax, matrix, title in (
     (axes[0], T, "True noise, rate 0.40"),
     (axes[1], estimate, f"Estimated noise, rate {rate:.2f}"),

@@ -1,15 +1,15 @@
 """
-===========================================
-Label noise in imbalanced-learn's pipelines
-===========================================
+==========================================
+Does oversampling bring rare classes back?
+==========================================
 
-``LabelNoiseInjector`` is a step of imbalanced-learn's pipeline: it corrupts the labels of the
-training rows only, so that ``cross_val_score`` scores on clean labels. Here every other digit is
-rare. Under noise a rare class looks much like wrong labels of a frequent one, and is lost in part;
-a second step, after the noise, draws the rows of rare labels several times, which brings most of
-it back.
+Here every other digit is rare. To a classifier, a rare class looks much like wrong labels of a
+frequent one, and part of it is lost. Drawing rows with rare labels several times brings most of it
+back.
 
-The example needs imbalanced-learn (``pip install imbalanced-learn``).
+``LabelNoiseInjector`` is a step of imbalanced-learn's pipeline. It corrupts the labels of the
+training rows only, so that ``cross_val_score`` scores on clean labels. The example needs
+imbalanced-learn (``pip install imbalanced-learn``).
 """
 
 import matplotlib.pyplot as plt
@@ -43,10 +43,10 @@ for name, folds in scores.items():
     print(f"{name:12}", " ".join(f"{fold.mean():.3f}" for fold in folds))
 
 # %%
-# Balanced accuracy is the mean share of each digit that is found.
+# Balanced accuracy is the share of each digit that is found, averaged over the digits.
 
 plt.style.use("seaborn-v0_8-colorblind")
-_, ax = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
+_, ax = plt.subplots(figsize=(5.4, 3.8), layout="constrained")
 for marker, shift, (name, folds) in zip("os", (-0.003, 0.003), scores.items(), strict=True):
     ax.errorbar(
         np.add(NOISE_RATES, shift),
@@ -60,7 +60,7 @@ ax.set(
     xlabel="Share of wrong training labels",
     ylabel="Balanced accuracy on clean labels",
     xticks=NOISE_RATES,
-    title="Digits, every other one rare; mean and spread of 3 folds",
+    title="Every other digit is rare, 3 folds",
 )
 ax.legend()
 plt.show()

@@ -1,10 +1,10 @@
 """
-================================
-A convolutional network of yours
-================================
+==============================
+Can I use a network of my own?
+==============================
 
-``RobustClassifier`` trains any torch module that maps a batch to logits. Here it is a small
-convolutional network that sees the handwritten digits as images, without dropout; 40 % of its
+Yes: ``RobustClassifier`` trains any torch module that maps a batch to logits. Here it is a small
+convolutional network without dropout, which sees the handwritten digits as images. 40 % of its
 training labels are wrong. Only the loss differs between the two curves.
 """
 
@@ -25,8 +25,8 @@ X_train, X_test, y_train, y_test = train_test_split(X, y, stratify=y, random_sta
 y_noisy = corrupt_labels(y_train, "symmetric", 0.4, random_state=0)
 
 # %%
-# The network. A class is called with the number of classes, if it asks for them; the rows of 64
-# pixels become images inside of it.
+# The network. If its class takes ``n_classes``, it gets the number of classes. Rows of 64 pixels
+# become images inside it.
 
 
 class DigitNet(nn.Sequential):
@@ -45,8 +45,8 @@ class DigitNet(nn.Sequential):
 
 
 # %%
-# Callbacks and validation splits are those of skorch. The clean test labels are looked at after
-# every epoch to draw the curves, and for nothing else.
+# Callbacks and validation splits are those of skorch. The clean test labels are used only to draw
+# the curves, after every epoch.
 
 watch = EpochScoring("accuracy", lower_is_better=False, name="clean_accuracy")
 curves = {}
@@ -54,7 +54,7 @@ for loss in ("sgce", "ce"):
     clf = RobustClassifier(
         loss,
         module=DigitNet,
-        transition_matrix=None,  # the labels as given: it is left to the loss
+        transition_matrix=None,  # train on the labels as given
         callbacks=[watch],
         net_params={"train_split": predefined_split(Dataset(X_test, y_test))},
         random_state=0,
@@ -63,18 +63,18 @@ for loss in ("sgce", "ce"):
     print(f"{loss:4} best epoch {max(curves[loss]):.3f}, last epoch {curves[loss][-1]:.3f}")
 
 # %%
-# With cross-entropy the network learns the digits first and the wrong labels after them. With
-# SGCE most of what it learned stays.
+# With cross-entropy the network first learns the digits, then the wrong labels. With SGCE most of
+# what it has learned stays.
 
 plt.style.use("seaborn-v0_8-colorblind")
-_, ax = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
+_, ax = plt.subplots(figsize=(5.4, 3.8), layout="constrained")
 names = {"sgce": "SGCE", "ce": "cross-entropy"}
 for line, (loss, curve) in zip(("-", "--"), curves.items(), strict=True):
     ax.plot(range(1, len(curve) + 1), curve, line, linewidth=2, label=names[loss])
 ax.set(
     xlabel="Epoch",
     ylabel="Accuracy on clean test labels",
-    title="A convolutional network, 40 % of the labels wrong",
+    title="40 % of the training labels wrong",
 )
 ax.legend()
 plt.show()

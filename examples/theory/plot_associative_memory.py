@@ -1,15 +1,15 @@
 """
-===================================
-The solver as an associative memory
-===================================
+===============================================
+How much does a linear associative memory hold?
+===============================================
 
-Store pairs of a random key and a symbol in a linear map, and ask for the symbol of each key again:
-the one with the highest score. The sum of outer products of keys and symbols is the rule of Hebb,
-and it is what ``UnhingedClassifier(metric="euclidean", intercept="none")`` computes. The
-pseudo-inverse rule is its limit ``metric="covariance"`` with a small penalty.
+Store pairs of a random key and a symbol in a linear map, then ask for the symbol of each key: the
+one with the highest score. Hebb's rule sums the outer products of keys and symbols, and is what
+``UnhingedClassifier(metric="euclidean", intercept="none")`` computes. The pseudo-inverse rule is
+``metric="covariance"`` with a small penalty.
 
-How many pairs does a memory of d dimensions hold? The optimal linear memory stores p pairs of keys
-and targets of d dimensions each up to p log p / d² = 1/2. Both rules stay below it.
+The optimal linear memory of d dimensions holds p pairs up to p log p / d² = 1/2. Both rules stay
+below it.
 """
 
 import matplotlib.pyplot as plt
@@ -36,11 +36,13 @@ def recall(n_pairs, d, seed, **params):
 
 
 # %%
-# The capacity: the largest load at which 99 % of the pairs are recalled. The score of the right
-# symbol is the squared length of the key, d, give or take; that of a wrong one is the sum of its
-# overlaps with p / d other keys, each of variance d. Hebb's rule errs once the largest of the d
-# wrong scores, about sqrt(2 p log d), comes up to d. The pseudo-inverse rule removes the overlaps
-# between keys and recalls all of them up to p = d; beyond, it has a part of them left.
+# The capacity is the largest load at which 99 % of the pairs are recalled.
+#
+# The score of the right symbol is the squared length of the key, about d. That of a wrong one is
+# the sum of its overlaps with p / d other keys, each of variance d. Hebb's rule errs once the
+# largest of the d wrong scores, about sqrt(2 p log d), reaches d. The pseudo-inverse rule removes
+# the overlaps between keys and recalls all of them up to p = d. Beyond that, part of the overlaps
+# is left.
 
 loads = np.geomspace(0.02, 1.0, 12)
 plt.style.use("seaborn-v0_8-colorblind")

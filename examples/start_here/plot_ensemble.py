@@ -1,11 +1,12 @@
 """
-================================
-Which learner? The labels decide
-================================
+===================================
+Trees, a network or a linear model?
+===================================
 
-Sharp edges suit trees, curved borders suit networks, straight ones a linear rule. Nobody knows
-beforehand which a table has. ``RobustEnsembleClassifier`` trains all of them on the probabilities
-of the true labels, and weighs them by noisy labels that they have not learned from.
+Trees are best at sharp edges, networks at curved borders, linear models at straight ones, and you
+rarely know which ones your table has. ``RobustEnsembleClassifier`` trains all three on the
+probabilities of the true labels. It weights them by how well they predict labels they have not
+seen.
 """
 
 import matplotlib.pyplot as plt
@@ -17,8 +18,8 @@ from sklearn.ensemble import RandomForestClassifier
 from robustlabels import RobustClassifier, RobustEnsembleClassifier, corrupt_labels
 
 # %%
-# Three problems with two features and 30 % wrong labels, 1200 rows to train on and 2000 clean ones
-# to test on.
+# Three problems with two features. 1200 rows with 30 % wrong labels are for training, 2000 clean
+# ones for testing.
 
 rng = np.random.RandomState(0)
 squares = rng.uniform(-1, 1, size=(3200, 2))
@@ -35,7 +36,8 @@ models = {
 }
 
 # %%
-# The borders that the models draw, and their accuracy on clean labels.
+# The borders that the models draw, and their accuracy on clean labels. The printed weights show
+# which learners the ensemble relies on.
 
 figure, axes = plt.subplots(3, 3, figsize=(8, 8), layout="constrained")
 colors = ListedColormap(["#d55e00", "#0072b2"])

@@ -1,14 +1,13 @@
 """
 ==================================
-Calibration, when labels are wrong
+Can I calibrate with noisy labels?
 ==================================
 
-``CalibratedClassifierCV`` makes probabilities honest about the labels it sees. Where these are
-noisy, it calibrates to the noise: a prediction that is almost certainly right, but of whose labels
-a third is wrong, is called two thirds sure at most, give or take. With noisy labels alone it is
-better left out: ``RobustClassifier`` has a temperature of its own, which takes the noise into
-account, and is only a little too modest. A few clean rows, where there are any, make its
-probabilities better.
+Better not. ``CalibratedClassifierCV`` fits probabilities to the labels it sees. If a third of them
+is wrong, a prediction that is almost certainly right comes out at two thirds.
+
+``RobustClassifier`` takes the noise into account when it scales its probabilities, and is only a
+little too modest. A few clean rows, if you have any, make the probabilities better still.
 """
 
 import matplotlib.pyplot as plt
@@ -29,8 +28,8 @@ X_train, X_clean, y_train, y_clean = train_test_split(
 y_noisy = corrupt_labels(y_train, "symmetric", 0.33, random_state=0)
 
 # %%
-# One classifier as it is, one calibrated with its own noisy labels by cross-validation,
-# and the first one again, calibrated with 100 rows whose labels are right.
+# One classifier as it is, one calibrated by cross-validation on its own noisy labels, and the first
+# one calibrated on 100 rows whose labels are right.
 
 classifier = RobustClassifier(n_members=1, random_state=0).fit(X_train, y_noisy)
 models = {
@@ -44,8 +43,8 @@ models = {
 }
 
 # %%
-# How sure each is of its predictions on the test rows, how often it is right, and the log loss of
-# its probabilities, all on clean labels.
+# How confident each one is on the test rows, how often it is right, and the log loss of its
+# probabilities, all on clean labels.
 
 print(f"{'calibrated':22} mean confidence  accuracy  log loss")
 bins = np.linspace(0, 1, 11)
@@ -60,10 +59,10 @@ for name, model in models.items():
     curves[name] = np.array([(sure[bin_of == b].mean(), right[bin_of == b].mean()) for b in filled])
 
 # %%
-# On the diagonal a classifier is right as often as it says. Above it, it is too modest.
+# On the diagonal, a classifier is right as often as it says. Above the diagonal, it is too modest.
 
 plt.style.use("seaborn-v0_8-colorblind")
-_, ax = plt.subplots(figsize=(5.6, 5), layout="constrained")
+_, ax = plt.subplots(figsize=(5, 4.4), layout="constrained")
 ax.plot([0, 1], [0, 1], color="0.7", linestyle=":")
 for marker, (name, curve) in zip("osD", curves.items(), strict=True):
     ax.plot(*curve.T, marker=marker, label=name)
@@ -71,8 +70,8 @@ ax.set(
     xlim=(0, 1.02),
     ylim=(0, 1.02),
     xlabel="Probability of the predicted class",
-    ylabel="Share of predictions that are right",
-    title="Digits, a third of the training labels wrong",
+    ylabel="Share of right predictions",
+    title="A third of the training labels wrong",
 )
 ax.legend(loc="lower right")
 plt.show()

@@ -1,11 +1,11 @@
 """
-=======================
-What is my model worth?
-=======================
+=========================================
+How accurate is my model on clean labels?
+=========================================
 
-The test labels are noisy as well. Accuracy on them is far too low; by how much depends on a noise
-that is not known. ``CleanScores`` estimates what a fitted classifier is worth on clean labels, and
-how sure that is.
+When the test labels are noisy too, the accuracy on them is far too low. How much too low depends
+on the noise, which nobody knows. ``CleanScores`` estimates the accuracy of a fitted classifier on
+clean labels, and how certain the estimate is.
 """
 
 import matplotlib.pyplot as plt
@@ -17,8 +17,8 @@ from sklearn.svm import SVC
 from robustlabels import CleanScores, corrupt_labels, symmetric_transition
 
 # %%
-# Digits, three in ten labels wrong, for training and for testing. The clean labels of the test rows
-# are looked at in the end alone.
+# Three in ten labels of the digits are wrong, for training and for testing. The clean labels of the
+# test rows are used only in the last line, to check the estimate.
 
 X, y = load_digits(return_X_y=True)
 y_noisy = corrupt_labels(y, "symmetric", 0.3, random_state=0)
@@ -31,8 +31,8 @@ print(scores)
 print(f"accuracy on clean labels: {clf.score(X_test, y_clean):.3f}")
 
 # %%
-# The same as a picture: crosses are scores on the noisy labels, points and bars what is estimated
-# of those on clean ones. A class has a tenth of the rows, and less can be said of it.
+# The same as a picture. Crosses are scores on the noisy labels, points with bars are estimates of
+# the scores on clean ones. Each class has only a tenth of the rows, so that its bars are longer.
 
 _, axes = plt.subplots(1, 2, figsize=(10, 4.6), layout="constrained")
 scores.plot(axes[0])
@@ -41,9 +41,9 @@ matrix.plot(ax=axes[1], values_format=".0f", colorbar=False)
 axes[1].set_title("Rows by true class, estimated")
 
 # %%
-# A hard task, whose classes overlap, and labels that are all right. Many of them look wrong, and
-# nothing tells whether they are: the interval goes from "none is" to "most are". If you know T,
-# here that no label is wrong, it is narrow.
+# The estimate has a limit. Here the classes overlap. From noisy labels alone nobody can tell
+# whether a row that looks wrong is wrong or just hard, so the interval is wide. It is narrow if you
+# know the noise, here that no label was replaced.
 
 X, y = make_classification(3000, 8, n_informative=4, class_sep=0.5, flip_y=0.2, random_state=0)
 X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.5, random_state=0)
