@@ -72,7 +72,7 @@ def test_a_second_ctrl_c_leaves_the_network(monkeypatch):
     (note,) = stop(classifier, 50)
     assert "usable, but neither calibrated nor shifted by priors" in note
     assert classifier.temperature_ == 1
-    assert classifier.score(X, Y) > 0.7
+    assert classifier.score(X, Y) > 0.6
 
 
 def test_a_stopped_training_goes_on_with_what_it_knows(monkeypatch):
@@ -95,7 +95,7 @@ def test_a_stopped_training_goes_on_with_what_it_knows(monkeypatch):
     assert classifier.transition_matrix_ is not None
     assert classifier._stopped is None
     assert beliefs is not None
-    assert classifier.score(X, Y) > 0.7
+    assert classifier.score(X, Y) > 0.6
 
 
 @pytest.mark.parametrize("change", ["data", "class_weight", "finished"])

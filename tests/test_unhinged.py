@@ -447,7 +447,7 @@ def test_bad_parameters_are_refused_and_nothing_is_lost(params, match):
 class NearlySingularRefiner:
     """Finds much noise that depends on the class."""
 
-    def __init__(self, random_state):
+    def __init__(self, random_state, memory):
         self.transition_matrix_ = symmetric_transition(2, 0.49)
         self.noise_evidence_ = {"form": "class-dependent"}
 
