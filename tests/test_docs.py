@@ -250,3 +250,14 @@ for script in sorted(Path(sys.argv[1]).glob("*.py")):
     assert ran.returncode == 0, ran.stderr
     for script in (ROOT / "benchmarks").glob("*.py"):
         assert f"usage: {script.name}" in ran.stdout
+
+
+def test_tests_that_the_table_of_theorems_names_exist():
+    rows = re.findall(
+        r"^\|.*\| (`test_\w+\.py::.*) \|$", (ROOT / "docs" / "references.md").read_text(), re.M
+    )
+    assert len(rows) > 15
+    for row in rows:
+        file = re.search(r"`(test_\w+\.py)::", row)[1]
+        for name in re.findall(r"(?:::|`)(test_\w+)`", row):
+            assert f"def {name}(" in (ROOT / "tests" / file).read_text(), name
