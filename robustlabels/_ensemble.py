@@ -299,7 +299,8 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         if self.transition_matrix_ is not None:
             return self.refiner_._evidence
         trusted = None if trusted is None else trusted[kept]
-        return Evidence(label_rows(y[kept], self.classes_, trusted, weight[kept]), None)
+        codes = label_rows(y[kept], self.classes_, trusted, weight[kept])
+        return Evidence(codes, None, np.eye(len(self.classes_))[codes])
 
     def _number_rows(self, X, kept):
         """Return numbers of the rows that are kept, the same for those that are copies."""

@@ -2,7 +2,10 @@
 
 import warnings
 
+import sklearn
 from sklearn.utils.validation import check_memory
+
+from . import __version__
 
 
 def remember(memory, function, *args, rng, **settings):
@@ -28,15 +31,17 @@ def remember(memory, function, *args, rng, **settings):
     result
         Whatever the function returns.
     """
-    # The state itself is the key: random states of one state pickle differently.
+    # The state itself is the key: random states of one state pickle differently. What another
+    # version has found may not be what this one finds.
+    versions = __version__, sklearn.__version__
     cached = check_memory(memory).cache(_call, ignore=["rng", "settings"])
     with warnings.catch_warnings():
         # joblib looks at the clock to guess that; beside busy processes it is wrong.
         warnings.filterwarnings("ignore", "Persisting input arguments took")
-        result, state = cached(function, args, rng.get_state(legacy=False), rng, settings)
+        result, state = cached(function, args, rng.get_state(legacy=False), versions, rng, settings)
     rng.set_state(state)
     return result
 
 
-def _call(function, args, state, rng, settings):
+def _call(function, args, state, versions, rng, settings):
     return function(*args, rng=rng, **settings), rng.get_state(legacy=False)

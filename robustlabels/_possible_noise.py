@@ -70,6 +70,9 @@ def as_known(transition):
 
 def _posterior_of(estimator):
     """Return the noise that an estimator has found and its classes, or None."""
+    estimator = getattr(estimator, "best_estimator_", estimator)
+    if hasattr(estimator, "steps"):
+        estimator = estimator.steps[-1][1]
     refiner = getattr(estimator, "refiner_", estimator)
     if getattr(refiner, "noise_posterior_", None) is None:
         return None

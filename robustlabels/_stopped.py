@@ -8,7 +8,7 @@ import numpy as np
 from ._calibration import Beliefs
 
 #: Parameters that weights and beliefs depend on, and which member learns from a row.
-_DECISIVE = ("loss", "alpha", "q", "transition_matrix", "class_weight")
+_DECISIVE = ("loss", "alpha", "q")
 
 
 class Stopped(NamedTuple):
@@ -27,4 +27,5 @@ class Stopped(NamedTuple):
 def identify(classifier, *data):
     """Return a text that is the same for the same data and the same decisive parameters."""
     params = [repr(getattr(classifier, name)) for name in _DECISIVE]
+    params += [classifier.transition_matrix, classifier.class_weight]
     return joblib.hash([*data, *params])

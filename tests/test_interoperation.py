@@ -101,7 +101,7 @@ def test_halving_search():
 
 def test_halving_search_over_epochs():
     search = HalvingGridSearchCV(
-        network(), {"lr": [1e-5, 1e-2]}, resource="max_epochs", min_resources=5, max_resources=20,
+        network(), {"lr": [1e-5, 1e-2]}, resource="max_epochs", min_resources=20, max_resources=40,
         factor=2, cv=2, random_state=0,
     ).fit(X, Y)  # fmt: skip
     assert search.best_params_["lr"] == 1e-2
@@ -230,7 +230,6 @@ def test_skops(fitted):
             {
                 "robustlabels._robust.RobustClassifier",
                 "robustlabels.losses._symmetrized.SGCE",
-                "robustlabels.refinement._noise_model.NoisePosterior",
                 "torch.optim.adamw.AdamW",
             },
         ),

@@ -14,7 +14,7 @@ class Evidence(NamedTuple):
     annotators agree on. `transition`, of shape (n_classes, n_classes), is the noise of these
     labels, or None where they are believed. `of_rows`, of shape (n_samples, n_classes), is how
     probable all that was said of a row is where its true class is k, up to a factor; None if that
-    is no more than the label.
+    is no more than the label, of that noise.
     """
 
     codes: np.ndarray
@@ -24,11 +24,7 @@ class Evidence(NamedTuple):
     @property
     def likelihood(self):
         """How probable the labels of a row are where its true class is k, up to a factor."""
-        if self.of_rows is not None:
-            return self.of_rows
-        if self.transition is None:
-            return np.eye(self.codes.max() + 1)[self.codes]
-        return self.transition.T[self.codes]
+        return self.transition.T[self.codes] if self.of_rows is None else self.of_rows
 
     def take(self, rows):
         """Return that of some rows."""

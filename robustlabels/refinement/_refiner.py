@@ -330,7 +330,7 @@ class LabelRefiner(BaseEstimator):
             self.n_wrong_interval_ = (0, len(codes))
             as_given = np.eye(n_classes)[codes]
             unknown = np.full((y.codes if several else codes).shape, np.nan)
-            alone, self._evidence = np.arange(len(codes)), Evidence(codes, None)
+            alone, self._evidence = np.arange(len(codes)), Evidence(codes, None, as_given)
             self._spread(as_given, as_given, unknown, alone, kept, n_rows)
             return
         found = remember(
