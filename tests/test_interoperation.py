@@ -55,7 +55,7 @@ def network(**params):
     defaults = {
         "transition_matrix": None,
         "n_members": 1,
-        "max_epochs": 20,
+        "max_epochs": 40,
         "batch_size": 32,
         "hidden_layer_sizes": (16,),
         "dropout": 0.0,
