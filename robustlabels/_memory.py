@@ -1,11 +1,9 @@
 """What costs time and depends on data and random draws alone, kept between fits."""
 
 import warnings
+from importlib.metadata import version
 
-import sklearn
 from sklearn.utils.validation import check_memory
-
-from . import __version__
 
 
 def remember(memory, function, *args, rng, **settings):
@@ -33,7 +31,7 @@ def remember(memory, function, *args, rng, **settings):
     """
     # The state itself is the key: random states of one state pickle differently. What another
     # version has found may not be what this one finds.
-    versions = __version__, sklearn.__version__
+    versions = version("robustlabels"), version("scikit-learn")
     cached = check_memory(memory).cache(_call, ignore=["rng", "settings"])
     with warnings.catch_warnings():
         # joblib looks at the clock to guess that; beside busy processes it is wrong.
