@@ -171,13 +171,13 @@ class NoisyConformalClassifier(ClassifierMixin, BaseEstimator):
         ValueError
             With ``prefit=True``.
         """
-        read_labels(y)
+        y = read_labels(y)
         if self.prefit:
             raise ValueError(
                 "estimator is taken to be fitted: call conformalize. To have it fitted here pass "
                 "prefit=False."
             )
-        with unchanged_on_error(self, BaseException):
+        with unchanged_on_error(self):
             for name in ("thresholds_", "transition_matrix_"):
                 self.__dict__.pop(name, None)
             self._take(clone(self.estimator).fit(X, y, **fit_params))
@@ -206,7 +206,7 @@ class NoisyConformalClassifier(ClassifierMixin, BaseEstimator):
             too few to estimate it: fewer than 50, or 10 for each class.
         """
         levels = self._check_levels()
-        with unchanged_on_error(self, BaseException):
+        with unchanged_on_error(self):
             if self.prefit:
                 self._take(self.estimator)
             check_is_fitted(self)

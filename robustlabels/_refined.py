@@ -194,7 +194,7 @@ class RefinedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             If a parameter or the data are unfit, the estimator takes no weights, or it splits
             rows in a way that does not keep copies together.
         """
-        read_labels(y)
+        y = read_labels(y)
         with unchanged_on_error(self), unseen_by_autologging():
             estimator = clone(self.estimator)
             parameter = self._check_weights(estimator, sample_weight)

@@ -260,7 +260,7 @@ class RobustSearchCV(BaseSearchCV):
         ValueError
             If a parameter or the data are unfit, or all fits fail.
         """
-        with unchanged_on_error(self, BaseException):
+        with unchanged_on_error(self):
             self._fit(X, y, params)
         return self
 

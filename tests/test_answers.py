@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.ensemble import ExtraTreesRegressor
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, KFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
@@ -325,3 +326,13 @@ def test_a_mask_is_checked(checked, trusted, message):
     for clf in CLASSIFIERS[:3]:
         with pytest.raises(ValueError, match=message):
             clone(clf).fit(X, y_given, trusted=trusted)
+
+
+def test_a_class_that_no_majority_names():
+    X = np.arange(60.0)[:, None]
+    answers = np.repeat((X > 30).astype(float), 3, axis=1)
+    answers[::10, 0] = 2.0
+    clf = RobustEnsembleClassifier(None, max_epochs=1, random_state=0)
+    with pytest.warns(ConvergenceWarning, match=r"of the classes \[2\]"):
+        clf.fit(X, answers)
+    assert clf.predict_proba(X).shape == (60, 3)

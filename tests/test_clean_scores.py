@@ -5,9 +5,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.base import clone
 from sklearn.datasets import load_wine
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix, recall_score
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
 
 from robustlabels import (
     CleanScores,
@@ -234,3 +237,14 @@ def test_noise_that_a_network_found_is_taken_over():
     # Of ten rows no noise can be estimated.
     taken_over = CleanScores.from_estimator(clf, X[::18], noisy[::18])
     np.testing.assert_allclose(taken_over.noise_rate.value, clf.noise_rate_, atol=0.05)
+
+
+@pytest.mark.parametrize("kind", ["pipeline", "search"])
+def test_noise_that_the_last_step_or_the_best_candidate_found_is_taken_over(kind):
+    X, y = load_wine(return_X_y=True)
+    noisy = corrupt_labels(y, "symmetric", 0.3, random_state=0)
+    clf = RobustClassifier(max_epochs=1, hidden_layer_sizes=4, random_state=0)
+    wrap = make_pipeline if kind == "pipeline" else lambda clf: GridSearchCV(clf, {}, cv=2)
+    classifiers = wrap(clone(clf)).fit(X, noisy), clf.fit(X, noisy)
+    wrapped, alone = (CleanScores.from_estimator(c, X[::18], noisy[::18]) for c in classifiers)
+    assert wrapped.noise_rate.value == alone.noise_rate.value

@@ -308,3 +308,9 @@ def test_it_needs_neither_torch_nor_imbalanced_learn():
         "assert not {'torch', 'imblearn'} & {*sys.modules}"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_negative_weights_are_refused():
+    clf = NoiseInjectedClassifier(LogisticRegression(), LabelNoiseInjector())
+    with pytest.raises(ValueError, match="Negative values"):
+        clf.fit(np.arange(6.0)[:, None], [0, 1] * 3, sample_weight=[1, 1, 1, 1, 1, -1])

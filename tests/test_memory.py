@@ -99,3 +99,10 @@ def test_grid_search_grows_a_forest_for_each_split(tmp_path, grown):
     search = GridSearchCV(network, {"loss": ["ce", "sgce", "mae"]}, cv=2, error_score="raise")
     search.fit(X, Y_NOISY)
     assert len(grown) == 3  # and one to fit the best
+
+
+def test_what_another_version_found_is_found_anew(tmp_path, grown, monkeypatch):
+    refiner = LabelRefiner(random_state=0, memory=str(tmp_path)).fit(X, Y_NOISY)
+    monkeypatch.setattr("robustlabels._memory.version", lambda name: "0.0")
+    refiner.fit(X, Y_NOISY)
+    assert len(grown) == 2

@@ -24,7 +24,7 @@ from sklearn.ensemble import (
     RandomForestClassifier,
     StackingClassifier,
 )
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import DataConversionWarning, NotFittedError
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression, SGDClassifier
 from sklearn.model_selection import (
@@ -521,3 +521,10 @@ def test_raw_scores_are_not_taken_for_classes():
         pytest.raises(ValueError, match="predicts other values than the labels 0 to 2"),
     ):
         refined.predict(X)
+
+
+def test_a_column_of_labels_is_warned_of_once():
+    X, y = load_digits(n_class=2, return_X_y=True)
+    with pytest.warns(DataConversionWarning) as warned:
+        RefinedClassifier(LogisticRegression(), random_state=0).fit(X / 16, y[:, None])
+    assert len(warned) == 1

@@ -674,9 +674,9 @@ def test_a_teacher_takes_what_only_it_understands():
         def predict_proba(self, X):
             return super().predict_proba([[len(text)] for (text,) in X])
 
-    y_noisy = corrupt_labels(y, "symmetric", 0.2, exact=True, random_state=0)
+    y_noisy = corrupt_labels(y, "symmetric", 0.2, exact=True, random_state=3)
     refiner = LabelRefiner(teacher=Reader(), random_state=0).fit(texts, y_noisy)
-    assert (refiner.label_probabilities_.argmax(axis=1) == y).mean() > 0.9
+    assert (refiner.label_probabilities_.argmax(axis=1) == y).mean() > 0.95
     with pytest.raises(ValueError, match="sample_weight needs a teacher whose fit takes it"):
         LabelRefiner(teacher=KNeighborsClassifier()).fit(
             np.eye(120), y, sample_weight=1.0 + np.arange(120)

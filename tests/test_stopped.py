@@ -12,7 +12,7 @@ from robustlabels import LabelRefiner, RobustClassifier, UnhingedClassifier, cor
 from robustlabels._network.batches import BatchIterator
 
 X, Y = load_iris(return_X_y=True)
-NOISY = corrupt_labels(Y, "symmetric", 0.3, exact=True, random_state=0)
+NOISY = corrupt_labels(Y, "symmetric", 0.3, exact=True, random_state=1)
 
 
 class InterruptingIterator(BatchIterator):
@@ -39,7 +39,7 @@ class Rates(Callback):
 
 
 def interruptible(**params):
-    small = {"hidden_layer_sizes": (16,), "max_epochs": 20, "lr": 0.01, "random_state": 0}
+    small = {"hidden_layer_sizes": (64,), "max_epochs": 20, "lr": 0.01, "random_state": 0}
     return RobustClassifier(
         net_params={"iterator_train": InterruptingIterator}, batch_size=50, **{**small, **params}
     )
@@ -72,7 +72,7 @@ def test_a_second_ctrl_c_leaves_the_network(monkeypatch):
     (note,) = stop(classifier, 50)
     assert "usable, but neither calibrated nor shifted by priors" in note
     assert classifier.temperature_ == 1
-    assert classifier.score(X, Y) > 0.6
+    assert classifier.score(X, Y) > 0.7
 
 
 def test_a_stopped_training_goes_on_with_what_it_knows(monkeypatch):
@@ -95,7 +95,7 @@ def test_a_stopped_training_goes_on_with_what_it_knows(monkeypatch):
     assert classifier.transition_matrix_ is not None
     assert classifier._stopped is None
     assert beliefs is not None
-    assert classifier.score(X, Y) > 0.6
+    assert classifier.score(X, Y) > 0.7
 
 
 @pytest.mark.parametrize("change", ["data", "class_weight", "finished"])
