@@ -1,5 +1,6 @@
 """RobustEnsembleClassifier: what it learns, how its learners are weighed, and hard problems."""
 
+import copy
 import pickle
 import tracemalloc
 
@@ -24,6 +25,12 @@ SHORT = {"max_epochs": 5, "random_state": 0}
 def wine():
     X, y = load_wine(return_X_y=True)
     return X, y, corrupt_labels(y, "symmetric", 0.3, exact=True, random_state=0)
+
+
+@pytest.fixture(scope="module")
+def fitted(wine):
+    X, _, y_noisy = wine
+    return RobustEnsembleClassifier(**SHORT).fit(X, y_noisy)
 
 
 @pytest.fixture(scope="module")
@@ -63,9 +70,9 @@ def test_a_table_goes_in_as_it_is(mixed):
         clf.predict(table[400:].rename(columns={"flag": "flags"}))
 
 
-def test_the_noise_is_that_of_the_refiner(wine):
+def test_the_noise_is_that_of_the_refiner(wine, fitted):
     X, _, y_noisy = wine
-    clf = RobustEnsembleClassifier(**SHORT).fit(X, y_noisy)
+    clf = fitted
     refiner = LabelRefiner(random_state=0).fit(X, y_noisy)
     np.testing.assert_array_equal(clf.transition_matrix_, refiner.transition_matrix_)
     np.testing.assert_array_equal(clf.refiner_.wrong_probability_, refiner.wrong_probability_)
@@ -79,9 +86,9 @@ def test_the_noise_is_that_of_the_refiner(wine):
         assert clf.transition_matrix_ is clf.noise_rate_ is clf.noise_evidence_ is None
 
 
-def test_probabilities_of_rows_tell_the_prediction(wine):
-    X, y, y_noisy = wine
-    clf = RobustEnsembleClassifier(**SHORT).fit(X, y_noisy)
+def test_probabilities_of_rows_tell_the_prediction(wine, fitted):
+    X, y, _ = wine
+    clf = fitted
     proba = clf.predict_proba(X)
     np.testing.assert_allclose(proba.sum(axis=1), 1)
     np.testing.assert_array_equal(clf.predict(X), proba.argmax(axis=1))
@@ -92,10 +99,9 @@ def test_probabilities_of_rows_tell_the_prediction(wine):
     assert all(weight > 0 for weight in clf.weights_.values())
 
 
-def test_same_seed_same_classifier_whatever_the_jobs(wine):
+def test_same_seed_same_classifier_whatever_the_jobs(wine, fitted):
     X, _, y_noisy = wine
-    state = np.random.get_state()[1].copy()
-    first = RobustEnsembleClassifier(**SHORT).fit(X, y_noisy)
+    state, first = np.random.get_state()[1].copy(), fitted
     second = RobustEnsembleClassifier(n_jobs=2, **SHORT).fit(X, y_noisy)
     np.testing.assert_array_equal(first.predict_proba(X), second.predict_proba(X))
     np.testing.assert_array_equal(np.random.get_state()[1], state)
@@ -105,9 +111,8 @@ def test_same_seed_same_classifier_whatever_the_jobs(wine):
     assert not np.array_equal(other.predict_proba(X), first.predict_proba(X))
 
 
-def test_rows_are_predicted_in_blocks(wine):
-    X, _, y_noisy = wine
-    clf = RobustEnsembleClassifier(**SHORT).fit(X, y_noisy)
+def test_rows_are_predicted_in_blocks(wine, fitted):
+    X, clf = wine[0], fitted
     many = np.tile(X, (150, 1))
     beyond = []
     for rows in (many[:9000], many):
@@ -135,7 +140,7 @@ def test_a_linear_problem_of_many_features_is_left_to_others_than_trees():
     X = rng.normal(size=(2600, 100))
     y = (X @ rng.normal(size=(100, 3))).argmax(axis=1)
     y_noisy = corrupt_labels(y[:600], "symmetric", 0.2, random_state=1)
-    clf = RobustEnsembleClassifier(random_state=0).fit(X[:600], y_noisy)
+    clf = RobustEnsembleClassifier(max_epochs=20, random_state=0).fit(X[:600], y_noisy)
     forest = RandomForestClassifier(min_samples_leaf=10, random_state=0).fit(X[:600], y_noisy)
     assert clf.score(X[600:], y[600:]) > forest.score(X[600:], y[600:]) + 0.05
 
@@ -147,7 +152,7 @@ def test_a_rare_class_is_predicted_without_being_told(share, rate):
     X = rng.normal(size=(4000, 10))
     X[y == 1, :4] += 1.5
     y_noisy = corrupt_labels(y[:2000], "symmetric", rate, random_state=1)
-    clf = RobustEnsembleClassifier(random_state=0).fit(X[:2000], y_noisy)
+    clf = RobustEnsembleClassifier(max_epochs=15, random_state=0).fit(X[:2000], y_noisy)
     forest = RandomForestClassifier(min_samples_leaf=10, random_state=0).fit(X[:2000], y_noisy)
     ours, theirs = (
         balanced_accuracy_score(y[2000:], model.predict(X[2000:])) for model in (clf, forest)
@@ -177,9 +182,9 @@ def test_rows_weigh_what_their_copies_would():
     np.testing.assert_allclose(weighted.predict_proba(X), repeated.predict_proba(X), atol=1e-5)
 
 
-def test_a_failed_fit_leaves_the_classifier_as_it_was(wine):
+def test_a_failed_fit_leaves_the_classifier_as_it_was(wine, fitted):
     X, _, y_noisy = wine
-    clf = RobustEnsembleClassifier(**SHORT).fit(X, y_noisy)
+    clf = copy.deepcopy(fitted)
     before = clf.predict_proba(X)
     for bad_X, bad_y, params, message in [
         (X, np.zeros(len(X)), {}, "at least 2 classes"),
@@ -248,7 +253,8 @@ def test_class_weights_shift_probabilities_by_their_factors():
     means, factors = np.array([[0, 0], [1.5, 0], [0, 1.5]]), np.array([1.0, 1.0, 20.0])
     y = np.repeat([0, 1, 2], 300)
     X = means[y] + rng.normal(size=(900, 2))
-    clf = RobustEnsembleClassifier(None, class_weight=dict(enumerate(factors)), random_state=0)
+    weights = dict(enumerate(factors))
+    clf = RobustEnsembleClassifier(None, class_weight=weights, max_epochs=15, random_state=0)
     clf.fit(X, y)
     log_density = -((X[:, None] - means) ** 2).sum(axis=2) / 2
     best = factors * np.exp(log_density)
@@ -277,9 +283,9 @@ def test_rows_without_weight_have_a_place_in_the_refiner(wine):
     [{"transform_output": "pandas"}, {"enable_metadata_routing": True}],
     ids=["pandas", "routing"],
 )
-def test_settings_of_scikit_learn_make_no_difference(wine, settings):
+def test_settings_of_scikit_learn_make_no_difference(wine, fitted, settings):
     X, _, y_noisy = wine
-    expected = RobustEnsembleClassifier(**SHORT).fit(X, y_noisy).predict_proba(X)
+    expected = fitted.predict_proba(X)
     with config_context(**settings), np.errstate(all="raise"):
         found = RobustEnsembleClassifier(**SHORT).fit(X, y_noisy).predict_proba(X)
     np.testing.assert_allclose(found, expected, atol=1e-5)

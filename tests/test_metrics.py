@@ -53,11 +53,11 @@ def draw_predictions(rng, y, accuracy):
 
 
 @pytest.mark.parametrize("noise", NOISES)
-@pytest.mark.parametrize("n_classes", [2, 5, 10])
+@pytest.mark.parametrize("n_classes", [2, 10])
 def test_corrected_accuracy_is_unbiased_and_its_interval_covers(noise, n_classes):
     rng = np.random.default_rng(n_classes)
     transition = NOISES[noise](n_classes, 0.3)
-    truth, n_draws = 0.8, 2000
+    truth, n_draws = 0.8, 1000
     estimates = np.empty((n_draws, 2))
     for i in range(n_draws):
         y = np.append(rng.integers(n_classes, size=399), n_classes - 1)
@@ -362,10 +362,11 @@ def test_wrong_labels_are_found(model, load):
     np.testing.assert_array_equal(again, quality)
 
 
-def test_the_default_classifier_finds_wrong_labels():
+def test_a_robust_network_finds_wrong_labels():
     X, y = load_wine(return_X_y=True)
     y_noisy, wrong = corrupt_labels(y, "symmetric", 0.3, random_state=0, return_mask=True)
-    quality, _ = label_quality(RobustClassifier(random_state=0), X, y_noisy, random_state=0)
+    clf = RobustClassifier(n_members=1, hidden_layer_sizes=64, random_state=0)
+    quality, _ = label_quality(clf, X, y_noisy, random_state=0)
     assert roc_auc_score(wrong, -quality) > 0.9
 
 

@@ -149,14 +149,14 @@ def test_exact_noise_flips_each_row_as_often_as_other_noise(noise):
                 corrupt_labels(
                     y, noise, 0.4, X=X, exact=exact, random_state=seed, return_mask=True
                 )[1]
-                for seed in range(400)
+                for seed in range(200)
             ],
             axis=0,
         )
         for exact in (False, True)
     }
-    # Two shares of 400 draws each.
-    assert np.abs(share[True] - share[False]).max() < 4.5 * np.sqrt(2 * 0.25 / 400)
+    # Two shares of 200 draws each.
+    assert np.abs(share[True] - share[False]).max() < 4.5 * np.sqrt(2 * 0.25 / 200)
     if noise != "instance":
         assert share[True].std() > 0.05
 

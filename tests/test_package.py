@@ -101,13 +101,12 @@ robustlabels.RobustClasifier  # type: ignore[attr-defined]
 
 
 @pytest.mark.slow
-def test_package_and_its_users_are_typed(tmp_path):
+def test_users_of_the_package_are_typed(tmp_path):
     assert (ROOT / "robustlabels" / "py.typed").exists()
     (tmp_path / "user.py").write_text(TYPED)
-    for what in [[], ["--warn-unused-ignores", str(tmp_path / "user.py")]]:
-        command = [sys.executable, "-m", "mypy", *what]
-        ran = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
-        assert ran.returncode == 0, ran.stdout + ran.stderr
+    command = [sys.executable, "-m", "mypy", "--warn-unused-ignores", str(tmp_path / "user.py")]
+    ran = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
 def test_unknown_name():

@@ -1,6 +1,8 @@
 """MLflow logs the user's estimator, none of those inside."""
 
+import os
 from concurrent.futures import ThreadPoolExecutor
+from unittest.mock import patch
 
 import mlflow
 import numpy as np
@@ -30,12 +32,14 @@ pytestmark = pytest.mark.filterwarnings("default", "error:::robustlabels")
 @pytest.fixture(scope="module", autouse=True)
 def autolog(tmp_path_factory):
     folder = tmp_path_factory.mktemp("mlflow")
-    mlflow.set_tracking_uri(f"sqlite:///{folder}/runs.db")
-    mlflow.create_experiment("tests", artifact_location=folder.as_uri())
-    mlflow.set_experiment("tests")
-    mlflow.sklearn.autolog(silent=True, log_datasets=False, log_models=False)
-    yield
-    mlflow.sklearn.autolog(disable=True)
+    # The experiment is handed on to other programs by a variable of the environment.
+    with patch.dict(os.environ):
+        mlflow.set_tracking_uri(f"sqlite:///{folder}/runs.db")
+        mlflow.create_experiment("tests", artifact_location=folder.as_uri())
+        mlflow.set_experiment("tests")
+        mlflow.sklearn.autolog(silent=True, log_datasets=False, log_models=False)
+        yield
+        mlflow.sklearn.autolog(disable=True)
 
 
 def list_runs():
