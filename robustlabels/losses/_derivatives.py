@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from scipy.optimize import minimize
 from sklearn.utils import check_array
 
 from .._sklearn import Interval, validate_params
@@ -176,14 +175,13 @@ def smoothness(loss: Loss, n_classes: int, score_bound: float | None = None) -> 
         found += [(v, kind, x) for v, x in zip(values, grid, strict=True)]
     found.sort(key=lambda entry: -entry[0])
     best = found[0][0]
-    for _, kind, start in found[:4]:
-        peak = minimize(
-            lambda x, kind=kind: -curvature(x[None], *kind)[0],
-            start,
-            method="Nelder-Mead",
-            options={"maxiter": 200, "xatol": 1e-6, "fatol": 1e-9},
-        )
-        best = max(best, -peak.fun)
+    offsets = np.array(np.meshgrid(*2 * [np.linspace(-1, 1, 5)])).reshape(2, -1).T
+    for _, kind, peak in found[:4]:
+        step = np.maximum(0.25, 0.1 * np.abs(peak))
+        for _ in range(20):
+            around = peak + step * offsets
+            values = curvature(around, *kind)
+            best, peak, step = max(best, values.max()), around[values.argmax()], step / 2
     return float(best)
 
 
