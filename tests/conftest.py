@@ -10,5 +10,5 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 from hypothesis import settings
 
 # The first example of a test may import torch; and a test run should be repeatable.
-settings.register_profile("robustlabels", deadline=None, derandomize=True, max_examples=40)
+settings.register_profile("robustlabels", deadline=None, derandomize=True, max_examples=25)
 settings.load_profile("robustlabels")

@@ -801,7 +801,8 @@ def test_own_parameters_can_be_searched(name):
         if isinstance(value, float)
     }
     X, y = load_iris(return_X_y=True)
-    clf = RobustClassifier(loss, max_epochs=1, hidden_layer_sizes=4, random_state=0)
+    small = {"max_epochs": 1, "hidden_layer_sizes": 4, "n_members": 1, "transition_matrix": None}
+    clf = RobustClassifier(loss, random_state=0, **small)
     assert np.isfinite(GridSearchCV(clf, own, cv=2).fit(X, y).best_score_)
 
 

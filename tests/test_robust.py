@@ -91,6 +91,7 @@ def digits(noise_rate, seed):
 # What it learns
 
 
+@pytest.mark.slow
 def test_defaults_survive_40_percent_noise():
     score = {}
     for noise_rate in (0, 0.4):
@@ -110,13 +111,10 @@ def test_losses_under_noise():
     names = ["ce", "sgce", *core, *combinations]
     pinned = {"hidden_layer_sizes": (256, 256), "dropout": 0.5, "n_members": 1}
     pinned |= {"max_epochs": 40, "lr": 0.004, "transition_matrix": None}
-    scores = []
-    for seed in range(2):
-        X_train, y_train, X_test, y_test = digits(0.4, seed)
-        classifiers = [RobustClassifier(name, **pinned, random_state=seed) for name in names]
-        fitted = fit_jointly(classifiers, X_train, y_train)
-        scores.append([clf.score(X_test, y_test) for clf in fitted])
-    score = dict(zip(names, np.mean(scores, axis=0), strict=True))
+    X_train, y_train, X_test, y_test = digits(0.4, 0)
+    classifiers = [RobustClassifier(name, **pinned, random_state=0) for name in names]
+    fitted = fit_jointly(classifiers, X_train, y_train)
+    score = {clf.loss: clf.score(X_test, y_test) for clf in fitted}
     assert score["sgce"] >= score["ce"] + 0.015, score
     assert min(score.values()) == score["ce"], score
     for name in combinations:
@@ -344,7 +342,7 @@ def calibration_error(proba, y, n_bins=15):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("loss", "n_members"), [("auto", 1), ("ce", 1), ("auto", 4)])
+@pytest.mark.parametrize(("loss", "n_members"), [("ce", 1), ("auto", 4)])
 def test_probabilities_are_those_of_clean_labels(loss, n_members):
     X_train, y_train, X_test, y_test = digits(0.4, 0)
     clf = RobustClassifier(loss, n_members=n_members, random_state=0).fit(X_train, y_train)

@@ -234,7 +234,7 @@ def test_leave_one_out_equals_refits(metric, intercept, weighting, known, n_clas
     scores = clf.loo_decision_function(X, y, weight)
     some = clf.loo_decision_function(X[:3], y[:3], None if weight is None else weight[:3])
     np.testing.assert_allclose(some, scores[:3], rtol=1e-9)
-    for i in range(30):
+    for i in range(0, 30, 4):
         kept = np.arange(30) != i
         clf.fit(X[kept], y[kept], None if weight is None else weight[kept])
         np.testing.assert_allclose(scores[i], clf.decision_function(X[[i]])[0], rtol=1e-8)
