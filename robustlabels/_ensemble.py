@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from ._answers import check_trusted, leave_out_unanswered, read_labels
 from ._autologging import unseen_by_autologging
 from ._labels import find_rows_and_classes, weigh_classes
-from ._learners import make_learners
+from ._learners import LabelsAsGiven, make_learners
 from ._memory import remember
 from ._network.parameters import find_device
 from ._network.scores import DOUBT
@@ -72,7 +72,7 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
     device : str or torch.device, default="auto"
         Where the networks compute. "auto" is a CUDA device if torch sees one, else the CPU.
     n_jobs : int or None, default=None
-        Trees that are grown at the same time. The result is the same for any.
+        Trees that grow at the same time, and parts of boosting. The result is the same for any.
     n_threads : int or "auto", default="auto"
         Threads of torch, as in :class:`RobustClassifier`.
     verbose : int, default=0
@@ -115,7 +115,9 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
     trees that know nothing of the fold, and each learner learns these: two multi-layer perceptrons
     [1]_ of two layers of 128 units, with the cross-entropy and with SGCE; two forests of 35
     extremely randomised trees, whose splits choose among few or among many features, up to 40; and
-    the closed form of the unhinged loss. So each row has opinions that know nothing of its label,
+    the closed form of the unhinged loss. With more than 2000 rows there is gradient boosting, too,
+    the more of it the more rows, up to 100 steps; it learns the labels as given, and the noise is
+    taken out of its probabilities. So each row has opinions that know nothing of its label,
     not even by its neighbours' soft labels, but for the noise, which all labels tell. Their pool is
 
     .. math:: p_k(x) \propto \prod_l p_{lk}(x)^{w_l},
@@ -265,10 +267,11 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         self._imputer = imputer.fit(on_a_common_scale(X, self._scale))
         X = self._complete(X)
         self._learners = make_learners(
-            X.shape[1], self.max_epochs, self.device, self.n_jobs, self.n_threads, self.verbose
+            X, n_classes, self.max_epochs, self.device, self.n_jobs, self.n_threads, self.verbose
         )
         to_learn = soft_labels * (weight[:, None, None] * self._factors).astype(np.float32)
-        unseen = [learner.fit(X, to_learn, folds, rng) for learner in self._learners]
+        given = LabelsAsGiven(evidence.codes, evidence.transition, weight)
+        unseen = [learner.fit(X, to_learn, folds, given, rng) for learner in self._learners]
         # Of classes without weight nobody has an opinion.
         weight *= self._factors[evidence.codes] > 0
         opinions = self._opinions(unseen)
@@ -331,7 +334,12 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         of the probabilities is certain.
         """
         there = self._factors > 0
-        proba = np.concatenate(proba) / np.where(there, self._factors, 1) * there
+        factors = np.where(there, self._factors, 1)
+        parts = [
+            said / factors if learner.weighted else said
+            for learner, said in zip(self._learners, proba, strict=True)
+        ]
+        proba = np.concatenate(parts) * there
         total = proba.sum(axis=2, keepdims=True)
         proba = np.where(total > 0, proba / np.where(total > 0, total, 1), 1 / proba.shape[2])
         return np.log((1 - DOUBT) * proba + DOUBT / proba.shape[2])

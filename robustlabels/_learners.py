@@ -2,21 +2,26 @@
 
 A learner's `fit` trains a part of it for each fold, on the other folds, and returns what the parts
 say of the rows that they have not learned: class probabilities of shape (n_names, n_samples,
-n_classes). It takes soft labels of shape (n_samples, n_folds, n_classes) that sum to what the row
-weighs. `predict` returns what all parts say of other rows, in the mean.
+n_classes). It takes soft labels of shape (n_samples, n_folds, n_classes), times the weights of rows
+and the factors of classes, and the labels as given. `predict` returns what all parts say of other
+rows, in the mean. The probabilities have the factors in them if the learner is `weighted`.
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
+from joblib import Parallel, delayed
 from scipy.special import softmax
-from sklearn.ensemble import ExtraTreesRegressor
+from sklearn.ensemble import ExtraTreesRegressor, HistGradientBoostingClassifier
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 from ._expanded_rows import expand
 from ._network.scores import compute_scores, mean_probabilities
 from ._robust import RobustClassifier
 from ._unhinged import UnhingedClassifier
+from .refinement._noise_model import start_without_noise, without_noise
 
 #: Networks: widths, dropout; passes over the data and steps, at most, and at least.
 _WIDTHS, _DROPOUT = (128, 128), 0.25
@@ -29,8 +34,20 @@ _TREES, _LEAF = 35, 2
 _ROWS_PER_TREE = 20_000
 _FEATURES = 40
 
+#: Boosting makes a step more for each so many rows beyond the first; steps, and trees, at most.
+_ROWS_PER_STEP, _FIRST_ROWS = 50, 2000
+_BOOSTING_STEPS, _BOOSTING_TREES = 100, 1500
+
 #: Smallest probability of a class in a soft label: of none at all a linear rule knows nothing.
 _SMALLEST = 1e-6
+
+
+class LabelsAsGiven(NamedTuple):
+    """Labels with their noise, of shape (n_classes, n_classes) or None, and weights of the rows."""
+
+    codes: np.ndarray
+    transition: np.ndarray | None
+    weight: np.ndarray
 
 
 def _take_out(fold, folds, soft_labels):
@@ -44,6 +61,7 @@ def _take_out(fold, folds, soft_labels):
 class Networks:
     """Multi-layer perceptrons, for each fold one with each loss, trained at once."""
 
+    weighted = True
     names = ("networks, ce", "networks, sgce")
 
     def __init__(self, max_epochs, device, n_threads, verbose):
@@ -52,7 +70,7 @@ class Networks:
         self.n_threads = n_threads
         self.verbose = verbose
 
-    def fit(self, X, soft_labels, folds, rng):
+    def fit(self, X, soft_labels, folds, given, rng):
         n_rows, n_folds, _ = soft_labels.shape
         self._networks = RobustClassifier(
             n_members=len(self.names) * n_folds,
@@ -97,12 +115,14 @@ class Networks:
 class Trees:
     """Extremely randomised trees, for each fold a forest, whose targets are the soft labels."""
 
+    weighted = True
+
     def __init__(self, name, max_features, n_jobs):
         self.names = (name,)
         self.max_features = max_features
         self.n_jobs = n_jobs
 
-    def fit(self, X, soft_labels, folds, rng):
+    def fit(self, X, soft_labels, folds, given, rng):
         n_rows, n_folds, n_classes = soft_labels.shape
         held_out = np.full((n_rows, n_classes), 1 / n_classes)
         self._forests = []
@@ -140,9 +160,10 @@ def _normalise(means):
 class Linear:
     """The closed form of the unhinged loss, for each fold one."""
 
+    weighted = True
     names = ("linear",)
 
-    def fit(self, X, soft_labels, folds, rng):
+    def fit(self, X, soft_labels, folds, given, rng):
         n_rows, n_folds, n_classes = soft_labels.shape
         held_out = np.full((n_rows, n_classes), 1 / n_classes)
         self._rules = []
@@ -171,11 +192,78 @@ class Linear:
         return proba[None] / len(self._rules)
 
 
-def make_learners(n_features, max_epochs, device, n_jobs, n_threads, verbose):
-    """Return the learners of the ensemble, for tables of so many columns."""
-    return [
+class Boosting:
+    """Boosted trees, for each fold some, which learn labels as given; then the noise is taken out.
+
+    Soft labels know no more than the trees that they come from. Where rows are many, what can be
+    seen in noisy labels alone is more.
+    """
+
+    weighted = False
+    names = ("boosting",)
+
+    def __init__(self, n_steps, n_jobs):
+        self.n_steps = n_steps
+        self.n_jobs = n_jobs
+
+    def fit(self, X, soft_labels, folds, given, rng):
+        n_rows, n_folds, n_classes = soft_labels.shape
+        held_out = np.full((n_rows, n_classes), 1 / n_classes)
+        self._n_classes, self._transition, self._parts = n_classes, given.transition, []
+
+        def train(fold, seed):
+            learn, rest = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+            if len(np.unique(given.codes[learn])) < 2:
+                return rest, None, None
+            part = HistGradientBoostingClassifier(
+                max_iter=self.n_steps, early_stopping=False, random_state=seed
+            )
+            with threadpool_limits(1, user_api="openmp"):  # it would take all that there are
+                part.fit(X[learn], given.codes[learn], given.weight[learn])
+                return rest, part, self._label_probabilities(part, X[rest])
+
+        seeds = rng.randint(2**31, size=n_folds)
+        parallel = Parallel(self.n_jobs, prefer="threads")
+        for rest, part, labels in parallel(map(delayed(train), range(n_folds), seeds)):
+            if part is not None:
+                self._parts.append((part, start_without_noise(labels)))
+                held_out[rest] = self._take_noise_out(labels, self._parts[-1][1])
+        return held_out[None]
+
+    def _label_probabilities(self, part, X):
+        proba = np.full((len(X), self._n_classes), _SMALLEST)
+        proba[:, part.classes_] += part.predict_proba(X)
+        return _normalise(proba)
+
+    def _take_noise_out(self, labels, start):
+        if self._transition is None:
+            return labels
+        return without_noise(labels, self._transition, start)
+
+    def predict(self, X):
+        if not self._parts:
+            return np.full((1, len(X), self._n_classes), 1 / self._n_classes)
+        with threadpool_limits(1, user_api="openmp"):
+            proba = sum(
+                self._take_noise_out(self._label_probabilities(part, X), start)
+                for part, start in self._parts
+            )
+        return proba[None] / len(self._parts)
+
+
+def make_learners(X, n_classes, max_epochs, device, n_jobs, n_threads, verbose):
+    """Return the learners of the ensemble, for a table of so many classes."""
+    n_rows, n_features = X.shape
+    learners = [
         Networks(max_epochs, device, n_threads, verbose),
         Trees("trees", "sqrt", n_jobs),
         Trees("trees, many features", min(n_features, _FEATURES), n_jobs),
         Linear(),
     ]
+    # Of few rows it learns the wrong labels, too, and takes as long as all others together.
+    n_steps = min(
+        (n_rows - _FIRST_ROWS) // _ROWS_PER_STEP,
+        _BOOSTING_STEPS,
+        _BOOSTING_TREES // (n_classes if n_classes > 2 else 1),
+    )
+    return [*learners, Boosting(n_steps, n_jobs)] if n_steps > 0 else learners

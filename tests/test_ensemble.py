@@ -16,6 +16,7 @@ from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import GridSearchCV, train_test_split
 
 from robustlabels import LabelRefiner, RobustEnsembleClassifier, corrupt_labels, pair_transition
+from robustlabels._learners import Boosting, LabelsAsGiven
 
 #: A fit that takes a second, where the networks do not matter.
 SHORT = {"max_epochs": 5, "random_state": 0}
@@ -133,6 +134,43 @@ def test_sharp_edges_are_learned_by_trees():
     forest = RandomForestClassifier(min_samples_leaf=10, random_state=0).fit(X[:1500], y_noisy)
     assert clf.score(X[1500:], y[1500:]) > forest.score(X[1500:], y[1500:]) - 0.01
     assert clf.weights_["trees, many features"] > 3 * clf.weights_["linear"]
+
+
+@pytest.mark.slow
+def test_boosting_joins_where_rows_are_many():
+    rng = np.random.RandomState(0)
+    X = rng.normal(size=(5000, 12))
+    # Many axes count a little, none of them in a straight line.
+    y = (np.sin(3 * X[:, :8]).sum(axis=1) > 0).astype(int)
+    y_noisy = corrupt_labels(y[:3200], "symmetric", 0.2, random_state=0)
+    clf = RobustEnsembleClassifier(class_weight={0: 1, 1: 3}, max_epochs=2, random_state=0)
+    proba = clf.fit(X[:3200], y_noisy).predict_proba(X[3200:])
+    assert clf.weights_["boosting"] == max(clf.weights_.values())
+    # What is said of a row does not depend on the others.
+    np.testing.assert_allclose(clf.predict_proba(X[3200:3210]), proba[:10], rtol=1e-5)
+    # The classes weigh in what it says, too.
+    assert proba[:, 1].mean() > (y == 1).mean() + 0.05
+    assert balanced_accuracy_score(y[3200:], proba[:, 1] > 0.75) > 0.7
+
+
+def test_boosting_takes_the_noise_out_for_any_number_of_jobs():
+    rng = np.random.RandomState(0)
+    X, T = rng.uniform(size=(2000, 2)), pair_transition(3, 0.4)
+    y = np.minimum((3 * X[:, 0]).astype(int), 2)
+    given = LabelsAsGiven(corrupt_labels(y, T, random_state=0), T, np.ones(2000))
+    folds, soft_labels = np.arange(2000) % 4, np.zeros((2000, 4, 3))
+    boosting = [Boosting(20, n_jobs) for n_jobs in (1, 2)]
+    one, two = (b.fit(X, soft_labels, folds, given, np.random.RandomState(0)) for b in boosting)
+    np.testing.assert_array_equal(one, two)
+    np.testing.assert_allclose(one[0].sum(axis=1), 1)
+    assert (one[0].argmax(axis=1) == y).mean() > 0.9
+    assert one[0].max(axis=1).mean() > 0.8
+    np.testing.assert_array_equal(*(b.predict(X[:10]) for b in boosting))
+    # Of one class nobody learns anything.
+    nothing = Boosting(20, 1)
+    of_one = given._replace(codes=np.zeros(2000, dtype=int))
+    np.testing.assert_allclose(nothing.fit(X, soft_labels, folds, of_one, rng), 1 / 3)
+    np.testing.assert_allclose(nothing.predict(X[:2]), 1 / 3)
 
 
 def test_a_linear_problem_of_many_features_is_left_to_others_than_trees():

@@ -378,13 +378,21 @@ def _by_bayes(log_power, log_q, codes, transition, shares, weights):
     return posterior
 
 
-def without_noise(proba, transition):
+def start_without_noise(proba):
+    """Return where taking out the noise starts: the square roots of how often a class leads.
+
+    Where labels hardly tell classes apart, the frequent one is likelier.
+    """
+    often = np.sqrt(np.bincount(proba.argmax(axis=1), minlength=proba.shape[1]) + 1.0)
+    return often / often.sum()
+
+
+def without_noise(proba, transition, start=None):
     """Return class probabilities under which the noise makes labels as probable as these.
 
     They are found by a fixed number of steps of expectation maximisation, and so stay between
-    those that it starts from, the same for all rows, and the noise taken out in full. Where labels
-    hardly tell classes apart, the frequent one is likelier: it starts from the square roots of how
-    often a class is the most probable one.
+    those that it starts from, the same for all rows, and the noise taken out in full. With None
+    these are the :func:`start_without_noise` of all rows.
     """
     change, keep = transition[0, -1], transition[0, 0] - transition[0, -1]
     if np.allclose(transition, keep * np.eye(len(transition)) + change, rtol=0, atol=1e-12):
@@ -394,8 +402,7 @@ def without_noise(proba, transition):
 
     else:
         product = np.matmul
-    often = np.sqrt(np.bincount(proba.argmax(axis=1), minlength=proba.shape[1]) + 1.0)
-    p = np.tile(often / often.sum(), (len(proba), 1))
+    p = np.tile(start_without_noise(proba) if start is None else start, (len(proba), 1))
     for _ in range(_ITERATIONS):
         p *= product(proba / np.maximum(product(p, transition), 1e-12), transition.T)
     return p
