@@ -135,10 +135,10 @@ def as_given(labels, y):
 
 
 def _refuse_other_type(of_labels, of_classes, name):
-    """Say if labels are strings and the classes are numbers, or the other way round."""
-    are_texts = [values.dtype.kind in "OU" for values in (of_labels, of_classes)]
-    if are_texts[0] != are_texts[1]:
-        first, second = ("strings" if texts else "numbers" for texts in are_texts)
+    """Say if labels and classes are not both strings, both numbers or both dates."""
+    kinds = {"O": "strings", "U": "strings", "M": "dates", "m": "spans of time"}
+    first, second = (kinds.get(v.dtype.kind, "numbers") for v in (of_labels, of_classes))
+    if first != second:
         raise ValueError(
             f"{name} has labels that are {first}, {shorten(np.unique(of_labels))}, beside classes "
             f"that are {second}, {shorten(of_classes)}. Make them of one type."

@@ -232,6 +232,15 @@ def test_table_of_losses_is_complete():
     assert rows == robustlabels.losses.available_losses()
 
 
+@pytest.mark.parametrize(
+    "example", sorted(ROOT.glob("examples/*/*.py")), ids=lambda path: path.stem
+)
+def test_examples_finish_a_figure_in_the_block_that_begins_it(example):
+    # The gallery takes a figure as it is at the end of a block.
+    for block in re.split(r"^# %%", example.read_text(), flags=re.MULTILINE):
+        assert block.count("plt.subplots(") <= block.count("plt.show()")
+
+
 def test_benchmarks_say_how_to_run():
     # In one process, for each would load torch and its peers anew.
     code = """

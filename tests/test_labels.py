@@ -248,6 +248,17 @@ def test_labels_that_are_none_or_of_two_types_are_refused(take):
         take(np.array([date(2020, 1, 1), date(2020, 1, 2)])[CODES])
 
 
+def test_dates_are_no_numbers():
+    days = np.array(["2024-01-01", "2024-01-02"], dtype="datetime64[D]")[CODES % 2]
+    for first, second in ((days, CODES), (CODES, days)):
+        with pytest.raises(
+            ValueError, match=r"that are (dates|numbers).* that are (dates|numbers)"
+        ):
+            noise_corrected_accuracy(first, second, np.eye(2))
+    with pytest.raises(ValueError, match="classes that are numbers"):
+        estimate_noise_rate(days, np.full((len(days), 2), 0.5), labels=[0, 1])
+
+
 BIG = 2**53
 #: Labels, and the type of each of them where NumPy's arrays hold them.
 KINDS = {

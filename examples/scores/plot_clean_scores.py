@@ -39,6 +39,7 @@ scores.plot(axes[0])
 matrix = ConfusionMatrixDisplay(scores.confusion_matrix)
 matrix.plot(ax=axes[1], values_format=".0f", colorbar=False)
 axes[1].set_title("Rows by true class, estimated")
+plt.show()
 
 # %%
 # The estimate has a limit. Here the classes overlap. From noisy labels alone nobody can tell
@@ -53,4 +54,3 @@ for name, noise in {"estimated": "estimate", "known": symmetric_transition(2, 0.
         clf, X_test, y_test, transition_matrix=noise, random_state=0
     ).accuracy
     print(f"noise {name}: {accuracy.low:.3f} to {accuracy.high:.3f}")
-plt.show()

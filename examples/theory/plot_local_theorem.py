@@ -34,10 +34,7 @@ for marker, name in zip("os^vD", ("ce", "gce", "sgce", "mae", "nce+agce"), stric
     slope = np.polyfit(np.log(distances[:8]), np.log(error[:8]), 1)[0]
     print(f"{name:9} gain {initial_gain(loss, N_CLASSES):.3f}, error ~ distance^{slope:.2f}")
     ax.plot(distances, error, marker=marker, label=name)
-
-# %%
 # All lines have the slope 2, until the softmax bends.
-
 ax.plot(distances, 0.5 * distances**2, "k:", label="slope 2")
 ax.set(
     xscale="log",
