@@ -74,6 +74,7 @@ def find_stages(profile):
         "networks": seconds(RobustClassifier._train),
         "learning trees": seconds(_learners.Trees.fit),
         "linear": seconds(_learners.Linear.fit),
+        "boosting": seconds(_learners.Boosting.fit),
     }
 
 

@@ -115,10 +115,11 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
     trees that know nothing of the fold, and each learner learns these: two multi-layer perceptrons
     [1]_ of two layers of 128 units, with the cross-entropy and with SGCE; two forests of 35
     extremely randomised trees, whose splits choose among few or among many features, up to 40; and
-    the closed form of the unhinged loss. With more than 2000 rows there is gradient boosting, too,
-    the more of it the more rows, up to 100 steps; it learns the labels as given, and the noise is
-    taken out of its probabilities. So each row has opinions that know nothing of its label,
-    not even by its neighbours' soft labels, but for the noise, which all labels tell. Their pool is
+    the closed form of the unhinged loss. With more than 2000 rows and up to 100 classes there is
+    gradient boosting, too, the more of it the more rows, up to 100 steps; it learns the labels as
+    given, and the noise is taken out of its probabilities. So each row has opinions that know
+    nothing of its label, not even by its neighbours' soft labels, but for the noise, which all
+    labels tell. Their pool is
 
     .. math:: p_k(x) \propto \prod_l p_{lk}(x)^{w_l},
 

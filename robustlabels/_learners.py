@@ -34,9 +34,11 @@ _TREES, _LEAF = 35, 2
 _ROWS_PER_TREE = 20_000
 _FEATURES = 40
 
-#: Boosting makes a step more for each so many rows beyond the first; steps, and trees, at most.
+#: Boosting makes a step more for each so many rows beyond the first; steps, trees, and rows that a
+#: part of it looks at, at most, and classes: a step needs a tree for each.
 _ROWS_PER_STEP, _FIRST_ROWS = 50, 2000
-_BOOSTING_STEPS, _BOOSTING_TREES = 100, 1500
+_BOOSTING_STEPS, _BOOSTING_TREES, _BOOSTING_ROWS = 100, 1500, 50_000
+_BOOSTING_CLASSES = 100
 
 #: Smallest probability of a class in a soft label: of none at all a linear rule knows nothing.
 _SMALLEST = 1e-6
@@ -213,6 +215,8 @@ class Boosting:
 
         def train(fold, seed):
             learn, rest = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+            if len(learn) > _BOOSTING_ROWS:
+                learn = np.random.RandomState(seed).permutation(learn)[:_BOOSTING_ROWS]
             if len(np.unique(given.codes[learn])) < 2:
                 return rest, None, None
             part = HistGradientBoostingClassifier(
@@ -262,8 +266,8 @@ def make_learners(X, n_classes, max_epochs, device, n_jobs, n_threads, verbose):
     ]
     # Of few rows it learns the wrong labels, too, and takes as long as all others together.
     n_steps = min(
-        (n_rows - _FIRST_ROWS) // _ROWS_PER_STEP,
-        _BOOSTING_STEPS,
-        _BOOSTING_TREES // (n_classes if n_classes > 2 else 1),
+        (n_rows - _FIRST_ROWS) // _ROWS_PER_STEP, _BOOSTING_STEPS, _BOOSTING_TREES // n_classes
     )
-    return [*learners, Boosting(n_steps, n_jobs)] if n_steps > 0 else learners
+    if n_steps > 0 and n_classes <= _BOOSTING_CLASSES:
+        learners.append(Boosting(n_steps, n_jobs))
+    return learners

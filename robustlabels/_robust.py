@@ -265,9 +265,9 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
     training has made the loss larger, or when a class is predicted for no training row after as
     many epochs as "auto" has. After any error in `fit` the estimator is what it was before.
     Ctrl-C ends the training with ``KeyboardInterrupt``, whose note says what is usable: before
-    the first epoch what was there before, later the network so far, with its temperature and
-    `priors`. Then ``warm_start=True`` goes on with it; until then the classifier keeps what it
-    knows of the labels.
+    the end of the first epoch what was there before, later the network so far, with its
+    temperature and `priors`. Then ``warm_start=True`` goes on with it; until then the classifier
+    keeps what it knows of the labels.
 
     References
     ----------
@@ -458,7 +458,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
             If a parameter or the data are unfit, or the training diverges.
         """
         go_on = self.warm_start and hasattr(self, "net_")
-        with unchanged_on_error(self, Exception):
+        with unchanged_on_error(self, Exception) as restore:
             # Ctrl-C before the first step is an error like others: nothing is learned yet.
             with unchanged_on_error(self):
                 data = self._prepare(X, y, sample_weight, trusted, go_on)
@@ -467,8 +467,11 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
                 self._train(*data)
                 self._calibrate(X_learned, weight, beliefs)
             except KeyboardInterrupt as stop:
-                key = identify(self, *self._validate(X, y, sample_weight, False, trusted, True))
-                self._keep_what_is_learned(stop, key, X_learned, weight, beliefs)
+                if go_on or self.net_.count_epochs():
+                    key = identify(self, *self._validate(X, y, sample_weight, False, trusted, True))
+                    self._keep_what_is_learned(stop, key, X_learned, weight, beliefs)
+                else:
+                    restore(stop)
                 raise
         if self.net_.failure_ is not None:
             warnings.warn(self.net_.failure_, ConvergenceWarning, stacklevel=3)

@@ -9,15 +9,20 @@ _NOTE = "Nothing was learned; what was fitted before is as it was."
 def unchanged_on_error(estimator, error=BaseException):
     """Restore all attributes of `estimator` if fitting fails, or is stopped by Ctrl-C.
 
-    Nothing fitted before is lost. Other errors than `error` leave what there is.
+    Nothing fitted before is lost. Other errors than `error` leave what there is, unless what the
+    context gives is called with them: it restores, too.
     """
     before = dict(vars(estimator))
-    try:
-        yield
-    except error as raised:
+
+    def restore(raised):
         vars(estimator).clear()
         vars(estimator).update(before)
         # One estimator may fit another.
         if isinstance(raised, KeyboardInterrupt) and _NOTE not in getattr(raised, "__notes__", ()):
             raised.add_note(_NOTE)
+
+    try:
+        yield restore
+    except error as raised:
+        restore(raised)
         raise

@@ -63,6 +63,16 @@ def test_a_stopped_network_is_calibrated_and_shifted_by_priors():
     assert not np.allclose(shifted, classifier.decision_function(X))
 
 
+def test_of_a_first_epoch_that_is_stopped_nothing_is_kept():
+    classifier = interruptible()
+    assert "Nothing was learned" in stop(classifier, 2)[0]
+    assert not hasattr(classifier, "net_")
+    InterruptingIterator.left = -1
+    before = classifier.fit(X, NOISY).predict_proba(X)
+    assert "what was fitted before is as it was" in stop(classifier, 2)[0]
+    np.testing.assert_array_equal(classifier.predict_proba(X), before)
+
+
 def test_a_second_ctrl_c_leaves_the_network(monkeypatch):
     def interrupted(*args, **kwargs):
         raise KeyboardInterrupt
