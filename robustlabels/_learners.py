@@ -37,7 +37,7 @@ _FEATURES = 40
 #: Boosting makes a step more for each so many rows beyond the first; steps, trees, and rows that a
 #: part of it looks at, at most, and classes: a step needs a tree for each.
 _ROWS_PER_STEP, _FIRST_ROWS = 50, 2000
-_BOOSTING_STEPS, _BOOSTING_TREES, _BOOSTING_ROWS = 100, 1500, 50_000
+_BOOSTING_STEPS, _BOOSTING_TREES, _BOOSTING_ROWS = 100, 500, 50_000
 _BOOSTING_CLASSES = 100
 
 #: Smallest probability of a class in a soft label: of none at all a linear rule knows nothing.
@@ -204,14 +204,17 @@ class Boosting:
     weighted = False
     names = ("boosting",)
 
-    def __init__(self, n_steps, n_jobs):
+    def __init__(self, n_steps, learning_rate, n_jobs):
         self.n_steps = n_steps
+        self.learning_rate = learning_rate
         self.n_jobs = n_jobs
 
     def fit(self, X, soft_labels, folds, given, rng):
         n_rows, n_folds, n_classes = soft_labels.shape
         held_out = np.full((n_rows, n_classes), 1 / n_classes)
         self._n_classes, self._transition, self._parts = n_classes, given.transition, []
+        # With weights it takes thrice as long to find where to cut the features.
+        alike = np.ptp(given.weight) == 0
 
         def train(fold, seed):
             learn, rest = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
@@ -220,10 +223,13 @@ class Boosting:
             if len(np.unique(given.codes[learn])) < 2:
                 return rest, None, None
             part = HistGradientBoostingClassifier(
-                max_iter=self.n_steps, early_stopping=False, random_state=seed
+                learning_rate=self.learning_rate,
+                max_iter=self.n_steps,
+                early_stopping=False,
+                random_state=seed,
             )
             with threadpool_limits(1, user_api="openmp"):  # it would take all that there are
-                part.fit(X[learn], given.codes[learn], given.weight[learn])
+                part.fit(X[learn], given.codes[learn], None if alike else given.weight[learn])
                 return rest, part, self._label_probabilities(part, X[rest])
 
         seeds = rng.randint(2**31, size=n_folds)
@@ -265,9 +271,9 @@ def make_learners(X, n_classes, max_epochs, device, n_jobs, n_threads, verbose):
         Linear(),
     ]
     # Of few rows it learns the wrong labels, too, and takes as long as all others together.
-    n_steps = min(
-        (n_rows - _FIRST_ROWS) // _ROWS_PER_STEP, _BOOSTING_STEPS, _BOOSTING_TREES // n_classes
-    )
+    most = min(_BOOSTING_STEPS, _BOOSTING_TREES // n_classes)
+    n_steps = min((n_rows - _FIRST_ROWS) // _ROWS_PER_STEP, most)
     if n_steps > 0 and n_classes <= _BOOSTING_CLASSES:
-        learners.append(Boosting(n_steps, n_jobs))
+        # Of many classes fewer steps are longer.
+        learners.append(Boosting(n_steps, 0.1 * min(2, _BOOSTING_STEPS / most), n_jobs))
     return learners

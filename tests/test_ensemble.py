@@ -159,7 +159,7 @@ def test_boosting_takes_the_noise_out_for_any_number_of_jobs():
     y = np.minimum((3 * X[:, 0]).astype(int), 2)
     given = LabelsAsGiven(corrupt_labels(y, T, random_state=0), T, np.ones(2000))
     folds, soft_labels = np.arange(2000) % 4, np.zeros((2000, 4, 3))
-    boosting = [Boosting(20, n_jobs) for n_jobs in (1, 2)]
+    boosting = [Boosting(20, 0.1, n_jobs) for n_jobs in (1, 2)]
     one, two = (b.fit(X, soft_labels, folds, given, np.random.RandomState(0)) for b in boosting)
     np.testing.assert_array_equal(one, two)
     np.testing.assert_allclose(one[0].sum(axis=1), 1)
@@ -167,7 +167,7 @@ def test_boosting_takes_the_noise_out_for_any_number_of_jobs():
     assert one[0].max(axis=1).mean() > 0.8
     np.testing.assert_array_equal(*(b.predict(X[:10]) for b in boosting))
     # Of one class nobody learns anything.
-    nothing = Boosting(20, 1)
+    nothing = Boosting(20, 0.1, 1)
     of_one = given._replace(codes=np.zeros(2000, dtype=int))
     np.testing.assert_allclose(nothing.fit(X, soft_labels, folds, of_one, rng), 1 / 3)
     np.testing.assert_allclose(nothing.predict(X[:2]), 1 / 3)
