@@ -267,6 +267,13 @@ class RobustSearchCV(BaseSearchCV):
     def _fit(self, X, y, params):
         rng = draw_from(self.random_state)
         if is_classifier(self.estimator):
+            shape = np.shape(y)
+            if len(shape) == 2 and shape[1] > 1:
+                raise ValueError(
+                    f"RobustSearchCV takes one label for each row. Got y of shape {shape}. For the "
+                    f"answers of several annotators use GridSearchCV with cv=KFold() and a scoring "
+                    f"that takes such a y."
+                )
             y = check_labels(y)
         candidates = self._draw(rng)
         base = clone(self.estimator)

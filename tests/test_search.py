@@ -296,6 +296,11 @@ def test_bad_parameters(params, message):
     assert not hasattr(search, "cv_results_")
 
 
+def test_answers_of_several_annotators_are_refused():
+    with pytest.raises(ValueError, match="one label for each row.*use GridSearchCV with cv=KFold"):
+        RobustSearchCV(NETWORK, {"loss": ["ce"]}).fit(X, np.column_stack([NOISY, NOISY]))
+
+
 def test_the_noise_of_a_split_is_found_once(monkeypatch):
     grown = []
 
