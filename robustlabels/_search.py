@@ -267,7 +267,7 @@ class RobustSearchCV(BaseSearchCV):
     def _fit(self, X, y, params):
         rng = draw_from(self.random_state)
         if is_classifier(self.estimator):
-            shape = np.shape(y)
+            shape = np.asarray(y, dtype=object).shape
             if len(shape) == 2 and shape[1] > 1:
                 raise ValueError(
                     f"RobustSearchCV takes one label for each row. Got y of shape {shape}. For the "
