@@ -208,11 +208,9 @@ def _check(y_noisy, pred_proba, labels):
             f"Noise takes at least 2 classes to confuse. Got only {classes.tolist()}; pass "
             f"labels if there are classes that are not in y_noisy."
         )
-    numbers = np.bincount(codes, minlength=n_classes)
-    least = np.minimum(_PART_OF_EQUAL_SHARE / n_classes, _TIMES_OWN_SHARE * numbers / len(codes))
-    # Any row would reach such a threshold, so that the class would draw rows of all others.
-    known = (numbers > 0) & (_thresholds(codes, proba) >= least)
+    known = find_known(codes, proba)
     if not known.all():
+        numbers = np.bincount(codes, minlength=n_classes)
         warnings.warn(
             f"Nothing can be estimated about the classes {shorten(classes[~known])}, which have "
             f"{numbers[~known].sum()} of {len(codes)} labels: rows with these labels, if any, have "
@@ -222,6 +220,15 @@ def _check(y_noisy, pred_proba, labels):
             stacklevel=4,
         )
     return codes, proba, known
+
+
+def find_known(codes, proba):
+    """Tell of which classes probabilities of labels know something, an array of booleans."""
+    n_classes = proba.shape[1]
+    numbers = np.bincount(codes, minlength=n_classes)
+    least = np.minimum(_PART_OF_EQUAL_SHARE / n_classes, _TIMES_OWN_SHARE * numbers / len(codes))
+    # Any row would reach a lower threshold, so that the class would draw rows of all others.
+    return (numbers > 0) & (_thresholds(codes, proba) >= least)
 
 
 def _known_part(codes, proba, known):

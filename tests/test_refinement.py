@@ -352,6 +352,22 @@ def test_beliefs_are_as_sure_as_they_are_right(noise, spread):
     assert (soft.argmax(axis=1) == y).mean() > (~wrong).mean() + 0.05
 
 
+@pytest.mark.parametrize("n_classes", [2, 4])
+@pytest.mark.filterwarnings("ignore:Nothing can be estimated")
+def test_a_mistyped_label_leaves_the_noise_as_it_is(n_classes):
+    X, y = blobs(n_classes, 0, 1000, 0.45)
+    y_noisy = corrupt_labels(y, "symmetric", 0.25, random_state=0)
+    mistyped = y_noisy.copy()
+    mistyped[5] = 99
+    plain, other = (LabelRefiner(random_state=0).fit(X, labels) for labels in (y_noisy, mistyped))
+    assert other.noise_rate_ == pytest.approx(plain.noise_rate_, abs=0.01)
+    inner = other.transition_matrix_[:n_classes, :n_classes]
+    np.testing.assert_allclose(inner, plain.transition_matrix_, atol=0.01)
+    assert other.noise_evidence_["form"] == plain.noise_evidence_["form"] == "symmetric"
+    assert other.wrong_probability_[5] > 0.5
+    assert other.label_probabilities_[5].argmax() == y[5]
+
+
 @pytest.mark.parametrize("n_classes", [2, 5])
 @pytest.mark.parametrize("rate", [0.0, 0.2, 0.4])
 def test_interval_holds_the_number_of_wrong_labels(n_classes, rate):

@@ -7,7 +7,7 @@ from scipy.special import entr, softmax
 from scipy.stats import norm
 from sklearn.utils import gen_batches
 
-from .._confident_joint import estimate_transition_matrix
+from .._confident_joint import estimate_transition_matrix, find_known
 from ..noise import symmetric_transition
 
 #: Share of the entropy of wrong labels that their dependence on the class must explain, and
@@ -150,6 +150,9 @@ def estimate_noise(codes, proba, classes=None, trusted=None):
     if trusted is not None and not trusted.all():
         codes, proba = codes[~trusted], proba[~trusted]
     transition = estimate_transition_matrix(classes[codes], proba, labels=classes)
+    known = find_known(codes, proba)
+    if 2 <= known.sum() < n_classes:
+        return _among_known(codes, proba, classes, known)
     share = np.bincount(codes, minlength=n_classes) / len(codes)
     rates = 1 - transition.diagonal()
     # One at least: that none is counted does not mean that none is there.
@@ -171,6 +174,22 @@ def estimate_noise(codes, proba, classes=None, trusted=None):
         "tenable": bool(tenable),
     }
     return transition if evident else symmetric_transition(n_classes, highest), evidence
+
+
+def _among_known(codes, proba, classes, known):
+    """Estimate the noise of the classes that something is known of, as if there were no others.
+
+    Labels of the others may be mistyped: any class has them as often as they are there.
+    """
+    kept, numbers = known[codes], np.cumsum(known) - 1
+    inner = proba[kept][:, known]
+    inner /= inner.sum(axis=1, keepdims=True)
+    of_known, evidence = estimate_noise(numbers[codes[kept]], inner, classes[known])
+    share = np.bincount(codes, minlength=len(known)) / len(codes)
+    transition = np.eye(len(known))
+    transition[np.ix_(known, known)] = (1 - share[~known].sum()) * of_known
+    transition[np.ix_(known, ~known)] = share[~known]
+    return transition, evidence
 
 
 def _mostly_right(transition, share):
