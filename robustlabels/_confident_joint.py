@@ -214,8 +214,8 @@ def _check(y_noisy, pred_proba, labels):
         warnings.warn(
             f"Nothing can be estimated about the classes {shorten(classes[~known])}, which have "
             f"{numbers[~known].sum()} of {len(codes)} labels: rows with these labels, if any, have "
-            f"next to no probability of them in pred_proba. The classes are taken to be labelled "
-            f"right. If the labels are mistyped, mend them or drop the rows.",
+            f"next to no probability of them. They have no part in the noise. If they are "
+            f"mistyped, mend them or drop the rows.",
             UndefinedMetricWarning,
             stacklevel=4,
         )

@@ -170,7 +170,7 @@ def test_code_prints_what_the_page_says(page, tmp_path):
 
 def test_readme_commands_are_one_line_and_use_the_constraints():
     install, from_registry, tests = code_of(README, "bash")
-    assert from_registry == "pip install robustlabels\n"
+    assert from_registry == "pip install robustlabels pandas\n"
     commands = [install, tests]
     for command in commands:
         assert command.count("\n") == 1
