@@ -243,6 +243,25 @@ def test_a_failed_fit_leaves_the_classifier_as_it_was(wine, fitted):
         RobustEnsembleClassifier().predict(X)
 
 
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"device": "cuda:99"},
+        {"transition_matrix": np.eye(2)},
+        {"class_weight": {0: -1, 1: 1, 2: 1}},
+        {"class_weight": {0: 1, 7: 1}},
+    ],
+    ids=["device", "matrix", "negative", "no class"],
+)
+def test_parameters_are_checked_before_trees_grow(wine, params, monkeypatch):
+    X, _, y_noisy = wine
+    monkeypatch.setattr(
+        "sklearn.tree.DecisionTreeClassifier.fit", lambda *args, **kwargs: pytest.fail("trees grew")
+    )
+    with pytest.raises(ValueError, match="device|transition matrix|class_weight"):
+        RobustEnsembleClassifier(**params).fit(X, y_noisy)
+
+
 def test_features_on_any_scale(wine):
     X, y, y_noisy = wine
     scale = 10.0 ** np.linspace(-30, 30, X.shape[1])

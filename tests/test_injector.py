@@ -210,6 +210,7 @@ def test_rows_that_the_noise_does_not_look_at_can_be_anything():
     for X in (
         frame,
         frame.assign(time=pd.date_range("2024", periods=150)),
+        frame[["number"]].assign(time=pd.date_range("2024", periods=150)),
         pa.Table.from_pandas(frame.assign(time=pd.date_range("2024", periods=150))),
         ["a text", "another one", "and one more"] * 50,
         pd.Series(["a text", "another one", "and one more"] * 50),

@@ -254,6 +254,13 @@ def test_safetensors(fitted, tmp_path):
     np.testing.assert_array_equal(other.predict_proba(X), fitted.predict_proba(X))
 
 
+def test_safetensors_by_skorch(fitted, tmp_path):
+    fitted.net_.save_params(f_params=tmp_path / "net.safetensors", use_safetensors=True)
+    other = network(random_state=1).fit(X, Y)
+    other.net_.load_params(f_params=tmp_path / "net.safetensors", use_safetensors=True)
+    np.testing.assert_array_equal(other.predict_proba(X), fitted.predict_proba(X))
+
+
 # torch
 
 

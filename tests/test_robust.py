@@ -1623,6 +1623,12 @@ def test_divergence_raises_with_the_epoch():
     np.testing.assert_array_equal(good.predict_proba(X), before)
 
 
+def test_outputs_that_overflow_in_the_last_step_are_a_divergence():
+    # The loss is looked at before that step.
+    with pytest.raises(ValueError, match=r"diverged in epoch 3.*Lower lr=1e\+30"):
+        small("ce", lr=1e30, max_epochs=3).fit(*IRIS)
+
+
 def test_saturated_start_warns():
     X, y = IRIS
     clf = small("mae", module=nn.Linear(4, 3), batch_size=-1)
@@ -1785,6 +1791,13 @@ def test_features_that_are_too_small_to_standardise(monkeypatch):
     X = (1e-42 * IRIS[0]).astype(np.float32)
     with pytest.raises(ValueError, match="Feature 0 has a standard deviation of 8.*float32"):
         RobustClassifier().fit(X, IRIS[1])
+
+
+def test_features_that_are_too_large_for_float32_are_told_as_such():
+    X = IRIS[0].copy()
+    X[3, 1] = 1e155
+    with pytest.raises(ValueError, match=r"Feature 1 .*1e\+155, too large to standardise"):
+        small(transition_matrix="estimate").fit(X, IRIS[1])
 
 
 @pytest.mark.parametrize(
