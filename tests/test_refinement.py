@@ -1,7 +1,5 @@
 """What the labels of a table say of its noise, and of the true labels."""
 
-import time
-
 import dask.dataframe
 import numpy as np
 import pandas as pd
@@ -147,19 +145,6 @@ def test_many_rows_of_many_classes_are_learned_by_parts(tell):
     else:
         # Nobody looked at the label of the row itself.
         assert (guessed == y_noisy).mean() < 2 / n_classes
-
-
-def test_many_classes_take_no_more_time_than_few():
-    n = 6000
-    X = np.random.RandomState(0).normal(size=(n, 5))
-
-    def grow(n_classes):
-        rng, start = np.random.RandomState(0), time.process_time()
-        out_of_bag_probabilities(X, np.arange(n) % n_classes, n_classes, np.ones(n), rng, None, 3)
-        return time.process_time() - start
-
-    few, many = np.min([(grow(20), grow(1000)) for _ in range(2)], axis=0)
-    assert many < 3 * few
 
 
 def test_rows_that_every_tree_has_seen():
