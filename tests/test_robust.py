@@ -747,6 +747,7 @@ GRIDS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("grid", "loss"), GRIDS.values(), ids=GRIDS.keys())
 def test_grid_search_is_the_same_with_two_jobs(grid, loss):
     X, y = IRIS
