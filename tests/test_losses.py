@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.optimize import brentq
@@ -544,13 +544,15 @@ def test_the_right_label_costs_least_and_classes_are_alike(loss, n_classes):
 
 
 @given(
-    # Logits so near that a shift rounds them to the same one may change which is the greatest.
-    arrays(np.float64, (3, 4), elements=st.integers(-3000, 3000).map(lambda i: i / 100)),
+    arrays(np.float64, (3, 4), elements=st.floats(-30, 30)),
     arrays(np.int64, 3, elements=st.integers(0, 3)),
     st.floats(-50, 50),
 )
 @each_loss
 def test_sample_losses_are_columns_and_blind_to_a_shift(loss, logits, y, shift):
+    # A shift may round two that are nearly the greatest to the same one.
+    lead = np.diff(np.sort(logits)[:, -2:])
+    assume(((lead == 0) | (lead > 1e-9)).all())
     log_p = torch.log_softmax(torch.tensor(logits), dim=-1)
     losses = loss.class_losses(log_p)
     torch.testing.assert_close(

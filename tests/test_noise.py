@@ -149,14 +149,14 @@ def test_exact_noise_flips_each_row_as_often_as_other_noise(noise):
                 corrupt_labels(
                     y, noise, 0.4, X=X, exact=exact, random_state=seed, return_mask=True
                 )[1]
-                for seed in range(200)
+                for seed in range(400)
             ],
             axis=0,
         )
         for exact in (False, True)
     }
-    # Two shares of 200 draws each.
-    assert np.abs(share[True] - share[False]).max() < 4.5 * np.sqrt(2 * 0.25 / 200)
+    # Two shares of 400 draws each.
+    assert np.abs(share[True] - share[False]).max() < 4.5 * np.sqrt(2 * 0.25 / 400)
     if noise != "instance":
         assert share[True].std() > 0.05
 
@@ -175,7 +175,7 @@ def test_exact_counts_are_rounded_without_a_bias(transition):
     # Five rows of each class: no cell is a whole number.
     y = np.repeat(np.arange(40), 5)
     counts = np.zeros((40, 40))
-    for seed in range(200):
+    for seed in range(400):
         np.add.at(counts, (y, corrupt_labels(y, transition, exact=True, random_state=seed)), 1)
     wrong_label = counts.sum(axis=0) - counts.diagonal()
     rate = 1 - transition[0, 0]

@@ -375,7 +375,7 @@ def test_a_mistyped_label_leaves_the_noise_as_it_is(n_classes):
 @pytest.mark.parametrize("rate", [0.0, 0.2, 0.4])
 def test_interval_holds_the_number_of_wrong_labels(n_classes, rate):
     held, widths = [], []
-    for seed in range(3):
+    for seed in range(4):
         X, y = blobs(n_classes, seed, 600, 0.45)
         y_noisy = corrupt_labels(y, "symmetric", rate, random_state=seed)
         refiner = LabelRefiner(random_state=seed).fit(X, y_noisy)
@@ -383,7 +383,7 @@ def test_interval_holds_the_number_of_wrong_labels(n_classes, rate):
         held.append(low <= (y_noisy != y).sum() <= high)
         widths.append(high - low)
         assert low <= refiner.n_wrong_ <= high
-    assert sum(held) >= 2
+    assert sum(held) >= 3
     assert max(widths) < 360
 
 

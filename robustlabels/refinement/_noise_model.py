@@ -7,7 +7,7 @@ from scipy.special import entr, softmax
 from scipy.stats import norm
 from sklearn.utils import gen_batches
 
-from .._confident_joint import estimate_transition_matrix, find_known
+from .._confident_joint import estimate_transition_matrix, find_known, known_part
 from ..noise import symmetric_transition
 
 #: Share of the entropy of wrong labels that their dependence on the class must explain, and
@@ -181,10 +181,9 @@ def _among_known(codes, proba, classes, known):
 
     Labels of the others may be mistyped: any class has them as often as they are there.
     """
-    kept, numbers = known[codes], np.cumsum(known) - 1
-    inner = proba[kept][:, known]
+    of_rows, inner = known_part(codes, proba, known)
     inner /= inner.sum(axis=1, keepdims=True)
-    of_known, evidence = estimate_noise(numbers[codes[kept]], inner, classes[known])
+    of_known, evidence = estimate_noise(of_rows, inner, classes[known])
     share = np.bincount(codes, minlength=len(known)) / len(codes)
     transition = np.eye(len(known))
     transition[np.ix_(known, known)] = (1 - share[~known].sum()) * of_known
