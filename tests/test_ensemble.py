@@ -16,7 +16,7 @@ from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import GridSearchCV, train_test_split
 
 from robustlabels import LabelRefiner, RobustEnsembleClassifier, corrupt_labels, pair_transition
-from robustlabels._learners import Boosting, LabelsAsGiven
+from robustlabels._learners import Boosting, LabelsAsGiven, Linear
 
 #: A fit that takes a second, where the networks do not matter.
 SHORT = {"max_epochs": 5, "random_state": 0}
@@ -171,6 +171,29 @@ def test_boosting_takes_the_noise_out_for_any_number_of_jobs():
     of_one = given._replace(codes=np.zeros(2000, dtype=int))
     np.testing.assert_allclose(nothing.fit(X, soft_labels, folds, of_one, rng), 1 / 3)
     np.testing.assert_allclose(nothing.predict(X[:2]), 1 / 3)
+
+
+def test_boosting_knows_nothing_of_the_rows_that_it_speaks_of(monkeypatch):
+    rng = np.random.RandomState(0)
+    X, codes = rng.normal(size=(2000, 4)), rng.randint(3, size=2000)
+    given, folds = LabelsAsGiven(codes, None, np.ones(2000)), np.arange(2000) % 4
+    soft_labels = np.zeros((2000, 4, 3))
+    (unseen,) = Boosting(50, 0.2, 1).fit(X, soft_labels, folds, given, rng)
+    assert (unseen.argmax(axis=1) == codes).mean() < 0.4
+    # It learns, also from a part of many rows.
+    monkeypatch.setattr("robustlabels._learners._BOOSTING_ROWS", 300)
+    easy = given._replace(codes=(X[:, 0] > 0).astype(int))
+    (unseen,) = Boosting(20, 0.1, 1).fit(X, soft_labels[:, :, :2], folds, easy, rng)
+    assert (unseen.argmax(axis=1) == easy.codes).mean() > 0.9
+
+
+def test_factors_are_taken_out_of_what_learners_say_that_learned_with_them():
+    proba, clf = np.array([[0.7, 0.3], [0.2, 0.8]]), RobustEnsembleClassifier()
+    clf._factors, clf._learners = np.array([1.0, 3.0]), [Linear(), Boosting(1, 0.1, 1)]
+    with_factors = proba * clf._factors
+    with_factors /= with_factors.sum(axis=1, keepdims=True)
+    learned_with_them, without = clf._opinions([with_factors[None], proba[None]])
+    np.testing.assert_allclose(learned_with_them, without)
 
 
 def test_a_linear_problem_of_many_features_is_left_to_others_than_trees():
