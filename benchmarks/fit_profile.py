@@ -18,7 +18,7 @@ import warnings
 
 import numpy as np
 from lightgbm import LGBMClassifier
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 
 from robustlabels import RobustClassifier, RobustEnsembleClassifier, _learners, corrupt_labels
 from robustlabels._ensemble import _merge_copies
@@ -27,11 +27,12 @@ from robustlabels.refinement import LabelRefiner, _copies, _crossing, _noise_mod
 #: Rows, features, classes.
 SIZES = [
     *("150,10,2", "2000,10,2", "2000,50,10", "2000,500,10", "5000,50,100", "20000,50,10"),
-    *("20000,50,1000", "100000,50,10", "300000,50,10"),
+    *("20000,50,1000", "2000,5000,10", "100000,50,10", "300000,30,10", "1000000,50,10"),
 ]
 METHODS = {
     "RobustEnsembleClassifier": lambda: RobustEnsembleClassifier(random_state=0),
     "RobustClassifier": lambda: RobustClassifier(random_state=0),
+    "HistGradientBoosting": lambda: HistGradientBoostingClassifier(random_state=0),
     "RandomForest": lambda: RandomForestClassifier(random_state=0),
     "LightGBM": lambda: LGBMClassifier(random_state=0, n_jobs=1, verbose=-1),
 }

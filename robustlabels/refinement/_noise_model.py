@@ -39,8 +39,8 @@ _LABEL_COUNTS = 0.3
 _ROWS = 20_000
 _MAX_PROBABILITIES = 2**22
 
-#: Rows whose beliefs are computed at once.
-_BLOCK = 2**15
+#: Probabilities that are computed at once: few for the steps that stay in the cache.
+_BLOCK, _IN_CACHE = 2**21, 2**15
 
 #: Numbers of wrong labels that an interval is found by, at most.
 _NUMBERS = 2**12
@@ -255,24 +255,28 @@ def find_noise(codes, proba, transition, known, weight=None, trusted=None):
     shares, log_prior = (np.ones(1), np.zeros(1)) if known else _prior_shares(transition)
     taken_out = np.ones(1) if known else _TAKEN_OUT
     nearest = np.abs(shares[:, None] - taken_out).argmin(axis=1)
-    log_q = {}
-    for knot in np.unique(nearest):
-        p = without_noise(proba, noise_of_all(transition, trusted, taken_out[knot]))
-        log_q[knot] = np.log(p + _SMALLEST_CLASS)
+    start = start_without_noise(proba)
+
+    def log_without_noise(rows, knot):
+        noise = noise_of_all(transition, trusted, taken_out[knot])
+        return np.log(without_noise(proba[rows], noise, start) + _SMALLEST_CLASS)
+
     weight = np.ones(len(codes)) if weight is None else weight / weight.mean()
     log_posterior = log_prior + _log_likelihoods(
-        codes, proba, transition, weight, shares, nearest, log_q, trusted
+        codes, proba, transition, weight, shares, nearest, log_without_noise, trusted
     )
     weights = softmax(log_posterior)
     beliefs = np.zeros_like(proba)
-    for log_power, of_power in zip(_LOG_POWERS, weights, strict=True):
-        for knot, log_p in log_q.items():
-            of_both = of_power * (nearest == knot)
-            if of_both.sum() < _NO_WEIGHT:
-                continue
-            for rows in gen_batches(len(codes), _BLOCK):
+    for knot in np.unique(nearest):
+        of_knot = weights * (nearest == knot)
+        powers = np.flatnonzero(of_knot.sum(axis=1) >= _NO_WEIGHT)
+        for rows in _blocks(proba, _BLOCK) if len(powers) else ():
+            log_p = log_without_noise(rows, knot)
+            # Labels that cannot occur say nothing.
+            likelihood = transition.T[codes[rows]] + _SMALLEST_LABEL
+            for power in powers:
                 beliefs[rows] += _by_bayes(
-                    log_power, log_p[rows], codes[rows], transition, shares, of_both
+                    _LOG_POWERS[power], log_p, codes[rows], likelihood, shares, of_knot[power]
                 )
     beliefs /= beliefs.sum(axis=1, keepdims=True)
     if trusted is not None:
@@ -294,10 +298,12 @@ def find_noise(codes, proba, transition, known, weight=None, trusted=None):
     )
 
 
-def _log_likelihoods(codes, proba, transition, weight, shares, nearest, log_q, trusted):
+def _log_likelihoods(
+    codes, proba, transition, weight, shares, nearest, log_without_noise, trusted
+):
     """Return how probable the labels are, for each power, a row, and share, a column.
 
-    With the prior of the powers. `nearest` says which of the probabilities `log_q` is for a share.
+    With the prior of the powers. `nearest` says for which share the noise is taken out.
     """
     n_rows = min(_ROWS, max(1000, _MAX_PROBABILITIES // proba.shape[1]))
     # Drawn at random, for rows may come in periods; always the same.
@@ -305,12 +311,14 @@ def _log_likelihoods(codes, proba, transition, weight, shares, nearest, log_q, t
     # The same event for all shares.
     top = proba[rows].argmax(axis=1)
     agrees = codes[rows] == top
+    of_top = transition.T[top]
     found = np.empty((len(_LOG_POWERS), len(shares)))
-    for i, log_power in enumerate(_LOG_POWERS):
-        expected = ((log_power - _LOG_POWER_MEAN) / _LOG_POWER_STD) ** 2 / 2
-        for knot, log_p in log_q.items():
-            of_knot = nearest == knot
-            given, seen = _top_likelihoods(log_power, log_p[rows], top, agrees, transition)
+    for knot in np.unique(nearest):
+        of_knot = nearest == knot
+        log_p = log_without_noise(rows, knot)
+        for i, log_power in enumerate(_LOG_POWERS):
+            expected = ((log_power - _LOG_POWER_MEAN) / _LOG_POWER_STD) ** 2 / 2
+            given, seen = _top_likelihoods(log_power, log_p, top, agrees, of_top)
             labels = _mixture(given, seen, shares[of_knot])
             if trusted is not None:
                 labels = np.where(trusted[rows, None], given[:, None], labels)
@@ -356,18 +364,12 @@ def _prior_shares(transition):
 
 def _to_the_power(log_power, log_q):
     """Return the class probabilities that a power makes of others, none of them too small."""
-    return np.maximum(softmax(np.exp(log_power) * log_q, axis=1), _SMALLEST_CLASS)
+    p = np.exp(np.exp(log_power) * log_q)
+    p /= p.sum(axis=1, keepdims=True)
+    return np.maximum(p, _SMALLEST_CLASS, out=p)
 
 
-def _label_likelihoods(log_power, log_q, codes, transition):
-    """Return class probabilities, that of the label without noise, and that with all of it."""
-    p = _to_the_power(log_power, log_q)
-    given = p[np.arange(len(codes)), codes]
-    seen = np.einsum("ik,ki->i", p, transition[:, codes]) + _SMALLEST_LABEL
-    return p, given, seen
-
-
-def _top_likelihoods(log_power, log_q, top, agrees, transition):
+def _top_likelihoods(log_power, log_q, top, agrees, of_top):
     """Return how probable it is that the label is the most probable class, or is not, as it is.
 
     Without noise, and with all of it. Which other class a label names says more of the form of the
@@ -375,7 +377,7 @@ def _top_likelihoods(log_power, log_q, top, agrees, transition):
     """
     p = _to_the_power(log_power, log_q)
     given = p[np.arange(len(top)), top]
-    seen = np.einsum("ik,ki->i", p, transition[:, top])
+    seen = np.einsum("ik,ik->i", p, of_top)
     return tuple(
         np.maximum(np.where(agrees, part, 1 - part), _SMALLEST_CLASS) for part in (given, seen)
     )
@@ -386,14 +388,20 @@ def _mixture(given, seen, shares):
     return np.outer(given, 1 - shares) + np.outer(seen, shares)
 
 
-def _by_bayes(log_power, log_q, codes, transition, shares, weights):
-    """Return the sum of the posteriors of the true labels over the shares, weighed."""
-    p, given, seen = _label_likelihoods(log_power, log_q, codes, transition)
-    odds = 1 / _mixture(given, seen, shares)
-    # Labels that cannot occur say nothing.
-    posterior = p * (transition.T[codes] + _SMALLEST_LABEL) * (odds @ (shares * weights))[:, None]
-    posterior[np.arange(len(codes)), codes] += given * (odds @ ((1 - shares) * weights))
-    return posterior
+def _by_bayes(log_power, log_q, codes, likelihood, shares, weights):
+    """Return the sum of the posteriors of the true labels over the shares, weighed.
+
+    `likelihood`, of shape (n_rows, n_classes), is how probable the labels are where the true class
+    is k, with all of the noise.
+    """
+    p = _to_the_power(log_power, log_q)
+    label = np.arange(len(codes)), codes
+    given = p[label]
+    p *= likelihood
+    odds = 1 / _mixture(given, p.sum(axis=1), shares)
+    p *= (odds @ (shares * weights))[:, None]
+    p[label] += given * (odds @ ((1 - shares) * weights))
+    return p
 
 
 def start_without_noise(proba):
@@ -413,14 +421,22 @@ def without_noise(proba, transition, start=None):
     these are the :func:`start_without_noise` of all rows.
     """
     change, keep = transition[0, -1], transition[0, 0] - transition[0, -1]
-    if np.allclose(transition, keep * np.eye(len(transition)) + change, rtol=0, atol=1e-12):
+    symmetric = keep * np.eye(len(transition)) + change
+    if np.allclose(transition, symmetric, rtol=0, atol=1e-12):
 
         def product(p, _):  # of symmetric noise, without n K^2 multiplications
             return keep * p + change * p.sum(axis=1, keepdims=True)
 
     else:
         product = np.matmul
-    p = np.tile(start_without_noise(proba) if start is None else start, (len(proba), 1))
-    for _ in range(_ITERATIONS):
-        p *= product(proba / np.maximum(product(p, transition), 1e-12), transition.T)
-    return p
+    found = np.tile(start_without_noise(proba) if start is None else start, (len(proba), 1))
+    for rows in _blocks(proba, _IN_CACHE):
+        p, labels = found[rows], proba[rows]
+        for _ in range(_ITERATIONS):
+            p *= product(labels / np.maximum(product(p, transition), 1e-12), transition.T)
+    return found
+
+
+def _blocks(proba, size):
+    """Return slices of rows that have so many probabilities at most, or are one."""
+    return gen_batches(len(proba), max(1, size // proba.shape[1]))
