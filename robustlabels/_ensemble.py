@@ -247,7 +247,8 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         n_classes = len(self.classes_)
         if self.class_weight is not None:
             # What is wrong with it shows here; finding the noise takes longer.
-            weigh_classes(self.class_weight, self.classes_, np.ones(n_classes))
+            factors = weigh_classes(self.class_weight, self.classes_, np.ones(n_classes))
+            self._check_any_weight(factors)
         rng = draw_from(self.random_state)
         self._refine(X, y, weight, trusted, rng)
         evidence = self._gather(y, weight, trusted, kept)
@@ -324,9 +325,12 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
             factors = np.ones(len(self.classes_))
         else:
             factors = weigh_classes(self.class_weight, self.classes_, totals)
-        if factors @ totals == 0:
-            raise ValueError(f"class_weight={self.class_weight!r} leaves no row with a weight.")
+        self._check_any_weight(factors @ totals)
         return factors / (factors @ totals)
+
+    def _check_any_weight(self, weights):
+        if not np.any(weights):
+            raise ValueError(f"class_weight={self.class_weight!r} leaves no row with a weight.")
 
     def _opinions(self, proba):
         """Return logarithms of the learners' probabilities of classes that weigh as they do.

@@ -66,6 +66,18 @@ def check_weights_reach(estimator):
     return parameter
 
 
+def check_parameters(estimator):
+    """Check what scikit-learn checks of the parameters of an estimator and of those inside it.
+
+    They would be checked in `fit`, after what takes long.
+    """
+    if get_config()["skip_parameter_validation"]:
+        return
+    for _, part in _find_parts(estimator):
+        if hasattr(part, "_parameter_constraints"):
+            part._validate_params()
+
+
 def find_last_step(estimator):
     """Return what learns at the end of nested pipelines, and the prefix of its parameters."""
     prefix = ""

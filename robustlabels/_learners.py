@@ -18,6 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from ._expanded_rows import expand
+from ._grouped_trees import GroupedTrees
 from ._network.scores import compute_scores, mean_probabilities
 from ._robust import RobustClassifier
 from ._unhinged import UnhingedClassifier
@@ -33,6 +34,11 @@ _FEWEST_STEPS, _FEWEST_EPOCHS = 400, 5
 _TREES, _LEAF = 35, 2
 _ROWS_PER_TREE = 20_000
 _FEATURES = 40
+
+#: Rows that a tree looks at times classes that it tells apart, at most, if that leaves more than
+#: so many classes: a tree has a number for each of its nodes and classes.
+_ENTRIES = 2**19
+_GROUPS = 32
 
 #: Boosting makes a step more for each so many rows beyond the first; steps, trees, and rows that a
 #: part of it looks at, at most, and classes: a step needs a tree for each.
@@ -133,24 +139,33 @@ class Trees:
             learn, rest, targets, weight = _take_out(fold, folds, soft_labels)
             if not len(learn):
                 continue
-            many = len(learn) > _ROWS_PER_TREE
-            forest = ExtraTreesRegressor(
-                _TREES,
-                min_samples_leaf=_LEAF,
-                max_features=self.max_features,
-                bootstrap=many,
-                max_samples=_ROWS_PER_TREE if many else None,
-                n_jobs=self.n_jobs,
-                random_state=seed,
-            ).fit(X[learn], targets, weight)
-            # In threads it would add up its trees in an order that changes.
-            forest.set_params(n_jobs=None)
-            held_out[rest] = _normalise(forest.predict(X[rest]))
-            self._forests.append(forest)
+            forest = self._make_forest(len(learn), n_classes, seed)
+            self._forests.append(forest.fit(X[learn], targets, weight))
+            held_out[rest] = self._predict_by(forest, X[rest])
         return held_out[None]
 
+    def _make_forest(self, n_rows, n_classes, seed):
+        max_samples = _ROWS_PER_TREE if n_rows > _ROWS_PER_TREE else None
+        settings = {
+            "min_samples_leaf": _LEAF,
+            "max_features": self.max_features,
+            "max_samples": max_samples,
+            "n_jobs": self.n_jobs,
+            "random_state": seed,
+        }
+        n_groups = max(_GROUPS, _ENTRIES // (max_samples or n_rows))
+        if n_groups < n_classes:
+            return GroupedTrees(_TREES, n_groups, **settings)
+        return ExtraTreesRegressor(_TREES, bootstrap=max_samples is not None, **settings)
+
+    @staticmethod
+    def _predict_by(forest, X):
+        # In threads it would add up its trees in an order that changes.
+        forest.n_jobs = None
+        return _normalise(forest.predict(X))
+
     def predict(self, X):
-        proba = sum(_normalise(forest.predict(X)) for forest in self._forests)
+        proba = sum(self._predict_by(forest, X) for forest in self._forests)
         return proba[None] / len(self._forests)
 
 

@@ -12,6 +12,7 @@ from ._answers import read_labels
 from ._autologging import unseen_by_autologging
 from ._expanded_rows import ExpandedRows, expand
 from ._inner_fit import (
+    check_parameters,
     check_weights_reach,
     encode_class_weight,
     hold_out_for_boosting,
@@ -197,6 +198,7 @@ class RefinedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         y = read_labels(y)
         with unchanged_on_error(self), unseen_by_autologging():
             estimator = clone(self.estimator)
+            check_parameters(estimator)
             parameter = self._check_weights(estimator, sample_weight)
             # A refiner of the user's may know of no trusted labels.
             trusted = {} if trusted is None else {"trusted": trusted}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import StandardScaler
@@ -65,6 +66,9 @@ __all__ = ["RobustClassifier"]
 
 #: skorch's parameter routes, which `set_params` and `get_params` lead into `net_params`.
 _ROUTES = ("module__", "optimizer__", "callbacks__", "iterator_train__", "iterator_valid__")
+
+#: Probability of a class from which a network may yet come to predict it.
+_POSSIBLE = 1e-6
 
 #: Parts that the rows are dealt to, at least: a network does without one of them.
 _MIN_FOLDS = 4
@@ -477,15 +481,21 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
             warnings.warn(self.net_.failure_, ConvergenceWarning, stacklevel=3)
             return self
         n_rows = len(codes)
-        # After fewer epochs than "auto" has it is no wonder.
-        if self.net_.count_epochs() >= count_epochs("auto", n_rows, self._count_batch(n_rows)):
-            warn_of_unpredicted(
-                self,
-                self.class_prior_ > 0,
-                n_rows,
-                lambda rows: self._compute(X_learned[rows], lambda scores: scores.argmax(dim=-1)),
-                stacklevel=3,
-            )
+        enough = count_epochs("auto", n_rows, self._count_batch(n_rows))
+
+        def predict(rows):
+            if self.net_.count_epochs() >= enough:
+                return self._compute(X_learned[rows], lambda scores: scores.argmax(dim=-1))
+            # After fewer epochs it is no wonder, unless the network is sure of it.
+            scores = self._compute(X_learned[rows]) / self.temperature_
+            possible = (softmax(scores, axis=1) > _POSSIBLE).any(axis=0)
+            # Of several it is sure of, others may yet come.
+            return possible if possible.sum() == 1 else slice(None)
+
+        warn_of_unpredicted(
+            self, self.class_prior_ > 0, n_rows, predict, stacklevel=3,
+            remedy=f" Or lr={self.lr} is too large.",
+        )  # fmt: skip
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -677,6 +687,10 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         with not_started_anew(self._made_with["callbacks"]):
             self.net_ = self._make_net(losses, device)
         restore_net(self.net_, stored, same_parameters=True)
+
+    def _validate_params(self):
+        super()._validate_params()
+        self._make_losses(refined=True)
 
     def _prepare(self, X, y, sample_weight, trusted=None, go_on=False, refine=True):
         """Check the data, find the noise, and make the net, or the present one anew."""

@@ -22,6 +22,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from tqdm.auto import tqdm
 
 from ._ensemble import RobustEnsembleClassifier
+from ._inner_fit import check_parameters
 from ._joint import MAY_DIFFER, fit_jointly
 from ._labels import check_labels, encode, find_rows_and_classes
 from ._random_state import draw_from
@@ -277,7 +278,9 @@ class RobustSearchCV(BaseSearchCV):
             y = check_labels(y)
         candidates = self._draw(rng)
         base = clone(self.estimator)
-        groups = _group([_make(base, parameters) for parameters in candidates])
+        models = [_make(base, parameters) for parameters in candidates]
+        _check_parameters(models, self.error_score)
+        groups = _group(models)
         scorer, refit_metric = self._get_scorers()
         X, y = indexable(X, y)
         params = _check_method_params(X, params=params)
@@ -396,6 +399,18 @@ class RobustSearchCV(BaseSearchCV):
 def _make(base, parameters):
     """Return a candidate, not fitted."""
     return clone(base).set_params(**clone(parameters, safe=False))
+
+
+def _check_parameters(models, error_score):
+    """Raise what is wrong with the parameters of all candidates, or of one if errors are raised."""
+    errors = []
+    for model in models:
+        try:
+            check_parameters(model)
+        except ValueError as error:
+            errors.append(error)
+    if errors and (error_score == "raise" or len(errors) == len(models)):
+        raise errors[0]
 
 
 def _find_weight(fit_params, n_rows):

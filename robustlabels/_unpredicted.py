@@ -12,7 +12,7 @@ from ._labels import shorten
 _ROWS = 4096
 
 
-def warn_of_unpredicted(estimator, weighs, n_rows, predict, stacklevel):
+def warn_of_unpredicted(estimator, weighs, n_rows, predict, stacklevel, remedy=""):
     """Warn of classes that are never predicted though they were learned.
 
     Parameters
@@ -24,9 +24,11 @@ def warn_of_unpredicted(estimator, weighs, n_rows, predict, stacklevel):
     n_rows : int
         Number of training rows.
     predict : callable
-        Predicts the rows of a slice, as positions in `classes_`.
+        Predicts the rows of a slice, as positions in `classes_`, or tells which occur in it.
     stacklevel : int
         As of ``warnings.warn``.
+    remedy : str, default=""
+        What else may help, a sentence after a space.
     """
     missing = weighs.copy()
     for rows in gen_batches(n_rows, _ROWS):
@@ -36,7 +38,8 @@ def warn_of_unpredicted(estimator, weighs, n_rows, predict, stacklevel):
     warnings.warn(
         f"{type(estimator).__name__} predicts no training row to be of the classes "
         f"{shorten(estimator.classes_[np.flatnonzero(missing)])}. They are rare, or hard to tell "
-        f"from others. If they matter give them more weight, by class_weight or sample_weight.",
+        f"from others. If they matter give them more weight, by class_weight or sample_weight."
+        f"{remedy}",
         ConvergenceWarning,
         stacklevel=stacklevel + 1,
     )

@@ -273,8 +273,9 @@ def test_a_failed_fit_leaves_the_classifier_as_it_was(wine, fitted):
         {"transition_matrix": np.eye(2)},
         {"class_weight": {0: -1, 1: 1, 2: 1}},
         {"class_weight": {0: 1, 7: 1}},
+        {"class_weight": {0: 0, 1: 0, 2: 0}},
     ],
-    ids=["device", "matrix", "negative", "no class"],
+    ids=["device", "matrix", "negative", "no class", "nothing"],
 )
 def test_parameters_are_checked_before_trees_grow(wine, params, monkeypatch):
     X, _, y_noisy = wine

@@ -103,6 +103,16 @@ def test_classes_that_are_never_predicted_are_named(name):
     assert "rare" not in classifier.predict(X)
 
 
+@pytest.mark.parametrize("n_epochs", [1, 10])
+def test_a_step_that_is_too_large_is_told_after_few_epochs_too(n_epochs):
+    classifier = RobustClassifier(
+        "sgce", n_members=1, transition_matrix=None, max_epochs=n_epochs, random_state=0
+    )
+    classifier.fit(*IRIS)  # no class is out of reach yet
+    with pytest.warns(ConvergenceWarning, match=r"of the classes \[.*\].* lr=10000.0 is too large"):
+        classifier.set_params(lr=1e4).fit(*IRIS)
+
+
 @pytest.mark.parametrize("name", ["RobustClassifier", ENSEMBLE])
 def test_a_class_that_weighs_nothing_is_not_missed(name):
     X, y = rare()

@@ -14,7 +14,7 @@ from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import make_column_selector, make_column_transformer
-from sklearn.datasets import load_digits
+from sklearn.datasets import load_digits, load_iris
 from sklearn.ensemble import (
     BaggingClassifier,
     ExtraTreesClassifier,
@@ -455,6 +455,17 @@ def test_early_stopping_before_scikit_learn_1_7(monkeypatch):
 def test_estimators_that_could_split_but_do_not():
     for estimator in (SGDClassifier(random_state=0), GradientBoostingClassifier(n_estimators=2)):
         RefinedClassifier(estimator, KNOWN).fit(X, Y_NOISY)
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [LogisticRegression(C=-1), make_pipeline(StandardScaler(), LogisticRegression(C=-1))],
+    ids=["alone", "in a pipeline"],
+)
+def test_parameters_of_the_estimator_are_checked_before_labels_are_refined(estimator, monkeypatch):
+    monkeypatch.setattr(LabelRefiner, "fit", lambda *args: pytest.fail("labels were refined"))
+    with pytest.raises(ValueError, match="'C' parameter of LogisticRegression"):
+        RefinedClassifier(estimator).fit(*load_iris(return_X_y=True))
 
 
 def test_other_errors():

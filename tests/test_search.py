@@ -24,6 +24,7 @@ from sklearn.preprocessing import StandardScaler
 from skorch.callbacks import Callback, EpochTimer
 
 from robustlabels import (
+    LabelRefiner,
     RobustClassifier,
     RobustSearchCV,
     corrupt_labels,
@@ -194,7 +195,7 @@ def test_a_candidate_that_fails_fails_alone():
             found.append(searched(search, NETWORK, grid, **params))
         with pytest.raises(ValueError, match="q"):
             searched(search, NETWORK, grid, **{**params, "error_score": "raise"})
-        with pytest.raises(ValueError, match="All the 2 fits failed"):
+        with pytest.raises(ValueError, match="'q' parameter of SGCE"):
             searched(search, NETWORK, {"q": [5.0]}, **params)
     assert_same_search(*found)
     assert found[0].cv_results_["mean_test_score"].tolist().count(-1.0) == 1
@@ -316,3 +317,11 @@ def test_the_noise_of_a_split_is_found_once(monkeypatch):
     grid = {"dropout": [0.0, 0.5], "loss": ["ce", "sgce"]}
     searched(RobustSearchCV, network, grid, cv=2, scoring="accuracy", refit=False)
     assert len(grown) == 2
+
+
+@pytest.mark.parametrize("grid", [{"lr": [-1, 0]}, {"loss": ["cee"]}], ids=["lr", "loss"])
+def test_candidates_are_checked_before_noise_is_found(grid, monkeypatch):
+    monkeypatch.setattr(LabelRefiner, "fit", lambda *args: pytest.fail("labels were refined"))
+    for error_score in (np.nan, "raise"):
+        with pytest.raises(ValueError, match="'lr' parameter|'cee'"):
+            RobustSearchCV(NETWORK, grid, error_score=error_score).fit(X, NOISY)

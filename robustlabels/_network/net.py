@@ -103,6 +103,8 @@ class Net(NeuralNetClassifier):
         """
         X = to_tensor(X).to(self.device, self.dtype)
         with seeded_globally(0, self.device):
+            # The batches are not looked at: this is for parameters that the iterator has not.
+            self.get_iterator(self.get_dataset({"X": X}, torch.from_numpy(y)), training=True)
             try:
                 logits = self._plain_module()(X)
             except RuntimeError as error:

@@ -124,6 +124,9 @@ def make_net(params, *, loss, device, dtype, n_features, n_classes, seed):
                 f"net_params has {name!r}, which is no parameter of a skorch net."
                 f"{suggest(name, known)}"
             )
+    for name in ("train_split", "iterator_train", "iterator_valid", "dataset"):
+        if not callable(given.get(name, print)) and (name, given[name]) != ("train_split", None):
+            raise ValueError(f"net_params has {name!r}={given[name]!r}, which cannot be called.")
     module, sizes = _choose_module(params, given, n_features, n_classes)
     settings = {
         "criterion": loss,

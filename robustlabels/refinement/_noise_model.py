@@ -298,9 +298,7 @@ def find_noise(codes, proba, transition, known, weight=None, trusted=None):
     )
 
 
-def _log_likelihoods(
-    codes, proba, transition, weight, shares, nearest, log_without_noise, trusted
-):
+def _log_likelihoods(codes, proba, transition, weight, shares, nearest, log_without_noise, trusted):
     """Return how probable the labels are, for each power, a row, and share, a column.
 
     With the prior of the powers. `nearest` says for which share the noise is taken out.

@@ -210,9 +210,21 @@ def test_onnx(clf, dtype, tmp_path, caplog):
     np.testing.assert_array_equal(clf.classes_[proba.argmax(axis=1)], clf.predict(rows))
 
 
+def recipes_of(page):
+    text = (Path(__file__).parents[2] / "docs" / page).read_text()
+    return re.findall(r"```py\n(.*?)```", text, flags=re.DOTALL)
+
+
 def test_recipes_of_the_page_run(tmp_path):
-    page = (Path(__file__).parents[2] / "docs" / "interoperation.md").read_text()
-    recipes = re.findall(r"```py\n(.*?)```", page, flags=re.DOTALL)
+    recipes = recipes_of("interoperation.md")
     assert len(recipes) == 2
     for recipe in recipes:
         subprocess.run([sys.executable, "-c", recipe], check=True, cwd=tmp_path)
+
+
+def test_accelerate_trains_a_network_on_two_processes(tmp_path):
+    (recipe,) = recipes_of("large_data.md")
+    (tmp_path / "train.py").write_text(recipe)
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "train.py"]
+    done = subprocess.run(launch, check=True, cwd=tmp_path, capture_output=True, text=True)
+    assert re.search(r"2 processes, accuracy 0\.9", done.stdout)
