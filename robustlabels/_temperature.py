@@ -50,11 +50,15 @@ def most_probable_temperature(scores, codes, weight, transition=None, before=Non
     return float(np.exp(-best)), max(precision, (slope(best + 1e-3) - slope(best)) / 1e-3)
 
 
-def _weighted_mean(values, log_weights):
-    """Return the mean of each column of `values` under weights given by their logarithms."""
+def _weighted_mean(values, weights):
+    """Return the mean of each column of `values`, by weights given as their logarithms.
+
+    These are overwritten: memory for new arrays takes longer than what is computed in it.
+    """
+    weights -= weights.max(axis=0)
     with np.errstate(under="ignore"):
-        weights = np.exp(log_weights - log_weights.max(axis=0))
-    return (weights * values).sum(axis=0) / weights.sum(axis=0)
+        np.exp(weights, out=weights)
+        return np.einsum("kn,kn->n", weights, values) / weights.sum(axis=0)
 
 
 def let_lead(proba, best):
