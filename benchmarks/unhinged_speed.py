@@ -2,12 +2,11 @@
 
     OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python benchmarks/unhinged_speed.py
 
-All take turns, and medians are compared. Prints a Markdown table. The last column is the most
-memory that was allocated beside X and y.
+All take turns; the ratio is the median of those to the sum in the same turn, with its quartiles.
+Prints a Markdown table. The last column is the most memory that was allocated beside X and y.
 """
 
 import argparse
-import statistics
 import time
 import tracemalloc
 
@@ -17,8 +16,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import RidgeClassifier
 from sklearn.neighbors import NearestCentroid
 
-from robustlabels import UnhingedClassifier
-from robustlabels._class_statistics import ClassStatistics
+from robustlabels import ClassStatistics, UnhingedClassifier
 
 
 def main():
@@ -26,21 +24,19 @@ def main():
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--features", type=int, default=50)
     parser.add_argument("--classes", type=int, default=10)
+    parser.add_argument("--dtype", default="float32", choices=["float32", "float64"])
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
 
     rng = np.random.default_rng(0)
     y = rng.integers(arguments.classes, size=arguments.rows)
-    X = rng.standard_normal((arguments.rows, arguments.features), dtype=np.float32)
-    X += rng.standard_normal((arguments.classes, arguments.features), dtype=np.float32)[y]
-    classes = np.arange(arguments.classes)
+    X = rng.standard_normal((arguments.rows, arguments.features), dtype=arguments.dtype)
+    X += rng.standard_normal((arguments.classes, arguments.features), dtype=arguments.dtype)[y]
 
     tasks = {
         "X.sum()": X.sum,
-        "statistics, euclidean": lambda: ClassStatistics._from_checked_rows(X, y, classes),
-        "statistics, covariance": lambda: ClassStatistics._from_checked_rows(
-            X, y, classes, scatter=True
-        ),
+        "ClassStatistics": lambda: ClassStatistics.from_rows(X, y),
+        "ClassStatistics, scatter": lambda: ClassStatistics.from_rows(X, y, scatter=True),
     }
     estimators = {
         "UnhingedClassifier, euclidean": UnhingedClassifier(metric="euclidean"),
@@ -63,15 +59,16 @@ def main():
         peaks[name] = tracemalloc.get_traced_memory()[1] / 2**20
         tracemalloc.stop()
 
-    shape = f"{arguments.rows} x {arguments.features} float32, {arguments.classes} classes"
-    print(f"{shape}; numpy {np.__version__}, scikit-learn {sklearn.__version__}\n")
+    shape = f"{arguments.rows} x {arguments.features} {arguments.dtype}"
+    versions = f"numpy {np.__version__}, scikit-learn {sklearn.__version__}"
+    print(f"{shape}, {arguments.classes} classes; {versions}\n")
     print("| task | median (s) | least - most | ratio to X.sum() | peak memory (MiB) |")
     print("|---|---|---|---|---|")
-    base = statistics.median(times["X.sum()"])
     for name, values in times.items():
-        median = statistics.median(values)
+        low, ratio, high = np.quantile(np.divide(values, times["X.sum()"]), (0.25, 0.5, 0.75))
         spread = f"{min(values):.3f} - {max(values):.3f}"
-        print(f"| {name} | {median:.3f} | {spread} | {median / base:.1f} | {peaks[name]:.1f} |")
+        ratios = f"{ratio:.2f} ({low:.2f}-{high:.2f})"
+        print(f"| {name} | {np.median(values):.3f} | {spread} | {ratios} | {peaks[name]:.1f} |")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
-from sklearn.utils import check_X_y
+from sklearn.utils import assert_all_finite, check_X_y
 
 from ._labels import check_labels, encode, find_classes
 from ._sklearn import _check_sample_weight
@@ -120,45 +120,60 @@ class ClassStatistics:
             If X or y hold missing values, their lengths differ, or a label is no class.
         """
         y = check_labels(y)
-        X, y = check_X_y(X, y, accept_sparse="csr", dtype=[np.float64, np.float32])
+        X, y = check_X_y(
+            X,
+            y,
+            accept_sparse="csr",
+            dtype=[np.float64, np.float32],
+            ensure_all_finite=sample_weight is not None,
+        )
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
         classes = find_classes(y if classes is None else check_labels(classes, "classes"))
         return cls._from_checked_rows(X, y, classes, sample_weight, scatter)
 
     @classmethod
-    def _from_checked_rows(cls, X, y, classes, sample_weight=None, scatter=False):
+    def _from_checked_rows(
+        cls, X, y, classes, sample_weight=None, scatter=False, estimator_name=None
+    ):
+        """Compute the statistics of rows of which only those without a weight must be finite.
+
+        All others are in the sums: where these are finite, so are the rows, and one pass over X
+        that only looks at them is spared. `estimator_name` is for the message about such a row.
+        """
         n_features, n_classes = X.shape[1], len(classes)
         weights = np.zeros(n_classes)
         sums = np.zeros((n_classes, n_features))
         moment = np.zeros((n_features, n_features)) if scatter else None
         is_sparse = sparse.issparse(X)
         first = next(_row_blocks(sample_weight, len(y)), slice(0))
-        shift = None if is_sparse else _find_shift(X[first])
         in_order = is_sparse or X.flags.c_contiguous
         # Relative weights can be as small as the dtype of X allows.
         unit = 1.0 if sample_weight is None or len(y) == 0 else sample_weight.max() or 1.0
         in_class = None
-        for rows in _row_blocks(sample_weight, len(y)):
-            block = X[rows] if shift is None else X[rows] - shift
-            codes = encode(y[rows], classes)
-            weight = None if sample_weight is None else sample_weight[rows] / unit
-            weights += np.bincount(codes, weight, minlength=n_classes)
-            if in_class is None or in_class.shape[1] != len(codes) or weight is not None:
-                in_class = _weighted_one_hot(codes, weight, n_classes, X.dtype)
-            else:
-                # Making a sparse matrix takes a while.
-                in_class.indices = codes.astype(np.int32)
-            # A sparse one-hot streams rows at the speed of memory, but only rows in C order.
-            sums += _to_array((in_class if in_order else in_class.toarray()) @ block)
-            if scatter:
-                weighted = block if weight is None else _scale_rows(block, weight)
-                moment += _to_array(block.T @ weighted)
-        if not np.isfinite(sums).all() or (scatter and not np.isfinite(moment).all()):
-            raise ValueError(
-                f"The features are too large to be summed in {X.dtype}. Scale them, with "
-                f"StandardScaler for example."
-            )
+        with np.errstate(over="ignore", invalid="ignore"):
+            shift = None if is_sparse else _find_shift(X[first])
+            for rows in _row_blocks(sample_weight, len(y)):
+                block = X[rows] if shift is None else X[rows] - shift
+                codes = encode(y[rows], classes)
+                weight = None if sample_weight is None else sample_weight[rows] / unit
+                weights += np.bincount(codes, weight, minlength=n_classes)
+                if in_class is None or in_class.shape[1] != len(codes) or weight is not None:
+                    in_class = _weighted_one_hot(codes, weight, n_classes, X.dtype)
+                else:
+                    # Making a sparse matrix takes a while.
+                    in_class.indices = codes.astype(np.int32)
+                # A sparse one-hot streams rows at the speed of memory, but only rows in C order.
+                sums += _to_array((in_class if in_order else in_class.toarray()) @ block)
+                if scatter:
+                    weighted = block if weight is None else _scale_rows(block, weight)
+                    moment += _to_array(block.T @ weighted)
+            if not np.isfinite(sums).all() or (scatter and not np.isfinite(moment).all()):
+                assert_all_finite(X, input_name="X", estimator_name=estimator_name)
+                raise ValueError(
+                    f"The features are too large to be summed in {X.dtype}. Scale them, with "
+                    f"StandardScaler for example."
+                )
         total = weights.sum()
         if total == 0:
             return cls(classes, weights, np.zeros(n_features), sums, moment)

@@ -88,8 +88,15 @@ def _tally(y, weight):
 
 def _statistics_of_block(X, y, weight, classes, factors, scatter, share, seed):
     y = check_labels(y) if len(y) else np.ravel(y)
+    # Sums of all rows tell whether these are finite.
+    weighted = weight is not None or factors is not None
     X, y = check_X_y(
-        X, y, accept_sparse="csr", dtype=[np.float64, np.float32], ensure_min_samples=0
+        X,
+        y,
+        accept_sparse="csr",
+        dtype=[np.float64, np.float32],
+        ensure_all_finite=weighted,
+        ensure_min_samples=0,
     )
     if weight is not None:
         weight = np.asarray(weight, dtype=np.float64)

@@ -87,6 +87,8 @@ def check_labels(y, name="y"):
 
 def find_missing(labels):
     """Return which labels are None, NaN, NaT or NA."""
+    if labels.dtype.kind in "biu":
+        return np.zeros(len(labels), dtype=bool)  # faster than a comparison
     if labels.dtype != object:
         return labels != labels
     if {*map(type, labels)} <= {str, int, bool}:
@@ -155,6 +157,8 @@ def find_classes(y):
             counts = np.zeros(high - low + 1, dtype=np.intp)
             for rows in gen_batches(len(y), 32768):
                 counts += np.bincount(y[rows].astype(np.intp) - low, minlength=len(counts))
+                if counts.all():
+                    break  # nothing more can be found
             return (low + np.flatnonzero(counts)).astype(y.dtype)
     return np.unique(y)
 

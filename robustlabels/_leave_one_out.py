@@ -7,6 +7,9 @@ from sklearn.utils import gen_batches
 
 from ._closed_form import solver
 
+#: Numbers in an array of a block of rows: few enough to stay in the processor's cache.
+_BLOCK_SIZE = 2**16
+
 
 def left_out_scores(form, statistics, X, codes, weight):
     """Return scores of shape (n, K) by a ClosedForm, of rows less `weight` of their own weight."""
@@ -38,7 +41,7 @@ def left_out_scores(form, statistics, X, codes, weight):
             return scores
         turned = sums @ vectors
     scores = np.empty((len(codes), len(statistics.classes)))
-    for rows in gen_batches(len(codes), max(1, 2**21 // max(X.shape[1], scores.shape[1]))):
+    for rows in gen_batches(len(codes), max(1, _BLOCK_SIZE // max(X.shape[1], scores.shape[1]))):
         block = X[rows].toarray() if issparse(X) else X[rows]
         z = block.astype(np.float64) - statistics.mean
         w = weight[rows, None]

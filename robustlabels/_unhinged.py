@@ -12,7 +12,6 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import gen_batches
 from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.random import sample_without_replacement
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._class_statistics import ClassStatistics
@@ -226,7 +225,7 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         if _is_dask(X):
             return self._fit_collection(X, y, sample_weight)
         with unchanged_on_error(self):
-            X, y, weight = self._validate(X, y, sample_weight, reset=True)
+            X, y, weight = self._validate(X, y, sample_weight, reset=True, is_summed=True)
             classes = find_classes(y if weight is None or weight.all() else y[weight > 0])
             statistics = self._statistics_of(X, y, weight, classes, self._scatter)
             self._find_noise(classes, (X, y, weight))
@@ -278,7 +277,7 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         elif not go_on:
             raise ValueError("The first call of partial_fit needs classes, all labels to come.")
         with unchanged_on_error(self):
-            X, y, weight = self._validate(X, y, sample_weight, reset=not go_on)
+            X, y, weight = self._validate(X, y, sample_weight, reset=not go_on, is_summed=True)
             if go_on:
                 if classes is not None:
                     check_same_classes(classes, self.classes_)
@@ -512,9 +511,19 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
     def _scatter(self):
         return self.metric == "covariance"
 
-    def _validate(self, X, y, sample_weight, reset):
+    def _validate(self, X, y, sample_weight, reset, is_summed=False):
         y = check_labels(y)
-        X, y = validate_data(self, X, y, reset=reset, accept_sparse="csr", dtype=_FLOATS)
+        # Sums of all rows tell whether these are finite.
+        weighted = sample_weight is not None or self.class_weight is not None
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            reset=reset,
+            accept_sparse="csr",
+            dtype=_FLOATS,
+            ensure_all_finite=weighted or not is_summed,
+        )
         if y.dtype.kind not in "iub":
             check_classification_targets(y)
         if sample_weight is not None:
@@ -533,7 +542,9 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
             codes = encode(y[kept], classes)
             totals = np.bincount(codes, weight[kept], minlength=len(classes))
             weight[kept] *= self._set_class_factors(classes, totals)[codes]
-        return ClassStatistics._from_checked_rows(X, y, classes, weight, scatter)
+        return ClassStatistics._from_checked_rows(
+            X, y, classes, weight, scatter, type(self).__name__
+        )
 
     def _set_class_factors(self, classes, totals):
         """Set and return what the class weights multiply the weights of the rows by, or None."""
@@ -621,14 +632,16 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
 
         `before` says that the rows come after others, whose temperature is where to start.
         """
-        weight = np.ones(len(y)) if weight is None else weight
-        rows, step = np.flatnonzero(weight), 1.0
+        kept = None if weight is None else np.flatnonzero(weight)
+        n_rows = len(y) if kept is None else len(kept)
         n_some = max(1, min(_CALIBRATION_ROWS, _CALIBRATION_SCORES // len(self.classes_)))
-        if len(rows) > n_some:
-            # Drawn at random, for rows may come in periods; always the same.
-            some = np.sort(sample_without_replacement(len(rows), n_some, random_state=0))
-            rows, step = rows[some], len(rows) / n_some
-        X, y, weight = X[rows], y[rows], weight[rows]
+        n_some = min(n_some, n_rows)
+        # Drawn at random, for rows may come in periods; always the same.
+        draws = np.random.default_rng(0)
+        some = np.sort(draws.choice(n_rows, n_some, replace=False, shuffle=False))
+        rows, step = some if kept is None else kept[some], n_rows / max(1, n_some)
+        X, y = X[rows], y[rows]
+        weight = np.ones(n_some) if weight is None else weight[rows]
         codes = encode(y, self.classes_)
         factor = 1.0 if self._class_factors is None else self._class_factors[codes]
         # A weight above 1 counts as repeated rows, of which one is left out.

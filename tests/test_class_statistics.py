@@ -114,6 +114,25 @@ def test_sparse_rows_are_not_made_dense():
     assert statistics.class_sums[1, 1] == pytest.approx(n_one - n_one * n_one / n)
 
 
+@pytest.mark.parametrize("form", [np.ascontiguousarray, np.asfortranarray, sparse.csr_array])
+@pytest.mark.parametrize("scatter", [False, True])
+@pytest.mark.parametrize("row", [0, 40_000])
+@pytest.mark.parametrize(
+    ("values", "what"), [([np.nan], "NaN"), ([np.inf], "infinity"), ([-np.inf, np.inf], "infinity")]
+)
+def test_a_row_that_is_not_finite_is_refused(form, scatter, row, values, what):
+    X, y, weight = make_rows(50_000, d=2, offset=0.0 if form is sparse.csr_array else 100.0)
+    X[row : row + len(values), 1] = values
+    y[row : row + len(values)] = 1
+    with np.errstate(all="raise"), pytest.raises(ValueError, match=f"Input X contains {what}"):
+        ClassStatistics.from_rows(form(X), y, scatter=scatter)
+    # Nor one that has no weight.
+    weight[row : row + len(values)] = 0.0
+    X[row : row + len(values), 1] = values[0]
+    with pytest.raises(ValueError, match=f"Input X contains {what}"):
+        ClassStatistics.from_rows(form(X), y, sample_weight=weight, scatter=scatter)
+
+
 @pytest.mark.parametrize(
     "labels",
     [

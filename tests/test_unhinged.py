@@ -473,6 +473,27 @@ def test_nearly_singular_matrix_warns(monkeypatch):
     UnhingedClassifier(transition_matrix=symmetric_transition(2, 0.4)).fit(X, y)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("class_weight", [None, {0: 1.0, 1: 1.0, 2: 0.0}])
+def test_a_row_that_is_not_finite_is_refused_wherever_rows_are_taken(value, class_weight):
+    X, y, weight = make_rows()
+    clf = UnhingedClassifier(class_weight=class_weight).fit(X, y)
+    state = clf.__dict__.copy()
+    X[np.argmax(y == 2), 1] = value
+    for take in (
+        lambda: clf.fit(X, y),
+        lambda: clf.fit(X, y, weight),
+        lambda: clf.partial_fit(X, y),
+        lambda: clf.fit_statistics(clf.statistics_, X, y),
+        lambda: clf.loo_decision_function(X, y),
+    ):
+        with pytest.raises(ValueError, match="Input X contains"):
+            take()
+        assert clf.__dict__ == state
+    with pytest.raises(ValueError, match="UnhingedClassifier does not accept missing values"):
+        clf.fit(np.where(np.isinf(X), np.nan, X), y)
+
+
 def test_bad_data_are_refused():
     X, y, _ = make_rows()
     clf = UnhingedClassifier()
