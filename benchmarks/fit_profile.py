@@ -15,6 +15,7 @@ import pstats
 import resource
 import time
 import warnings
+from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 from lightgbm import LGBMClassifier
@@ -121,8 +122,9 @@ def main():
     header = True
     for size in arguments.sizes:
         for method in arguments.methods:
-            with multiprocessing.get_context("fork").Pool(1) as pool:
-                row = pool.apply(measure, (method, *map(int, size.split(","))))
+            # A pool that does not wait for a process that the system has ended.
+            with ProcessPoolExecutor(1, multiprocessing.get_context("fork")) as pool:
+                row = pool.submit(measure, method, *map(int, size.split(","))).result()
             row = {"rows, features, classes": size.replace(",", ", "), "": method, **row}
             if header:
                 print("|", " | ".join(row), "|\n" + "|---" * len(row) + "|")
