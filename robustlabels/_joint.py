@@ -86,6 +86,7 @@ def fit_jointly(classifiers, X, y, sample_weight=None):
         _hand_out(joint, classifiers)
         for classifier, (_, _, weight, beliefs) in zip(classifiers, prepared, strict=True):
             classifier._calibrate(X, weight, beliefs)
+            classifier._warn_of_failure(X, stacklevel=3)
     return classifiers
 
 
@@ -163,6 +164,8 @@ def _hand_out(joint, classifiers):
                 for name, value in batched.optimizer_.state[parameters].items()
             }
         net.gradient_seen_ = batched.gradient_seen_
+        if batched.judged_ is not None:
+            net.failure_ = net.find_failure(*(losses[mine] for losses in batched.judged_))
         net.module_.eval()
         net.history = History(copy.deepcopy(batched.history[:]))
         best = math.inf

@@ -67,6 +67,12 @@ def check_labels(y, name="y"):
     labels = np.asarray(y) if is_array else np.array(y, dtype=object)
     if labels.dtype.kind == "T":
         labels = labels.astype(object)  # scikit-learn does not know NumPy's StringDType
+    if labels.ndim == 2 and labels.shape[1] > 1:
+        raise ValueError(
+            f"{name} should be a 1d array of labels, got an array of shape {labels.shape} instead. "
+            f"The answers of several annotators are what LabelRefiner takes, and the classifiers "
+            f"that use it; not here."
+        )
     labels = column_or_1d(labels, warn=True)
     missing = find_missing(labels)
     if isinstance(y, np.ma.MaskedArray):

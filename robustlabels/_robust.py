@@ -466,7 +466,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
             # Ctrl-C before the first step is an error like others: nothing is learned yet.
             with unchanged_on_error(self):
                 data = self._prepare(X, y, sample_weight, trusted, go_on)
-            X_learned, codes, weight, beliefs = data
+            X_learned, _, weight, beliefs = data
             try:
                 self._train(*data)
                 self._calibrate(X_learned, weight, beliefs)
@@ -477,25 +477,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
                 else:
                     restore(stop)
                 raise
-        if self.net_.failure_ is not None:
-            warnings.warn(self.net_.failure_, ConvergenceWarning, stacklevel=3)
-            return self
-        n_rows = len(codes)
-        enough = count_epochs("auto", n_rows, self._count_batch(n_rows))
-
-        def predict(rows):
-            if self.net_.count_epochs() >= enough:
-                return self._compute(X_learned[rows], lambda scores: scores.argmax(dim=-1))
-            # After fewer epochs it is no wonder, unless the network is sure of it.
-            scores = self._compute(X_learned[rows]) / self.temperature_
-            possible = (softmax(scores, axis=1) > _POSSIBLE).any(axis=0)
-            # Of several it is sure of, others may yet come.
-            return possible if possible.sum() == 1 else slice(None)
-
-        warn_of_unpredicted(
-            self, self.class_prior_ > 0, n_rows, predict, stacklevel=3,
-            remedy=f" Or lr={self.lr} is too large.",
-        )  # fmt: skip
+        self._warn_of_failure(X_learned, stacklevel=4)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -945,6 +927,28 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
             priors = priors if balanced else check_priors(self.priors, self.classes_)
             there = np.maximum(self.class_prior_, np.finfo(float).tiny)
             self._offset = self.temperature_ * np.log(priors / there)
+
+    def _warn_of_failure(self, X, stacklevel):
+        """Warn if the training was of no use, or classes of it are never predicted."""
+        if self.net_.failure_ is not None:
+            warnings.warn(self.net_.failure_, ConvergenceWarning, stacklevel)
+            return
+        n_rows = X.shape[0]
+        # `count_epochs` of the net itself does not know of a training that others shared.
+        enough = len(self.history_) >= count_epochs("auto", n_rows, self._count_batch(n_rows))
+
+        def predict(rows):
+            if enough:
+                return self._compute(X[rows], lambda scores: scores.argmax(dim=-1))
+            # After fewer epochs it is no wonder, unless the network is sure of one class.
+            proba = softmax(self._compute(X[rows]) / self.temperature_, axis=1)
+            possible = (proba > _POSSIBLE).any(axis=0)
+            return possible if possible.sum() == 1 else slice(None)
+
+        warn_of_unpredicted(
+            self, self.class_prior_ > 0, n_rows, predict, stacklevel,
+            remedy=f" Or lr={self.lr} is too large.",
+        )  # fmt: skip
 
     def _keep_what_is_learned(self, stop, key, X, weight, beliefs):
         """Finish a training that Ctrl-C has stopped, and note what of it is usable."""

@@ -344,3 +344,9 @@ def test_a_class_without_weight_is_told_from_one_that_is_missing():
             call()
     with pytest.raises(ValueError, match=r"Got shape \(1, 1\)\.$"):
         noise_corrected_accuracy(CODES, CODES, [[1.0]])
+
+
+def test_answers_of_several_annotators_where_one_label_is_taken():
+    X, y = np.arange(8.0).reshape(4, 2), np.array([0, 1, 0, 1])
+    with pytest.raises(ValueError, match=r"y should be a 1d array.*shape \(4, 2\).*LabelRefiner"):
+        UnhingedClassifier().fit(X, np.column_stack([y, y]))

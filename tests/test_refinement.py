@@ -587,6 +587,19 @@ def test_the_noise_is_the_mean_of_what_it_may_be():
     assert posterior.n_rows.sum() == pytest.approx(len(y))
 
 
+def test_labels_that_were_checked_are_listed_as_right():
+    X, y = (part[:400] for part in load_digits(return_X_y=True))
+    y_noisy = corrupt_labels(y, "symmetric", 0.2, random_state=0)
+    listed = find_wrong_labels(X, y_noisy, random_state=0)
+    checked = listed.index[:40]
+    trusted = np.zeros(len(y), dtype=bool)
+    trusted[checked] = True
+    mended = np.where(trusted, y, y_noisy)
+    again = find_wrong_labels(X, mended, trusted, random_state=0)
+    assert (again.loc[checked, "wrong_probability"] == 0).all()
+    assert again.attrs["n_wrong"] < listed.attrs["n_wrong"] - 20
+
+
 def test_find_wrong_labels_says_the_same_as_its_refiner():
     X, y = load_iris(return_X_y=True)
     y_noisy = corrupt_labels(y, "symmetric", 0.2, random_state=0)

@@ -10,7 +10,7 @@ from joblib import Memory, parallel_config
 from scipy.stats import uniform
 from sklearn.base import clone
 from sklearn.datasets import load_iris
-from sklearn.exceptions import FitFailedWarning
+from sklearn.exceptions import ConvergenceWarning, FitFailedWarning
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import (
     GridSearchCV,
@@ -325,3 +325,12 @@ def test_candidates_are_checked_before_noise_is_found(grid, monkeypatch):
     for error_score in (np.nan, "raise"):
         with pytest.raises(ValueError, match="'lr' parameter|'cee'"):
             RobustSearchCV(NETWORK, grid, error_score=error_score).fit(X, NOISY)
+
+
+def test_trainings_of_no_use_are_told_as_in_grid_search():
+    network, texts = clone(NETWORK).set_params(lr=1e4), []
+    for search in (GridSearchCV, RobustSearchCV):
+        with pytest.warns(ConvergenceWarning, match="Lower lr=10000.0") as told:
+            searched(search, network, {"loss": ["ce", "unhinged"]}, cv=2, refit=False)
+        texts.append(sorted(str(warning.message) for warning in told))
+    assert texts[0] == texts[1]

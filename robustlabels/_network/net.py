@@ -37,8 +37,8 @@ class Net(NeuralNetClassifier):
     #: Epochs of this training, those of the same cycle before it, and whether it is a cycle.
     n_epochs_, epochs_before_, one_cycle_ = 1, 0, False
 
-    #: Why nothing is learned, a sentence for the user, or None.
-    failure_ = None
+    #: Why nothing is learned, a sentence for the user, or None; and the losses that tell.
+    failure_ = judged_ = None
 
     def __init__(
         self, *args, dtype=torch.float32, l1_penalty=0.0, predict_nonlinearity=None, **kwargs
@@ -140,13 +140,15 @@ class Net(NeuralNetClassifier):
         self.n_epochs_, self.one_cycle_ = n_epochs, one_cycle
         self.first_epoch_ = len(self.history) - self.epochs_before_
         before = self._judge(X, y) if one_cycle and not self.history else None
+        self.judged_ = None
         self.notify("on_train_begin", X=X, y=y)
         try:
             self.fit_loop(X, y, epochs=n_epochs)
             if not all(p.isfinite().all() for p in self.module_.parameters()):
                 self._diverged("largest weight", math.inf)
             if one_cycle:
-                self.failure_ = self._find_failure(before, self._judge(X, y))
+                self.judged_ = before, self._judge(X, y)
+                self.failure_ = self.find_failure(*self.judged_)
         except KeyboardInterrupt as stop:
             if not raised_by_callback(stop):
                 if self.history and "train_batch_count" not in self.history[-1]:
@@ -170,15 +172,16 @@ class Net(NeuralNetClassifier):
 
     @torch.no_grad()
     def _judge(self, X, y):
-        """Compute the mean loss of some training rows, without dropout."""
+        """Compute the mean loss of some training rows, without dropout, for each member."""
         n_rows = min(len(y), _JUDGED_ROWS)
         rows = torch.linspace(0, len(y) - 1, n_rows, device=self.device).long()
         X, y = take_rows(X, rows), take_rows(y, rows)
         logits = self._plain_module()(X["X"])
-        return self._member_losses(logits, y, X, training=True).mean().item()
+        return self._member_losses(logits, y, X, training=True)
 
-    def _find_failure(self, before, after):
-        """Say why a training from the start, with these losses before and after, is of no use."""
+    def find_failure(self, before, after):
+        """Say why a training from the start is of no use, by the members' losses around it."""
+        before, after = (None if x is None else x.mean().item() for x in (before, after))
         if not math.isfinite(after):
             self._diverged("loss of the training rows", after)
         if before is None:

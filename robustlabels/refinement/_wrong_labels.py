@@ -20,7 +20,12 @@ __all__ = ["find_wrong_labels"]
 
 
 def find_wrong_labels(
-    X: Features, y: ArrayLike, *, refiner: LabelRefiner | None = None, random_state: Seed = None
+    X: Features,
+    y: ArrayLike,
+    trusted: ArrayLike | None = None,
+    *,
+    refiner: LabelRefiner | None = None,
+    random_state: Seed = None,
 ) -> pd.DataFrame:
     """List the labels of a table, those first that are most probably wrong.
 
@@ -30,6 +35,9 @@ def find_wrong_labels(
         Features, with categories and missing values as they are; see :class:`LabelRefiner`.
     y : array-like of shape (n_samples,)
         Labels of any kind, two classes at least, 50 rows at least and 10 for each class.
+    trusted : array-like of bool of shape (n_samples,) or None, default=None
+        Which labels are known to be right, since somebody has checked them: they have the
+        probability 0, and tell of the others.
     refiner : LabelRefiner or None, default=None
         What finds the noise; it is cloned. None is ``LabelRefiner(random_state=random_state)``.
     random_state : int, RandomState instance or None, default=None
@@ -76,7 +84,8 @@ def find_wrong_labels(
     pd = import_pandas("find_wrong_labels")
     given = check_labels(y)
     refiner = LabelRefiner(random_state=random_state) if refiner is None else clone(refiner)
-    refiner.fit(X, given)
+    # A refiner of the user's may know of no trusted labels.
+    refiner.fit(X, given, **({} if trusted is None else {"trusted": trusted}))
     if refiner.transition_matrix_ is None:
         raise ValueError(
             f"{len(given)} rows of {len(refiner.classes_)} classes are too few to tell wrong "
