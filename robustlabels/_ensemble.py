@@ -340,14 +340,17 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         """
         there = self._factors > 0
         factors = np.where(there, self._factors, 1)
-        parts = [
-            said / factors if learner.weighted else said
-            for learner, said in zip(self._learners, proba, strict=True)
-        ]
-        proba = np.concatenate(parts) * there
-        total = proba.sum(axis=2, keepdims=True)
-        proba = np.where(total > 0, proba / np.where(total > 0, total, 1), 1 / proba.shape[2])
-        return np.log((1 - DOUBT) * proba + DOUBT / proba.shape[2])
+        # In place: with many rows and classes each copy would take as much memory as all else.
+        opinions = np.concatenate(proba, dtype=np.float64)
+        weighted = [learner.weighted for learner in self._learners for _ in learner.names]
+        opinions[weighted] /= factors
+        opinions *= there
+        total = opinions.sum(axis=2, keepdims=True)
+        opinions /= np.where(total > 0, total, 1)
+        opinions += (total <= 0) / opinions.shape[2]
+        opinions *= 1 - DOUBT
+        opinions += DOUBT / opinions.shape[2]
+        return np.log(opinions, out=opinions)
 
     def _pool(self, opinions):
         """Return logarithms of the probabilities that opinions make together, up to constants."""

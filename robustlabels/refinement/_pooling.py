@@ -14,8 +14,9 @@ _BOUNDS = -6.0, 4.0
 #: Smallest probability of a label.
 _SMALLEST = 1e-12
 
-#: Rows that the weights are found by, at most.
+#: Rows that the weights are found by, and probabilities of their classes, at most.
 _ROWS = 20_000
+_MAX_PROBABILITIES = 2**22
 
 
 def find_weights(log_proba, likelihood, weight):
@@ -41,12 +42,13 @@ def find_weights(log_proba, likelihood, weight):
     weights : ndarray of shape (n_learners,)
         Positive weights.
     """
-    n_learners, n_rows, _ = log_proba.shape
-    if n_rows > _ROWS:
+    n_learners, n_rows, n_classes = log_proba.shape
+    n_used = min(_ROWS, max(1000, _MAX_PROBABILITIES // n_classes))
+    if n_rows > n_used:
         # Drawn at random, for rows may come in periods; always the same.
-        rows = np.random.RandomState(0).permutation(n_rows)[:_ROWS]
+        rows = np.random.RandomState(0).permutation(n_rows)[:n_used]
         log_proba, likelihood, weight = log_proba[:, rows], likelihood[rows], weight[rows]
-    log_proba = log_proba.astype(np.float64)
+    log_proba = log_proba.astype(np.float64, copy=False)
     seen = np.maximum(likelihood, _SMALLEST)
 
     def misfit(log_weights):
