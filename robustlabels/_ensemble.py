@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from ._answers import check_trusted, leave_out_unanswered, read_labels
 from ._autologging import unseen_by_autologging
 from ._labels import find_rows_and_classes, weigh_classes
-from ._learners import LabelsAsGiven, make_learners
+from ._learners import make_learners
 from ._memory import remember
 from ._network.parameters import find_device
 from ._network.scores import DOUBT
@@ -272,8 +272,9 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
             X, n_classes, self.max_epochs, self.device, self.n_jobs, self.n_threads, self.verbose
         )
         to_learn = soft_labels * (weight[:, None, None] * self._factors).astype(np.float32)
-        given = LabelsAsGiven(evidence.codes, evidence.transition, weight)
-        unseen = [learner.fit(X, to_learn, folds, given, rng) for learner in self._learners]
+        unseen = [
+            learner.fit(X, to_learn, folds, weight, evidence, rng) for learner in self._learners
+        ]
         # Of classes without weight nobody has an opinion.
         weight *= self._factors[evidence.codes] > 0
         opinions = self._opinions(unseen)

@@ -3,12 +3,12 @@
 A learner's `fit` trains a part of it for each fold, on the other folds, and returns what the parts
 say of the rows that they have not learned: class probabilities of shape (n_names, n_samples,
 n_classes). It takes soft labels of shape (n_samples, n_folds, n_classes), times the weights of rows
-and the factors of classes, and the labels as given. `predict` returns what all parts say of other
-rows, in the mean. The probabilities have the factors in them if the learner is `weighted`.
+and the factors of classes; and for those who learn labels as given the weights alone, and the
+Evidence. `predict` returns what all parts say of other rows, in the mean. The probabilities have
+the factors in them if the learner is `weighted`.
 """
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -50,14 +50,6 @@ _BOOSTING_CLASSES = 100
 _SMALLEST = 1e-6
 
 
-class LabelsAsGiven(NamedTuple):
-    """Labels with their noise, of shape (n_classes, n_classes) or None, and weights of the rows."""
-
-    codes: np.ndarray
-    transition: np.ndarray | None
-    weight: np.ndarray
-
-
 def _take_out(fold, folds, soft_labels):
     """Return the rows to learn, those of the fold, and soft labels and weights of the former."""
     weight = soft_labels[:, fold].sum(axis=1, dtype=np.float64)
@@ -78,7 +70,7 @@ class Networks:
         self.n_threads = n_threads
         self.verbose = verbose
 
-    def fit(self, X, soft_labels, folds, given, rng):
+    def fit(self, X, soft_labels, folds, weight, evidence, rng):
         n_rows, n_folds, _ = soft_labels.shape
         self._networks = RobustClassifier(
             n_members=len(self.names) * n_folds,
@@ -130,17 +122,17 @@ class Trees:
         self.max_features = max_features
         self.n_jobs = n_jobs
 
-    def fit(self, X, soft_labels, folds, given, rng):
+    def fit(self, X, soft_labels, folds, weight, evidence, rng):
         n_rows, n_folds, n_classes = soft_labels.shape
         held_out = np.full((n_rows, n_classes), 1 / n_classes)
         self._forests = []
         for fold in range(n_folds):
             seed = rng.randint(2**31)
-            learn, rest, targets, weight = _take_out(fold, folds, soft_labels)
+            learn, rest, targets, of_learn = _take_out(fold, folds, soft_labels)
             if not len(learn):
                 continue
             forest = self._make_forest(len(learn), n_classes, seed)
-            self._forests.append(forest.fit(X[learn], targets, weight))
+            self._forests.append(forest.fit(X[learn], targets, of_learn))
             held_out[rest] = self._predict_by(forest, X[rest])
         return held_out[None]
 
@@ -180,18 +172,18 @@ class Linear:
     weighted = True
     names = ("linear",)
 
-    def fit(self, X, soft_labels, folds, given, rng):
+    def fit(self, X, soft_labels, folds, weight, evidence, rng):
         n_rows, n_folds, n_classes = soft_labels.shape
         held_out = np.full((n_rows, n_classes), 1 / n_classes)
         self._rules = []
         for fold in range(n_folds):
-            learn, rest, targets, weight = _take_out(fold, folds, soft_labels)
+            learn, rest, targets, of_learn = _take_out(fold, folds, soft_labels)
             if not len(learn):
                 continue
             rows, labels, shares = expand(np.maximum(targets, _SMALLEST))
             scaler = StandardScaler().set_output(transform="default").fit(X[learn])
             rule = UnhingedClassifier().fit(
-                scaler.transform(X[learn])[rows], labels, weight[rows] * shares
+                scaler.transform(X[learn])[rows], labels, of_learn[rows] * shares
             )
             self._rules.append((scaler, rule))
             held_out[rest] = self._apply(scaler, rule, X[rest])
@@ -224,18 +216,19 @@ class Boosting:
         self.learning_rate = learning_rate
         self.n_jobs = n_jobs
 
-    def fit(self, X, soft_labels, folds, given, rng):
+    def fit(self, X, soft_labels, folds, weight, evidence, rng):
         n_rows, n_folds, n_classes = soft_labels.shape
         held_out = np.full((n_rows, n_classes), 1 / n_classes)
-        self._n_classes, self._transition, self._parts = n_classes, given.transition, []
+        self._n_classes, self._transition, self._parts = n_classes, evidence.transition, []
+        codes = evidence.codes
         # With weights it takes thrice as long to find where to cut the features.
-        alike = np.ptp(given.weight) == 0
+        alike = np.ptp(weight) == 0
 
         def train(fold, seed):
             learn, rest = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
             if len(learn) > _BOOSTING_ROWS:
                 learn = np.random.RandomState(seed).permutation(learn)[:_BOOSTING_ROWS]
-            if len(np.unique(given.codes[learn])) < 2:
+            if len(np.unique(codes[learn])) < 2:
                 return rest, None, None
             part = HistGradientBoostingClassifier(
                 learning_rate=self.learning_rate,
@@ -244,7 +237,7 @@ class Boosting:
                 random_state=seed,
             )
             with threadpool_limits(1, user_api="openmp"):  # it would take all that there are
-                part.fit(X[learn], given.codes[learn], None if alike else given.weight[learn])
+                part.fit(X[learn], codes[learn], None if alike else weight[learn])
                 return rest, part, self._label_probabilities(part, X[rest])
 
         seeds = rng.randint(2**31, size=n_folds)

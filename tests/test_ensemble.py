@@ -16,7 +16,8 @@ from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import GridSearchCV, train_test_split
 
 from robustlabels import LabelRefiner, RobustEnsembleClassifier, corrupt_labels, pair_transition
-from robustlabels._learners import Boosting, LabelsAsGiven, Linear
+from robustlabels._learners import Boosting, Linear
+from robustlabels.refinement._evidence import Evidence
 
 #: A fit that takes a second, where the networks do not matter.
 SHORT = {"max_epochs": 5, "random_state": 0}
@@ -157,10 +158,12 @@ def test_boosting_takes_the_noise_out_for_any_number_of_jobs():
     rng = np.random.RandomState(0)
     X, T = rng.uniform(size=(2000, 2)), pair_transition(3, 0.4)
     y = np.minimum((3 * X[:, 0]).astype(int), 2)
-    given = LabelsAsGiven(corrupt_labels(y, T, random_state=0), T, np.ones(2000))
+    evidence, weight = Evidence(corrupt_labels(y, T, random_state=0), T), np.ones(2000)
     folds, soft_labels = np.arange(2000) % 4, np.zeros((2000, 4, 3))
     boosting = [Boosting(20, 0.1, n_jobs) for n_jobs in (1, 2)]
-    one, two = (b.fit(X, soft_labels, folds, given, np.random.RandomState(0)) for b in boosting)
+    one, two = (
+        b.fit(X, soft_labels, folds, weight, evidence, np.random.RandomState(0)) for b in boosting
+    )
     np.testing.assert_array_equal(one, two)
     np.testing.assert_allclose(one[0].sum(axis=1), 1)
     assert (one[0].argmax(axis=1) == y).mean() > 0.9
@@ -168,22 +171,22 @@ def test_boosting_takes_the_noise_out_for_any_number_of_jobs():
     np.testing.assert_array_equal(*(b.predict(X[:10]) for b in boosting))
     # Of one class nobody learns anything.
     nothing = Boosting(20, 0.1, 1)
-    of_one = given._replace(codes=np.zeros(2000, dtype=int))
-    np.testing.assert_allclose(nothing.fit(X, soft_labels, folds, of_one, rng), 1 / 3)
+    of_one = evidence._replace(codes=np.zeros(2000, dtype=int))
+    np.testing.assert_allclose(nothing.fit(X, soft_labels, folds, weight, of_one, rng), 1 / 3)
     np.testing.assert_allclose(nothing.predict(X[:2]), 1 / 3)
 
 
 def test_boosting_knows_nothing_of_the_rows_that_it_speaks_of(monkeypatch):
     rng = np.random.RandomState(0)
     X, codes = rng.normal(size=(2000, 4)), rng.randint(3, size=2000)
-    given, folds = LabelsAsGiven(codes, None, np.ones(2000)), np.arange(2000) % 4
+    weight, folds = np.ones(2000), np.arange(2000) % 4
     soft_labels = np.zeros((2000, 4, 3))
-    (unseen,) = Boosting(50, 0.2, 1).fit(X, soft_labels, folds, given, rng)
+    (unseen,) = Boosting(50, 0.2, 1).fit(X, soft_labels, folds, weight, Evidence(codes, None), rng)
     assert (unseen.argmax(axis=1) == codes).mean() < 0.4
     # It learns, also from a part of many rows.
     monkeypatch.setattr("robustlabels._learners._BOOSTING_ROWS", 300)
-    easy = given._replace(codes=(X[:, 0] > 0).astype(int))
-    (unseen,) = Boosting(20, 0.1, 1).fit(X, soft_labels[:, :, :2], folds, easy, rng)
+    easy = Evidence((X[:, 0] > 0).astype(int), None)
+    (unseen,) = Boosting(20, 0.1, 1).fit(X, soft_labels[:, :, :2], folds, weight, easy, rng)
     assert (unseen.argmax(axis=1) == easy.codes).mean() > 0.9
 
 
