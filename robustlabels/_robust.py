@@ -30,6 +30,7 @@ from ._labels import (
     refuse_balanced,
     weigh_classes,
 )
+from ._network.adaptation import Adaptation, check_adaptable
 from ._network.callbacks import check_monitors, not_started_anew
 from ._network.module import add_moments
 from ._network.parameters import count_epochs, find_device, make_losses, make_net, name_loss
@@ -291,6 +292,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         "loss": [str, Loss],
         "alpha": [Interval(Real, 0, None, closed="left"), None],
         "q": [Interval(Real, 0, None, closed="left"), None],
+        "adapt": ["boolean"],
         "transition_matrix": ["array-like", StrOptions({"estimate"}), None],
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "priors": ["array-like", dict, StrOptions({"balanced"}), None],
@@ -320,6 +322,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         *,
         alpha: float | None = None,
         q: float | None = None,
+        adapt: bool = False,
         transition_matrix: ArrayLike | None = "estimate",
         class_weight: Mapping | str | None = None,
         priors: ArrayLike | Mapping | None = None,
@@ -345,6 +348,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         self.loss = loss
         self.alpha = alpha
         self.q = q
+        self.adapt = adapt
         self.transition_matrix = transition_matrix
         self.class_weight = class_weight
         self.priors = priors
@@ -526,6 +530,11 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         """
         go_on = hasattr(self, "net_")
         refuse_balanced(self.class_weight)
+        if self.adapt:
+            raise ValueError(
+                "partial_fit cannot adapt the loss: it takes labels as given. Call fit, or set "
+                "adapt=False."
+            )
         if self.transition_matrix is not None and not isinstance(self.transition_matrix, str):
             raise ValueError(
                 "partial_fit takes labels as given, without a transition matrix. Call fit, or "
@@ -696,6 +705,8 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         self._stopped = None
         rng = self._forget() if stopped is None else None
         refine = refine and self.transition_matrix is not None
+        if self.adapt:
+            self._check_adapt(go_on)
         # All that can be wrong with a parameter shows here; finding the noise takes much longer.
         check_priors(self.priors, classes)
         if not (self.transition_matrix is None or isinstance(self.transition_matrix, str)):
@@ -710,20 +721,41 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
             self._renew(refine)
         else:
             self._start(X, classes, refine)
+        if self.adapt:
+            check_adaptable(self.net_.losses_)
         if self.net_.mlp_ is not None:
             add_moments(self._scaler, X, weight / weight.max(), self.net_.dtype)
         self.net_.try_out(X[:2], codes[:2])
         beliefs = None
         if refine:
             # A network that goes on may have learned from any row.
-            hold_out = self.module is None and self.n_members > 1 and not go_on
+            hold_out = (self.net_.n_members_ > 1 or self.adapt) and not go_on
             beliefs = self._refine_labels(X, y, weight, trusted, hold_out, rng)
             if beliefs is None:
+                if self.adapt:
+                    warnings.warn(
+                        "adapt=True has no effect: the rows are too few to estimate their noise.",
+                        stacklevel=4,
+                    )
                 losses = self._make_losses(refined=False)
                 self.net_.minimise(losses)
                 self._set_losses(losses)
         weight, beliefs = self._weigh_classes(weight, codes, classes, beliefs)
         return X, codes, weight, beliefs
+
+    def _check_adapt(self, go_on):
+        """Refuse to learn hyperparameters where no rows tell what they should be."""
+        if self.transition_matrix is None:
+            raise ValueError(
+                "adapt=True asks noisy labels, whose noise has to be known for that. Set "
+                "transition_matrix='estimate', or to the matrix of the noise, or adapt=False."
+            )
+        if go_on:
+            raise ValueError(
+                "adapt=True needs rows that the network has not learned from. One that goes on "
+                "may know them all. Set warm_start=False; or adapt=False, and loss to the "
+                "previous loss_, which keeps what was learned of it."
+            )
 
     def _validate(self, X, y, sample_weight, reset, trusted=None, several=False):
         """Check the data and drop the rows without weight."""
@@ -778,10 +810,10 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
             setattr(self, name, getattr(refiner, name))
         folds = member_weight = None
         if hold_out:
-            n_losses = len(self.loss_weights_)
-            n_folds = max(-(-self.n_members // n_losses), _MIN_FOLDS)
+            n_losses, n_members = len(self.loss_weights_), self.net_.n_members_
+            n_folds = max(-(-n_members // n_losses), _MIN_FOLDS)
             folds = deal_folds(refiner.row_groups_, refiner._evidence.codes, n_folds, rng)
-            member_weight = weigh_members(folds, self.n_members, n_losses)
+            member_weight = weigh_members(folds, n_members, n_losses)
         rows = np.sort(rng.permutation(len(weight))[:_CALIBRATION_ROWS])
         return Beliefs(
             refiner.soft_labels_, refiner.label_probabilities_, folds, rows,
@@ -903,14 +935,25 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
                 data["member_weight"] = beliefs.member_weight
         n_rows = self._count_batch(len(codes))
         n_epochs = 1 if one_pass else count_epochs(self.max_epochs, len(codes), n_rows)
+        adaptation = None
+        if self.adapt and beliefs is not None and beliefs.rows is not None:
+            adaptation = self._make_adaptation(X, weight, beliefs, elsewhere)
         # Only what is not built in draws from the global random states.
         foreign = self.module is not None or self.callbacks or self.net_params
         with (
             threads_for(net, n_rows, self.n_threads),
             seeded_globally(elsewhere, net.device) if foreign else nullcontext(),
         ):
-            net.train_on(data, codes, n_epochs, one_cycle=not one_pass)
+            net.train_on(data, codes, n_epochs, not one_pass, adaptation)
         net.module_.eval()
+
+    def _make_adaptation(self, X, weight, beliefs, seed):
+        """Return what learns the hyperparameters of the loss by rows that members leave out."""
+        net, rows = self.net_, beliefs.rows
+        of_member = np.arange(net.n_members_) // len(self.loss_weights_)
+        unseen = beliefs.folds[rows][:, None] == of_member
+        X = net._to_device(X[rows])
+        return Adaptation(net, X, beliefs.likelihood, weight[rows], unseen, seed)
 
     def _count_batch(self, n_rows):
         """Return the number of rows of a batch, of so many rows in all."""
