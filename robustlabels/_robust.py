@@ -99,6 +99,12 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         losses and hyperparameters. Not allowed beside a loss object.
     q : float or None, default=None
         Hyperparameter `q` of a loss given by name, as `alpha`.
+    adapt : bool, default=False
+        Whether the hyperparameters of the loss are learned while the network trains, see the notes:
+        real numbers such as `q` and `alpha`, and the weights of a sum. They start where they are
+        given. With ``loss="auto"`` it is the `q` of "sgce". Needs a `transition_matrix`, known or
+        estimated; not for `partial_fit`, nor where `warm_start` goes on. Takes up to twice the time
+        of a training.
     transition_matrix : array-like, "estimate" or None, default="estimate"
         The noise, of shape (n_classes, n_classes): ``T[i, j]`` is the probability of the label j
         where the true class is i, the classes in sorted order, or in a data frame by the names of
@@ -204,7 +210,8 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, if X had any that are all strings.
     loss_ : Loss or tuple of Loss
-        The loss that was minimised, or those of the networks in turn.
+        The loss that was minimised, or those of the networks in turn. With `adapt` it has the
+        hyperparameters that were learned last.
     loss_weights_ : ndarray of shape (n_losses,)
         How much the networks of each loss count, of sum 1.
     transition_matrix_ : ndarray of shape (n_classes, n_classes) or None
@@ -230,7 +237,8 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
     net_ : skorch.NeuralNetClassifier
         The underlying net. It works with labels 0 to n_classes - 1.
     history_ : skorch.history.History
-        What skorch recorded: a row an epoch, with ``train_loss`` and ``dur``. Single batches
+        What skorch recorded: a row an epoch, with ``train_loss`` and ``dur``, and with `adapt` the
+        hyperparameters of the loss, which :class:`AdaptationDisplay` draws. Single batches
         are recorded only if `callbacks` has one of your own, or one that looks at batches.
     n_iter_ : int
         Number of epochs trained.
@@ -255,6 +263,17 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
     ``train_split`` sets aside.
     `noise_rate_` counts rows, whatever they weigh.
 
+    With ``adapt=True`` every fourth step of the network is followed by one of the hyperparameters
+    of its loss [3]_. It asks how probable the noisy labels are, given the noise, of rows that a
+    member has not learned from, and moves the hyperparameters to where the last step of the network
+    would have made them more probable. Trusted labels count as right. A factor of the loss is not
+    learned, for the optimizer does not heed it; nor is how sure the network is, which
+    `temperature_` sets. Members share the hyperparameters. They stay within their domains, and
+    within a factor of 20 of where they start: on a scale of logarithms, or of log odds where the
+    domain has two ends. One that starts at an end of its domain stays there. A single network, or
+    a `module`, leaves out a quarter of the rows for good. Tables too small for an estimate of the
+    noise keep the hyperparameters, with a warning.
+
     The network computes in the dtype of X: float64 in, float64 training on the CPU. A fit whose
     batches are small runs on one thread of torch, so that its result does not depend on the
     machine. A `module`, `callbacks` and `net_params` of one's own may draw from the global
@@ -276,6 +295,8 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
        Training of Neural Networks in the Presence of Noisy Labels", arXiv:2605.20347.
     .. [2] Zhou, Liu, Jiang, Gao and Ji, "Asymmetric Loss Functions for Learning with Noisy
        Labels", ICML 2021, arXiv:2106.03110.
+    .. [3] Shu, Zhao, Chen, Xu and Meng, "Learning Adaptive Loss for Robust Learning with Noisy
+       Labels", arXiv:2002.06482, where labels known to be right stand in the place of noisy ones.
 
     Examples
     --------
@@ -285,6 +306,14 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
     >>> y_noisy = corrupt_labels(y, "symmetric", 0.3, random_state=0)
     >>> clf = RobustClassifier(random_state=0).fit(X, y_noisy)
     >>> clf.score(X, y) > 0.9
+    True
+
+    A loss that tunes itself:
+
+    >>> clf = RobustClassifier("gce", adapt=True, random_state=0).fit(X, y_noisy)
+    >>> 0 < clf.loss_.q < 1
+    True
+    >>> clf.loss_.q == clf.history_[-1, "q"]
     True
     """
 
@@ -598,8 +627,8 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         rows that a member has not learned from most probable, of at most 4096. Where these leave
         it open it is near 1 with losses of two kinds. With one, and where no member has left out
         a row, the probabilities of the true labels decide that come from trees: for a single
-        network, for a `module` of one's own and where `warm_start` goes on. The probabilities are
-        meant for clean labels, but no better than the noise is known.
+        network and for a `module` of one's own, unless they `adapt`, and where `warm_start` goes
+        on. The probabilities are meant for clean labels, but no better than the noise is known.
 
         Where labels were taken as given there is nothing to divide by. Only for ``loss="ce"`` the
         softmax then estimates probabilities, those of the labels as given, wrong ones included;

@@ -23,7 +23,7 @@ _STEPS = 4
 #: Step of the hyperparameters, on the scale without ends, and how far they may go there. Adam makes
 #: steps of about this length whatever the gradient, so that none is larger.
 _LR = 0.05
-_FARTHEST = 4.0
+_FARTHEST = 3.0
 
 #: Rows that each network is judged by in a step of the hyperparameters.
 _ROWS = 128
@@ -78,8 +78,9 @@ def find_hyperparameters(loss):
         owner = params[inside] if inside else loss
         if own == "weights" and isinstance(owner, Sum):
             for term, (weight, _) in enumerate(owner._weighted()):
-                low, high = (0.0, math.inf) if weight > 0 else (-math.inf, 0.0)
-                found[f"{name}[{owner.terms[term][0]}]"] = Hyperparameter(name, term, low, high)
+                if weight:
+                    low, high = (0.0, math.inf) if weight > 0 else (-math.inf, 0.0)
+                    found[f"{name}[{owner.terms[term][0]}]"] = Hyperparameter(name, term, low, high)
         elif own != "radius" and isinstance(value, Real) and not isinstance(value, bool):
             for domain in getattr(owner, "_parameter_constraints", {}).get(own, ()):
                 if isinstance(domain, Interval) and domain.type is Real:
@@ -110,13 +111,17 @@ class TunableLoss:
     @property
     def values(self):
         """The hyperparameters, a dict by the names to show."""
-        params, values = self.loss.get_params(), {}
+        params = self.loss.get_params()
+        values = {}
         for shown, (param, term, *_) in self.hyperparameters.items():
-            value = params[param]
-            if term is not None:
-                value = 1.0 if value is None else value[term]
+            value = params[param] if term is None else self._weights(params, param)[term]
             values[shown] = float(value)
         return values
+
+    def _weights(self, params, param):
+        """Return a copy of the weights of the sum that has this parameter."""
+        owner = params.get(param.removesuffix("weights").removesuffix("__"), self.loss)
+        return [weight for weight, _ in owner._weighted()]
 
     @property
     def places(self):
@@ -126,13 +131,13 @@ class TunableLoss:
 
     @places.setter
     def places(self, places):
-        params = {}
+        before, params = self.loss.get_params(), {}
         for hyperparameter, place in zip(self.hyperparameters.values(), places, strict=True):
-            value = hyperparameter.shrink(place)
-            if hyperparameter.term is None:
-                params[hyperparameter.param] = value
+            param, term, value = hyperparameter[0], hyperparameter[1], hyperparameter.shrink(place)
+            if term is None:
+                params[param] = value
             else:
-                params.setdefault(hyperparameter.param, []).append(value)
+                params.setdefault(param, self._weights(before, param))[term] = value
         self.loss.set_params(**params)
 
 
