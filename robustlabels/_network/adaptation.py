@@ -185,7 +185,8 @@ def meta_gradient(tunable, logits, target, weight, tangent, fixed_length=False):
         tunable.places = at
         losses = loss.belief_losses(loss.log_probabilities(logits), target)
         (gradients,) = torch.autograd.grad((weight * losses).mean(), logits)
-        return gradients / gradients.norm() if fixed_length else gradients
+        length = gradients.norm() if fixed_length else 1.0
+        return gradients / (length or 1.0)
 
     found = []
     for direction in np.eye(len(places)) * _DISTANCE:
@@ -234,8 +235,7 @@ class Adaptation:
         self.n_steps = 0
         start = self.tunable.places
         self.low, self.high = start - _FARTHEST, start + _FARTHEST
-        # The last one is the logarithm of a temperature, see `_judge`.
-        self.places = torch.tensor([*start, 0.0], dtype=torch.float64)
+        self.places = torch.from_numpy(start)
         self.optimizer = torch.optim.Adam([self.places], lr=_LR)
 
     def follow(self, net, batch):
@@ -250,34 +250,24 @@ class Adaptation:
         names, weights = zip(
             *((name, p) for name, p in module.named_parameters() if p.requires_grad), strict=True
         )
-        log_temperature = self.places[-1:].to(self.weight).requires_grad_()
-        asked = self._judge(module, log_temperature)
-        *slopes, of_temperature = torch.autograd.grad(
-            asked, [*weights, log_temperature], materialize_grads=True
-        )
+        slopes = torch.autograd.grad(self._judge(module), weights, materialize_grads=True)
         X = torch.as_tensor(batch["X"], dtype=net.dtype, device=net.device)
         logits, tangent = _move_along(module, names, weights, slopes, X)
-        gradient = self._derive(batch, logits, tangent)
-        self.places.grad = torch.tensor([*gradient, of_temperature.item()], dtype=torch.float64)
+        self.places.grad = torch.from_numpy(self._derive(batch, logits, tangent))
         self.optimizer.step()
-        self.places[:-1] = torch.from_numpy(self.places[:-1].numpy().clip(self.low, self.high))
-        self.tunable.places = self.places[:-1].tolist()
+        self.places.copy_(torch.from_numpy(self.places.numpy().clip(self.low, self.high)))
+        self.tunable.places = self.places.tolist()
         net._set_training(True)
 
-    def _judge(self, module, log_temperature):
-        """Return how improbable the labels are of rows that members have not learned from.
-
-        Labels tell how sure a network should be. Hyperparameters are not to be chosen for that:
-        after the training a temperature sets it anyway. So one is learned beside them.
-        """
+    def _judge(self, module):
+        """Return how improbable the labels are of rows that members have not learned from."""
         rows = torch.from_numpy(np.stack([self.rng.choice(own, _ROWS) for own in self.rows]))
         rows = rows.to(self.weight.device)
         X = take_rows(self.X, rows.flatten())
         logits = module(X if len(rows) == 1 else X.unflatten(0, rows.shape))
         logits = logits.unsqueeze(1) if len(rows) == 1 else logits[:, self.members]
         rows = rows[self.members].T
-        scores = self.tunable.loss.scores(logits) * (-log_temperature).exp()
-        log_p = torch.log_softmax(scores, dim=-1)
+        log_p = torch.log_softmax(self.tunable.loss.scores(logits), dim=-1)
         fit = torch.logsumexp(log_p + self.log_likelihood[rows], dim=-1)
         return -(self.weight[rows] * fit).sum() / self.weight[rows].sum()
 
@@ -317,7 +307,7 @@ def _move_along(module, names, weights, slopes, X):
         torch.linalg.vector_norm(torch.cat([p.detach().flatten() for p in parts])).item()
         for parts in (weights, slopes)
     ]
-    distance = _SHARE * norms[0] / max(norms[1], 1e-30)
+    distance = _SHARE * (norms[0] or 1.0) / (norms[1] or 1.0)
     with torch.no_grad():
         ahead, behind = (
             functional_call(
