@@ -56,7 +56,7 @@ def _close_figures():
 
 
 def make(loss="gce", adapt=True, **params):
-    small = {"hidden_layer_sizes": 16, "max_epochs": 20, "batch_size": 16, "lr": 0.03}
+    small = {"hidden_layer_sizes": 16, "max_epochs": 12, "batch_size": 16, "lr": 0.03}
     small["random_state"] = 0
     # Known noise, for the trees that estimate it take longer than the network.
     small["transition_matrix"] = symmetric_transition(3, 0.3)
@@ -177,7 +177,7 @@ def test_which_hyperparameters_can_be_learned():
 def test_what_is_learned_is_recorded_and_repeated():
     before = torch.get_rng_state(), np.random.get_state()[1].copy()
     loss = AGCE()
-    clf = make(loss).fit(X, Y_NOISY)
+    clf = make(loss, max_epochs=6).fit(X, Y_NOISY)
     assert torch.equal(before[0], torch.get_rng_state())
     np.testing.assert_array_equal(before[1], np.random.get_state()[1])
     assert loss.get_params() == AGCE().get_params()
@@ -185,13 +185,13 @@ def test_what_is_learned_is_recorded_and_repeated():
         path = clf.history_[:, name]
         assert len(set(path)) == len(path)
         assert path[-1] == getattr(clf.loss_, name) > 0
-    again = make(loss).fit(X, Y_NOISY)
+    again = clone(clf).fit(X, Y_NOISY)
     np.testing.assert_array_equal(clf.predict_proba(X), again.predict_proba(X))
     assert again.loss_.get_params() == clf.loss_.get_params()
     loaded = pickle.loads(pickle.dumps(clf))
     np.testing.assert_array_equal(clf.predict_proba(X), loaded.predict_proba(X))
     assert repr(loaded.loss_) == repr(clf.loss_)
-    fixed = make(clf.loss_, adapt=False).fit(X, Y_NOISY)
+    fixed = make(clf.loss_, adapt=False, max_epochs=1).fit(X, Y_NOISY)
     assert "a" not in fixed.history_[-1]
     assert clone(clf).loss.get_params() == loss.get_params()
 
@@ -256,9 +256,9 @@ def test_callbacks_that_look_at_batches_change_nothing():
     ids=["built-in", "module"],
 )  # fmt: skip
 def test_single_network_leaves_out_rows(params):
-    clf = make(**params).fit(X, Y_NOISY)
+    clf = make(**params, max_epochs=30).fit(X, Y_NOISY)
     assert clf.loss_.q != 0.7
-    assert clf.score(X, Y) > 0.85
+    assert clf.score(X, Y) > 0.8
     assert clf.temperature_ != 1
 
 
@@ -313,7 +313,7 @@ def test_searches_compare_adapted_and_fixed_losses():
     grid = {"adapt": [False, True], "loss": ["gce", "sgce"]}
     scores = []
     for search in (GridSearchCV, RobustSearchCV):
-        network = make(max_epochs=4, n_members=2)
+        network = make(max_epochs=6, n_members=2)
         found = search(network, grid, cv=2, scoring="accuracy", error_score="raise", refit=False)
         scores.append(found.fit(X, Y_NOISY).cv_results_["mean_test_score"])
     assert len(set(scores[0])) > 1
