@@ -267,12 +267,11 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
     of its loss [3]_. It asks how probable the noisy labels are, given the noise, of rows that a
     member has not learned from, and moves the hyperparameters to where the last step of the network
     would have made them more probable. Trusted labels count as right. A factor of the loss is not
-    learned, for the optimizer does not heed it; nor is how sure the network is, which
-    `temperature_` sets. Members share the hyperparameters. They stay within their domains, and
-    within a factor of 20 of where they start: on a scale of logarithms, or of log odds where the
-    domain has two ends. One that starts at an end of its domain stays there. A single network, or
-    a `module`, leaves out a quarter of the rows for good. Tables too small for an estimate of the
-    noise keep the hyperparameters, with a warning.
+    learned, for the optimizer does not heed it. Members share the hyperparameters. They stay within
+    their domains, and within a factor of 20 of where they start, of the distance to an end of the
+    domain, or with two ends of the odds. One that starts at an end stays there, and a `radius` is
+    that of the start. A single network, or a `module`, leaves out a quarter of the rows for good.
+    Tables too small for an estimate of the noise keep the hyperparameters, with a warning.
 
     The network computes in the dtype of X: float64 in, float64 training on the CPU. A fit whose
     batches are small runs on one thread of torch, so that its result does not depend on the
@@ -981,8 +980,9 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         net, rows = self.net_, beliefs.rows
         of_member = np.arange(net.n_members_) // len(self.loss_weights_)
         unseen = beliefs.folds[rows][:, None] == of_member
+        weight = weight[rows] * beliefs.targets[rows].sum(axis=1)  # that of the classes, too
         X = net._to_device(X[rows])
-        return Adaptation(net, X, beliefs.likelihood, weight[rows], unseen, seed)
+        return Adaptation(net, X, beliefs.likelihood, weight, unseen, seed)
 
     def _count_batch(self, n_rows):
         """Return the number of rows of a batch, of so many rows in all."""
