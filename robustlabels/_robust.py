@@ -103,8 +103,8 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         Whether the hyperparameters of the loss are learned while the network trains, see the notes:
         real numbers such as `q` and `alpha`, and the weights of a sum. They start where they are
         given. With ``loss="auto"`` it is the `q` of "sgce". Needs a `transition_matrix`, known or
-        estimated; not for `partial_fit`, nor where `warm_start` goes on. Takes up to twice the time
-        of a training.
+        estimated; not for `partial_fit`, nor where `warm_start` goes on. Takes about 1.8 times
+        the time of a fit.
     transition_matrix : array-like, "estimate" or None, default="estimate"
         The noise, of shape (n_classes, n_classes): ``T[i, j]`` is the probability of the label j
         where the true class is i, the classes in sorted order, or in a data frame by the names of

@@ -4,7 +4,7 @@ Can a loss tune itself?
 =======================
 
 Yes. With ``adapt=True`` the hyperparameters of the loss are learned while the network trains, from
-noisy labels of rows that its members leave out. That takes less than twice the time of one fit,
+noisy labels of rows that its members leave out. That takes about 1.8 times the time of one fit,
 where a search fits every candidate, and then the best one. Here 40 % of the labels of handwritten
 digits are wrong.
 """
