@@ -157,7 +157,7 @@ def meta_gradient(tunable, logits, target, weight, tangent, fixed_length=False):
     Parameters
     ----------
     tunable : TunableLoss
-        The loss. It comes back as it was.
+        The loss. It comes back as it was, up to rounding.
     logits : Tensor of shape (n, n_classes)
         Outputs of the network for the batch.
     target : Tensor of shape (n, n_classes)
@@ -285,6 +285,8 @@ class Adaptation:
             part.expand(*logits.shape[:2], *part.shape[2:])[:, self.members].flatten(0, 1)
             for part in (logits, target, weight, tangent)
         )
+        # Optimizers such as Adam take the length of a gradient out: what hyperparameters do to it
+        # has no effect on the next step, and must have none on them.
         return meta_gradient(self.tunable, *own, fixed_length=True)
 
 
