@@ -229,6 +229,7 @@ def classifiers(draw, n_classes):
             transition_matrix=T,
             q=numbers(0.3, 1.0),
             alpha=numbers(0.5),
+            adapt=st.sampled_from([False, True, "yes"]),
             class_weight=class_weights,
             priors=st.sampled_from([None, "balanced", {0: 0.5, 1: 0.5}, [0.5, 0.5], [1, 0], "all"]),
             n_members=numbers(1, 2, 3),

@@ -8,6 +8,7 @@ __version__ = "0.1.0"
 #: Public names and the modules they live in. They are imported when first used: torch takes
 #: seconds, and what needs only numpy should not wait for it.
 _HOMES = {
+    "AdaptationDisplay": "_adaptation_display",
     "ClassStatistics": "_class_statistics",
     "CleanScores": "_clean_scores",
     "LabelNoiseInjector": "_injector",
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from . import losses as losses
     from . import metrics as metrics
     from . import noise as noise
+    from ._adaptation_display import AdaptationDisplay as AdaptationDisplay
     from ._answers import pivot_answers as pivot_answers
     from ._class_statistics import ClassStatistics as ClassStatistics
     from ._clean_scores import CleanScores as CleanScores

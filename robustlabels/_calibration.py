@@ -74,6 +74,8 @@ def calibrate(scores, weight, beliefs, loss_weights):
     n_losses, targets = len(loss_weights), weight[:, None] * beliefs.targets[beliefs.rows]
     if beliefs.folds is None:
         return find_temperature(merge(scores, loss_weights).numpy(), targets), loss_weights
+    if scores.ndim == 2:  # a single network that has left out rows
+        scores = scores.unsqueeze(1)
     folds = beliefs.folds[beliefs.rows]
     held_out = np.flatnonzero(folds < scores.shape[1] // n_losses)
     members = n_losses * folds[held_out, None] + np.arange(n_losses)

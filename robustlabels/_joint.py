@@ -35,7 +35,8 @@ def fit_jointly(classifiers, X, y, sample_weight=None):
     classifiers : list of RobustClassifier
         Equal but for `loss`, `alpha`, `q`, `n_members` and `priors`, with the built-in network, an
         int as `random_state` and an optimizer that treats each weight by itself; without
-        `callbacks`, `warm_start` and validation rows. With a `memory` the noise is found once.
+        `adapt`, `callbacks`, `warm_start` and validation rows. With a `memory` the noise is found
+        once.
     X : array-like of shape (n_samples, n_features)
         Finite features.
     y : array-like of shape (n_samples,)
@@ -100,7 +101,7 @@ def _check_alike(classifiers):
                     f"Classifiers that are fitted jointly differ in {', '.join(MAY_DIFFER)} alone. "
                     f"Got {name}={params[name]!r} beside {name}={value!r}."
                 )
-        for name in ("module", "callbacks", "warm_start"):
+        for name in ("module", "callbacks", "warm_start", "adapt"):
             if params[name]:
                 raise ValueError(
                     f"Classifiers with {name}={params[name]!r} cannot be fitted jointly."

@@ -4,6 +4,7 @@ From the bottom up, each imports only from those above it:
 
 - ``module``: the built-in network;
 - ``batches``, ``threads``, ``seeding``: what feeds it, on how many threads, from which seeds;
+- ``adaptation``: hyperparameters of the loss that are learned on the way;
 - ``callbacks``: the learning rate over a fit, the progress bar;
 - ``scores``: what a network says of rows, several members as one;
 - ``net``: the skorch net, with the training loop;

@@ -59,7 +59,8 @@ class MLP(nn.Module):
     `drop_by`'s generator, never from torch's global state.
 
     The logits have the shape (n, n_classes), those of several members
-    (n, n_members, n_classes).
+    (n, n_members, n_classes). X has the shape (n, n_features), or (n_members, n, n_features) where
+    each member is to see rows of its own.
     """
 
     def __init__(
@@ -78,7 +79,7 @@ class MLP(nn.Module):
 
     def forward(self, X):
         x, kept, gain = self.standardize(X), None, 1.0
-        if self.n_members > 1:
+        if self.n_members > 1 and x.ndim == 2:
             x = x.expand(self.n_members, *x.shape)
         for layer, width in zip(self.layers, self.hidden_layer_sizes, strict=False):
             if not self.training or self.dropout == 0:

@@ -37,6 +37,9 @@ class Net(NeuralNetClassifier):
     #: Epochs of this training, those of the same cycle before it, and whether it is a cycle.
     n_epochs_, epochs_before_, one_cycle_ = 1, 0, False
 
+    #: What learns the hyperparameters of the loss during a training, or None.
+    adaptation_ = None
+
     #: Why nothing is learned, a sentence for the user, or None; and the losses that tell.
     failure_ = judged_ = None
 
@@ -130,17 +133,18 @@ class Net(NeuralNetClassifier):
             f"module make its tensors with dtype=X.dtype."
         ) from error
 
-    def train_on(self, X, y, n_epochs, one_cycle):
-        """Train some epochs on arrays, X a dict of them.
+    def train_on(self, X, y, n_epochs, one_cycle, adaptation=None):
+        """Train some epochs on arrays, X a dict of them; the loss may adapt its hyperparameters.
 
         Ctrl-C is raised; a callback that stops the training is not.
         """
         X = {name: self._to_device(array) for name, array in X.items()}
         y = torch.from_numpy(y).to(self.device)
-        self.n_epochs_, self.one_cycle_ = n_epochs, one_cycle
+        self.n_epochs_, self.one_cycle_, self.adaptation_ = n_epochs, one_cycle, adaptation
         self.first_epoch_ = len(self.history) - self.epochs_before_
-        before = self._judge(X, y) if one_cycle and not self.history else None
-        self.judged_ = None
+        # Losses that adapt are others before and after, and cannot be compared.
+        fresh = one_cycle and not self.history and adaptation is None
+        before, self.judged_ = self._judge(X, y) if fresh else None, None
         self.notify("on_train_begin", X=X, y=y)
         try:
             self.fit_loop(X, y, epochs=n_epochs)
@@ -159,6 +163,7 @@ class Net(NeuralNetClassifier):
                 raise ValueError(NO_VALIDATION_ROWS) from error
             raise
         finally:
+            self.adaptation_ = None
             self.notify("on_train_end", X=X, y=y)
 
     def count_epochs(self):
@@ -266,6 +271,8 @@ class Net(NeuralNetClassifier):
         total, n_rows, n_batches = 0.0, 0, 0
         for Xi, yi in iterator:
             total += self._step(Xi, yi, **fit_params) * len(yi)
+            if self.adaptation_ is not None:
+                self.adaptation_.follow(self, Xi)
             n_rows += len(yi)
             n_batches += 1
             for schedule in listeners:
@@ -301,6 +308,8 @@ class Net(NeuralNetClassifier):
 
     def train_step(self, batch, **fit_params):
         step = super().train_step(batch, **fit_params)
+        if self.adaptation_ is not None:
+            self.adaptation_.follow(self, batch[0])
         return {**step, "loss": step["loss"] / self.n_members_}  # for the record
 
     def _watch_gradient(self):
@@ -312,6 +321,9 @@ class Net(NeuralNetClassifier):
 
     def on_epoch_end(self, net, dataset_train=None, dataset_valid=None, **kwargs):
         super().on_epoch_end(net, dataset_train, dataset_valid, **kwargs)
+        if self.adaptation_ is not None:
+            for name, value in self.adaptation_.tunable.values.items():
+                self.history.record(name, value)
         if self.history[-1, "train_batch_count"] == 0:
             raise ValueError(
                 f"An epoch had no batch: {len(dataset_train)} rows do not fill one, and "
