@@ -20,8 +20,9 @@ from ._labels import check_labels, encode, find_classes
 from ._plotting import COLORS, import_pandas, import_pyplot
 from ._random_state import draw_from
 from ._sklearn import HasMethods, Interval, StrOptions, _safe_indexing, validate_params
+from ._transition_checks import check_transition
 from ._typing import Features, Seed
-from .noise import NOISES, check_transition
+from .noise import NOISES
 
 if TYPE_CHECKING:
     import pandas as pd

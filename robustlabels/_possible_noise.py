@@ -3,7 +3,7 @@
 import numpy as np
 
 from ._labels import find_classes, shorten
-from .noise import check_correctable
+from ._transition_checks import check_correctable
 from .refinement import LabelRefiner
 from .refinement._noise_model import NoisePosterior
 

@@ -37,8 +37,8 @@ class NoisyConformalClassifier(ClassifierMixin, BaseEstimator):
     conformity_score : {"lac", "aps"}, default="lac"
         By what sets are built up. "lac" takes the classes of high probability: sets are small on
         average, and of a hard row may be empty. "aps" takes classes from the most probable one on
-        until their probabilities sum to a threshold, the last one included: sets are larger, and
-        adapt to how hard a row is.
+        until their probabilities, that of the last one by half, sum to a threshold: sets are
+        larger, and adapt to how hard a row is.
     transition_matrix : array-like, "auto", "estimate" or estimator, default="auto"
         The noise of the labels in `conformalize`: a matrix of shape (n_classes, n_classes),
         ``T[i, j]`` the probability of the label j where the true class is i, if it is known; or a
@@ -72,7 +72,8 @@ class NoisyConformalClassifier(ClassifierMixin, BaseEstimator):
 
     Notes
     -----
-    With the scores :math:`s_k(x)` of the classes, 1 less their probability for "lac", the share of
+    With the scores :math:`s_k(x)` of the classes, 1 less their probability for "lac", and for "aps"
+    the sum of greater ones and half their own, where a random share of it is usual, the share of
     rows whose set :math:`\{k: s_k(x) \le q\}` holds the true label is estimated without bias by
 
     .. math:: B(q) = \frac{1}{n} \sum_i \sum_k [T^{-1}]_{\tilde{y}_i k} \, 1[s_k(x_i) \le q],
@@ -305,10 +306,10 @@ class NoisyConformalClassifier(ClassifierMixin, BaseEstimator):
         if self.conformity_score == "lac":
             return 1 - proba
         order = np.argsort(-proba, axis=1, kind="stable")
-        scores = np.empty_like(proba)
-        np.put_along_axis(
-            scores, order, np.take_along_axis(proba, order, axis=1).cumsum(axis=1), axis=1
-        )
+        ordered, scores = np.take_along_axis(proba, order, axis=1), np.empty_like(proba)
+        # By half: in full the last class of each row would have the same score, of all rows with
+        # it or of none.
+        np.put_along_axis(scores, order, ordered.cumsum(axis=1) - ordered / 2, axis=1)
         return scores
 
 

@@ -51,11 +51,11 @@ from ._sklearn import (
 )
 from ._stopped import Stopped, identify
 from ._temperature import let_lead
+from ._transition_checks import check_invertible
 from ._typing import Features, Seed
 from ._unchanged import unchanged_on_error
 from ._unpredicted import warn_of_unpredicted
 from .losses import Loss
-from .noise import check_invertible
 from .refinement import LabelRefiner
 from .refinement._annotators import label_rows
 from .refinement._copies import deal_folds

@@ -39,11 +39,11 @@ from ._sklearn import (
     _safe_split,
     _warn_or_raise_about_fit_failures,
 )
+from ._transition_checks import check_transition
 from ._typing import Features, Seed
 from ._unchanged import unchanged_on_error
 from ._unhinged import UnhingedClassifier
 from .metrics import forward_log_loss
-from .noise import check_transition
 from .refinement import LabelRefiner
 
 __all__ = ["RobustSearchCV"]

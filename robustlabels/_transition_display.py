@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ._plotting import import_pandas, import_pyplot
-from .noise import check_transition
+from ._transition_checks import check_transition
 
 if TYPE_CHECKING:
     import pandas as pd

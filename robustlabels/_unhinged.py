@@ -28,9 +28,9 @@ from ._labels import (
 from ._leave_one_out import left_out_scores
 from ._sklearn import HasMethods, Interval, StrOptions, _check_sample_weight, _fit_context
 from ._temperature import let_lead, most_probable_temperature
+from ._transition_checks import check_correctable
 from ._typing import Features
 from ._unchanged import unchanged_on_error
-from .noise import check_correctable
 
 __all__ = ["UnhingedClassifier"]
 

@@ -1,6 +1,5 @@
 """Label noise: transition matrices, and labels corrupted by them or by what the rows look like."""
 
-import warnings
 from collections.abc import Collection, Mapping
 from numbers import Integral, Real
 from typing import Any
@@ -10,13 +9,13 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import issparse
 from scipy.special import entr, softmax
 from scipy.stats import truncnorm
-from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils import check_array
 
 from ._autologging import unseen_by_autologging
-from ._labels import NO_CLASSES, align, as_given, check_labels, encode, find_classes, shorten
+from ._labels import align, as_given, check_labels, encode, find_classes, shorten
 from ._random_state import draw_from
 from ._sklearn import Interval, StrOptions, validate_params
+from ._transition_checks import check_transition
 from ._typing import Features, Seed
 
 __all__ = [
@@ -554,55 +553,3 @@ def _apportion(distribution, n, rng):
     ideal = n * distribution / distribution.sum()
     counts = np.floor(ideal).astype(int)
     return np.repeat(np.arange(len(distribution)), counts + _choose(ideal - counts, rng))
-
-
-def check_transition(transition, n_classes, classes=None):
-    """Return a transition matrix as a float64 array, or say what is wrong with it.
-
-    Where the `classes` are given, a matrix with names is put in their order.
-    """
-    if classes is not None:
-        transition = align(transition, classes, "The transition matrix", axes=(0, 1))
-    transition = np.array(transition, dtype=float)
-    if transition.shape != (n_classes, n_classes):
-        names = "class" if classes is None else f"of the classes {shorten(classes)}"
-        raise ValueError(
-            f"The transition matrix must have shape ({n_classes}, {n_classes}), a row and a "
-            f"column for each {names}. Got shape {transition.shape}."
-            + f" {NO_CLASSES}"
-            * (len(transition) > n_classes)
-        )
-    if not (transition >= 0).all() or not np.allclose(transition.sum(axis=1), 1):
-        raise ValueError(
-            f"Each row of the transition matrix must be a probability distribution: "
-            f"transition[i, j] = P(noisy label j | true class i). Got row sums "
-            f"{shorten(transition.sum(axis=1))} and a least entry of {transition.min()}."
-        )
-    return transition
-
-
-def check_invertible(transition, n_classes, classes=None):
-    """Return a transition matrix that can be corrected for, or say what is wrong with it."""
-    matrix = check_transition(transition, n_classes, classes)
-    smallest = np.linalg.svd(matrix, compute_uv=False)[-1]
-    if smallest < 1e-6:
-        raise ValueError(
-            f"transition_matrix is singular, its smallest singular value is {smallest:.2g}: "
-            f"under such noise some classes cannot be told apart by their noisy labels, and no "
-            f"correction exists."
-        )
-    return matrix
-
-
-def check_correctable(transition, classes):
-    """Return a transition matrix to correct with; warn if that is hardly possible."""
-    matrix = check_invertible(transition, len(classes), classes)
-    gain = 1 / np.linalg.svd(matrix, compute_uv=False)[-1]
-    if gain > 20:
-        warnings.warn(
-            f"The transition matrix is nearly singular: what is estimated with it has an error "
-            f"up to {gain:.0f} times that on clean labels.",
-            UndefinedMetricWarning,
-            stacklevel=5,
-        )
-    return matrix

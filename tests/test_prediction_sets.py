@@ -51,7 +51,7 @@ def scores_of_labels(proba, y, score):
     own = proba[np.arange(len(y)), y]
     if score == "lac":
         return 1 - own
-    return np.where(proba >= own[:, None], proba, 0).sum(axis=1)
+    return np.where(proba >= own[:, None], proba, 0).sum(axis=1) - own / 2
 
 
 @given(
@@ -116,6 +116,17 @@ def test_aps_sets_are_not_empty_and_grow_from_the_most_probable_class():
     inside = np.where(sets, proba, np.inf).min(axis=1)
     outside = np.where(sets, -np.inf, proba).max(axis=1)
     assert (inside > outside).all()
+
+
+@pytest.mark.parametrize("score", ["lac", "aps"])
+def test_two_hard_classes_get_no_more_sets_than_asked_for(score):
+    rng = np.random.RandomState(0)
+    own = rng.uniform(0.5, 0.9, size=22_000)
+    proba = np.column_stack([own, 1 - own])
+    y = (rng.uniform(size=22_000) > own).astype(int)  # 30 % are not of the more probable class
+    found = sets_of(proba[:2000], y[:2000], np.eye(2), 0.8, conformity_score=score)
+    sets = found.predict_set(proba[2000:])[1][:, :, 0]
+    assert sets[np.arange(20_000), y[2000:]].mean() == pytest.approx(0.8, abs=0.02)
 
 
 def test_rows_too_few_for_the_level_give_sets_of_all_classes():

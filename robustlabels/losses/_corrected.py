@@ -7,7 +7,7 @@ import torch
 from numpy.typing import ArrayLike
 
 from .._labels import align
-from ..noise import check_invertible
+from .._transition_checks import check_invertible
 from ._loss import Loss, unmasked
 
 __all__ = ["BackwardCorrected", "ForwardCorrected"]

@@ -23,9 +23,9 @@ from .._sklearn import (
     _fit_context,
     _safe_indexing,
 )
+from .._transition_checks import check_invertible
 from .._typing import Features, Seed
 from .._unchanged import unchanged_on_error
-from ..noise import check_invertible
 from ._annotators import join_features, label_rows
 from ._copies import enough_rows
 from ._evidence import Evidence, tell
