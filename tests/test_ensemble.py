@@ -210,6 +210,7 @@ def test_a_linear_problem_of_many_features_is_left_to_others_than_trees():
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 @pytest.mark.parametrize(("share", "rate"), [(0.05, 0.1), (0.1, 0.2)])
 def test_a_rare_class_is_predicted_without_being_told(share, rate):
     rng = np.random.RandomState(0)

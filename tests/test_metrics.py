@@ -52,6 +52,7 @@ def draw_predictions(rng, y, accuracy):
     return np.where(rng.uniform(size=len(y)) < accuracy, y, wrong % n_classes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", NOISES)
 @pytest.mark.parametrize("n_classes", [2, 10])
 def test_corrected_accuracy_is_unbiased_and_its_interval_covers(noise, n_classes):
@@ -71,6 +72,7 @@ def test_corrected_accuracy_is_unbiased_and_its_interval_covers(noise, n_classes
     assert 0.93 <= (np.abs(mean - truth) < 1.96 * std_error).mean() <= 0.97
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", NOISES)
 def test_difference_of_two_models_is_unbiased_and_its_interval_covers(noise):
     rng = np.random.default_rng(0)

@@ -140,6 +140,7 @@ def test_noise_of_rows_keeps_its_word(n_classes, extra, noise, rate, exact, seed
         assert abs(mask.sum() - rate * len(y)) <= 4 * deviation + 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", ["margin", "boundary", "instance"])
 def test_exact_noise_flips_each_row_as_often_as_other_noise(noise):
     X, y = make_labels(60, 3, 0)

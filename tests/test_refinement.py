@@ -155,6 +155,7 @@ def test_rows_that_every_tree_has_seen():
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [2, 3])
 def test_noise_that_comes_and_goes_with_the_order_of_rows_is_counted_in_full(step):
     # More rows than a rate is found by, of which every other or third has no wrong label.
@@ -211,6 +212,7 @@ def test_no_noise_is_found_where_none_is(n_classes):
     np.testing.assert_allclose(transition, np.eye(n_classes), atol=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("n_classes", "spread", "rate"), [(2, 0.8, 0.0), (3, 0.6, 0.0), (3, 0.6, 0.2), (3, 0.6, 0.4)]
@@ -328,6 +330,7 @@ def test_more_labels_are_right_after_than_before(noise, rate):
     assert (refiner.label_probabilities_.argmax(axis=1) == y).mean() > 0.9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("noise", "spread"),
     [
@@ -370,6 +373,7 @@ def test_a_mistyped_label_leaves_the_noise_as_it_is(n_classes):
     assert other.label_probabilities_[5].argmax() == y[5]
 
 
+@pytest.mark.slow
 @pytest.mark.slow
 @pytest.mark.parametrize("n_classes", [2, 5])
 @pytest.mark.parametrize("rate", [0.0, 0.2, 0.4])

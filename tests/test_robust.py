@@ -211,6 +211,7 @@ def test_which_loss_auto_is():
     assert small("gce", transition_matrix=T, n_members=2).fit(X, y).loss_weights_.tolist() == [1]
 
 
+@pytest.mark.slow
 def test_a_rare_class_is_predicted_where_a_robust_loss_alone_would_not():
     rng = np.random.RandomState(1)
     y = (rng.uniform(size=3000) < 0.1).astype(int)
@@ -342,6 +343,7 @@ def calibration_error(proba, y, n_bins=15):
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 @pytest.mark.parametrize(("loss", "n_members"), [("auto", 1), ("ce", 1), ("auto", 4)])
 def test_probabilities_are_those_of_clean_labels(loss, n_members):
     X_train, y_train, X_test, y_test = digits(0.4, 0)
@@ -353,6 +355,7 @@ def test_probabilities_are_those_of_clean_labels(loss, n_members):
     assert log_loss(y_test, proba) < log_loss(y_test, uncorrected) / 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_members", [2, 4])
 @pytest.mark.parametrize("n_copies", [1, 3])
 def test_members_are_calibrated_by_rows_they_have_not_seen(n_members, n_copies):
@@ -377,6 +380,7 @@ def test_members_are_calibrated_where_many_rows_have_the_same_features():
     assert log_loss(y[2000:], clf.predict_proba(X[2000:])) < 1.1 * best
 
 
+@pytest.mark.slow
 def test_no_row_that_a_member_has_not_seen():
     # Rows of the same features are held out together: hardly any sample has another.
     X = np.repeat(np.arange(30.0), np.where(np.isin(np.arange(30), (3, 20)), 50_000, 1))[:, None]
