@@ -84,13 +84,13 @@ class AdaptationDisplay:
         history = estimator.history_
         losses = estimator.loss_ if isinstance(estimator.loss_, tuple) else (estimator.loss_,)
         names = [name for loss in losses for name in find_hyperparameters(loss)]
-        names = [name for name in names if history and name in history[-1]]
+        names = [name for name in names if history and f"loss__{name}" in history[-1]]
         if not names:
             raise ValueError(
                 f"The classifier has not learned a hyperparameter of {estimator.loss_!r}. Fit it "
                 f"with adapt=True."
             )
-        values = {name: np.array(history[:, name]) for name in names}
+        values = {name: np.array(history[:, f"loss__{name}"]) for name in names}
         return cls(np.arange(1, len(history) + 1), values)
 
     def plot(self, ax: Sequence[Axes] | Axes | None = None) -> Self:

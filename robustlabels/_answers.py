@@ -105,6 +105,8 @@ def check_trusted(trusted, y):
     """Return which labels are known to be right, in the shape of the labels; None if none is."""
     if trusted is None:
         return None
+    if np.ndim(trusted) == 0:
+        raise ValueError(f"trusted must be True or False for each row. Got {trusted!r}.")
     trusted = check_array(trusted, ensure_2d=False, dtype=None, input_name="trusted")
     if not np.isin(trusted, [False, True]).all():
         raise ValueError(f"trusted must be True or False for each row. Got {shorten(trusted)}.")

@@ -171,8 +171,8 @@ class ClassStatistics:
             if not np.isfinite(sums).all() or (scatter and not np.isfinite(moment).all()):
                 assert_all_finite(X, input_name="X", estimator_name=estimator_name)
                 raise ValueError(
-                    f"The features are too large to be summed in {X.dtype}. Scale them, with "
-                    f"StandardScaler for example."
+                    f"The features are not finite, or too large to be summed in {X.dtype}. Scale "
+                    f"them, with StandardScaler for example."
                 )
         total = weights.sum()
         if total == 0:

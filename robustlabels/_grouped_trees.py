@@ -6,7 +6,7 @@ from scipy.sparse import csr_matrix
 from sklearn.preprocessing import normalize
 from sklearn.tree import ExtraTreeRegressor
 
-#: Smallest probability that is learned, so that few classes of many are.
+#: Smallest probability that is learned, as a share of a row's largest, so that few classes are.
 _SMALLEST = 1e-3
 
 
@@ -46,7 +46,8 @@ class GroupedTrees:
     def fit(self, X, targets, weight):
         """Grow trees on probabilities of shape (n_samples, n_classes)."""
         n_rows, self._n_classes = targets.shape
-        targets = csr_matrix(np.where(targets > _SMALLEST, targets, 0))
+        probable = targets > _SMALLEST * targets.max(axis=1, keepdims=True)
+        targets = csr_matrix(np.where(probable, targets, 0))
 
         def grow(seed):
             rng = np.random.RandomState(seed)
@@ -65,7 +66,8 @@ class GroupedTrees:
             ).fit(X[rows], (targets[rows] @ groups).toarray(), of_rows)
             shape = tree.tree_.node_count, len(rows)
             in_leaves = csr_matrix((of_rows, (tree.apply(X[rows]), np.arange(len(rows)))), shape)
-            return tree, normalize(in_leaves @ targets[rows], "l1").astype(np.float32)
+            leaves = normalize(in_leaves @ targets[rows], "l1").astype(np.float32)
+            return _without_values(tree.tree_), leaves
 
         seeds = np.random.RandomState(self.random_state).randint(2**31, size=self.n_trees)
         self._trees = Parallel(self.n_jobs, prefer="threads")(map(delayed(grow), seeds))
@@ -74,6 +76,16 @@ class GroupedTrees:
     def predict(self, X):
         """Return the mean of the trees' probabilities, of shape (n_samples, n_classes)."""
         proba = np.zeros((len(X), self._n_classes))
+        X = np.ascontiguousarray(X, dtype=np.float32)  # what the tree inside another takes
         for tree, leaves in self._trees:
             proba += leaves[tree.apply(X)].toarray()
         return proba / self.n_trees
+
+
+def _without_values(tree):
+    """Return a tree that knows its splits alone: the numbers in its nodes take most memory."""
+    state = tree.__getstate__()
+    state["values"] = np.zeros((tree.node_count, 1, 1))
+    splits = type(tree)(tree.n_features, np.ones(1, dtype=np.intp), 1)
+    splits.__setstate__(state)
+    return splits

@@ -67,15 +67,19 @@ def check_weights_reach(estimator):
 
 
 def check_parameters(estimator):
-    """Check what scikit-learn checks of the parameters of an estimator and of those inside it.
+    """Check what scikit-learn checks of the parameters of an estimator, or of a pipeline's steps.
 
-    They would be checked in `fit`, after what takes long.
+    They would be checked in `fit`, after what takes long. Others may have estimators inside whose
+    parameters they set themselves, and classes of a user's parameters that they resolve.
     """
     if get_config()["skip_parameter_validation"]:
         return
-    for _, part in _find_parts(estimator):
-        if hasattr(part, "_parameter_constraints"):
-            part._validate_params()
+    steps = estimator.steps if type(estimator) is Pipeline else ()
+    for _, step in steps:
+        check_parameters(step)
+    owner = type(estimator).__module__.partition(".")[0]
+    if owner in ("sklearn", __package__) and hasattr(estimator, "_parameter_constraints"):
+        estimator._validate_params()
 
 
 def find_last_step(estimator):

@@ -242,7 +242,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         The underlying net. It works with labels 0 to n_classes - 1.
     history_ : skorch.history.History
         What skorch recorded: a row an epoch, with ``train_loss`` and ``dur``, and with `adapt` the
-        hyperparameters of the loss, which :class:`AdaptationDisplay` draws. Single batches
+        hyperparameters of the loss, as ``loss__q``; :class:`AdaptationDisplay` draws them. Batches
         are recorded only if `callbacks` has one of your own, or one that looks at batches.
     n_iter_ : int
         Number of epochs trained.
@@ -316,7 +316,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
     >>> clf = RobustClassifier("gce", adapt=True, random_state=0).fit(X, y_noisy)
     >>> 0 < clf.loss_.q < 1
     True
-    >>> clf.loss_.q == clf.history_[-1, "q"]
+    >>> clf.loss_.q == clf.history_[-1, "loss__q"]
     True
     """
 
@@ -509,7 +509,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
                 else:
                     restore(stop)
                 raise
-        self._warn_of_failure(X_learned, stacklevel=4)
+        self._warn_of_failure(X_learned, stacklevel=5)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -730,13 +730,15 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         rng = self._forget() if stopped is None else None
         refine = refine and self.transition_matrix is not None
         if self.adapt:
-            self._check_adapt(go_on)
+            self._check_adapt(go_on and stopped is None)
         # All that can be wrong with a parameter shows here; finding the noise takes much longer.
         check_priors(self.priors, classes)
         if not (self.transition_matrix is None or isinstance(self.transition_matrix, str)):
             check_invertible(self.transition_matrix, len(classes), classes)
         if stopped is not None:
-            self._renew(refined=stopped.beliefs is not None)
+            # With the losses as they are, which may have learned.
+            losses = self.loss_ if isinstance(self.loss_, tuple) else (self.loss_,)
+            self._renew(stopped.beliefs is not None, [clone(loss) for loss in losses])
             self.net_.epochs_before_ = stopped.n_epochs
             return X, codes, stopped.weight, stopped.beliefs
         self._weigh_classes(weight, codes, classes)
@@ -759,7 +761,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
                 if self.adapt:
                     warnings.warn(
                         "adapt=True has no effect: the rows are too few to estimate their noise.",
-                        stacklevel=4,
+                        stacklevel=5,
                     )
                 losses = self._make_losses(refined=False)
                 self.net_.minimise(losses)
@@ -777,8 +779,8 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         if go_on:
             raise ValueError(
                 "adapt=True needs rows that the network has not learned from. One that goes on "
-                "may know them all. Set warm_start=False; or adapt=False, and loss to the "
-                "previous loss_, which keeps what was learned of it."
+                "may know them all. Set warm_start=False; or adapt=False, which goes on with the "
+                "loss as it is given."
             )
 
     def _validate(self, X, y, sample_weight, reset, trusted=None, several=False):
@@ -881,11 +883,11 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         self.net_ = self._make_net(losses, device, self._random_state.randint(2**31))
         self._set_losses(losses)
 
-    def _renew(self, refined):
-        """Make the net anew by the present parameters, with the weights it has."""
+    def _renew(self, refined, losses=None):
+        """Make the net anew by the present parameters, with the weights and maybe losses it has."""
         stored = store_net(self.net_)
         self._made_with = self._recipe()
-        losses = self._make_losses(refined)
+        losses = losses or self._make_losses(refined)
         net = self._make_net(losses, find_device(self.device))
         restore_net(net, stored, same_parameters=False)
         self.net_ = net
@@ -1010,17 +1012,16 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         enough = len(self.history_) >= count_epochs("auto", n_rows, self._count_batch(n_rows))
 
         def predict(rows):
+            # Without the shift by priors, which are the user's own.
+            scores = self._compute(X[rows]) - (0 if self._offset is None else self._offset)
             if enough:
-                return self._compute(X[rows], lambda scores: scores.argmax(dim=-1))
+                return scores.argmax(axis=1)
             # After fewer epochs it is no wonder, unless the network is sure of one class.
-            proba = softmax(self._compute(X[rows]) / self.temperature_, axis=1)
-            possible = (proba > _POSSIBLE).any(axis=0)
+            possible = (softmax(scores / self.temperature_, axis=1) > _POSSIBLE).any(axis=0)
             return possible if possible.sum() == 1 else slice(None)
 
-        warn_of_unpredicted(
-            self, self.class_prior_ > 0, n_rows, predict, stacklevel,
-            remedy=f" Or lr={self.lr} is too large.",
-        )  # fmt: skip
+        remedy = "" if enough else f" Or lr={self.lr} is too large."
+        warn_of_unpredicted(self, self.class_prior_ > 0, n_rows, predict, stacklevel, remedy)
 
     def _keep_what_is_learned(self, stop, key, X, weight, beliefs):
         """Finish a training that Ctrl-C has stopped, and note what of it is usable."""

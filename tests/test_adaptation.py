@@ -182,7 +182,7 @@ def test_what_is_learned_is_recorded_and_repeated():
     np.testing.assert_array_equal(before[1], np.random.get_state()[1])
     assert loss.get_params() == AGCE().get_params()
     for name in ("a", "q"):
-        path = clf.history_[:, name]
+        path = clf.history_[:, f"loss__{name}"]
         assert len(set(path)) == len(path)
         assert path[-1] == getattr(clf.loss_, name) > 0
     again = clone(clf).fit(X, Y_NOISY)
@@ -192,7 +192,7 @@ def test_what_is_learned_is_recorded_and_repeated():
     np.testing.assert_array_equal(clf.predict_proba(X), loaded.predict_proba(X))
     assert repr(loaded.loss_) == repr(clf.loss_)
     fixed = make(clf.loss_, adapt=False, max_epochs=1).fit(X, Y_NOISY)
-    assert "a" not in fixed.history_[-1]
+    assert "loss__a" not in fixed.history_[-1]
     assert clone(clf).loss.get_params() == loss.get_params()
 
 
@@ -226,7 +226,7 @@ def test_auto_learns_that_of_its_robust_loss():
     clf = make("auto").fit(X, Y_NOISY)
     ce, sgce = clf.loss_
     assert repr(ce) == "CE()"
-    assert sgce.q == clf.history_[-1, "q"] != 0.3
+    assert sgce.q == clf.history_[-1, "loss__q"] != 0.3
 
 
 class Watching(Callback):
@@ -242,7 +242,9 @@ class Watching(Callback):
 def test_callbacks_that_look_at_batches_change_nothing():
     watching = Watching()
     clf, plain = make(callbacks=[watching], max_epochs=8), make(max_epochs=8)
-    assert clf.fit(X, Y_NOISY).history_[:, "q"] == plain.fit(X, Y_NOISY).history_[:, "q"]
+    assert (
+        clf.fit(X, Y_NOISY).history_[:, "loss__q"] == plain.fit(X, Y_NOISY).history_[:, "loss__q"]
+    )
     assert watching.seen == 8 * 10
 
 
@@ -325,7 +327,7 @@ def test_display_shows_the_history():
     display = AdaptationDisplay.from_estimator(clf).plot()
     assert list(display.lines_) == ["a", "q"] == [ax.get_ylabel() for ax in display.axes_]
     np.testing.assert_array_equal(display.lines_["q"].get_xdata(), np.arange(1, 7))
-    np.testing.assert_array_equal(display.lines_["q"].get_ydata(), clf.history_[:, "q"])
+    np.testing.assert_array_equal(display.lines_["q"].get_ydata(), clf.history_[:, "loss__q"])
     frame = display.frame()
     assert frame["hyperparameter"].tolist() == ["a"] * 6 + ["q"] * 6
     assert frame["value"].iloc[-1] == clf.loss_.q
@@ -334,3 +336,24 @@ def test_display_shows_the_history():
     assert single.plot(axis).figure_ is figure
     with pytest.raises(ValueError, match="Fit it with adapt=True"):
         AdaptationDisplay.from_estimator(make(adapt=False, max_epochs=2).fit(X, Y_NOISY))
+
+
+def test_rows_without_weight_are_not_asked():
+    weight = np.where(np.arange(len(X)) < 20, 1.0, 1e-60)
+    clf = make(n_members=1).fit(X.astype(np.float32), Y_NOISY, weight)
+    assert 0 < clf.loss_.q < 1
+    nothing = make(class_weight={0: 0, 1: 0, 2: 1}).fit(X, Y, trusted=np.ones(len(X), dtype=bool))
+    assert 0 < nothing.loss_.q < 1
+
+
+def test_gradients_that_somebody_has_turned_off():
+    plain = make(max_epochs=4).fit(X, Y_NOISY)
+    with torch.no_grad():
+        clf = make(max_epochs=4).fit(X, Y_NOISY)
+    assert clf.loss_.q == plain.loss_.q != GCE().q
+
+
+def test_warnings_name_the_line_of_the_user():
+    with pytest.warns(UserWarning, match="has no effect") as told:
+        make(transition_matrix="estimate", max_epochs=1).fit(X[::8], Y_NOISY[::8])
+    assert told[0].filename == __file__

@@ -1,5 +1,7 @@
 """Trees of many classes: as good as those that know all classes at each split, in less memory."""
 
+import pickle
+
 import numpy as np
 import pytest
 from sklearn.ensemble import ExtraTreesRegressor
@@ -35,7 +37,6 @@ def test_they_are_as_good_as_trees_that_know_all_classes(blobs, max_samples):
     ).fit(X[learn], soft[learn], weight[learn])
     accuracy = np.mean(proba.argmax(axis=1) == y[rest])
     assert accuracy > np.mean(whole.predict(X[rest]).argmax(axis=1) == y[rest]) - 0.05 > 0.5
-    assert max(tree.tree_.value.shape[1] for tree, _ in trees._trees) == 8
 
 
 def test_leaves_hold_the_weighted_mean_of_their_rows(blobs):
@@ -65,3 +66,19 @@ def test_the_ensemble_of_many_classes_learns_by_them(blobs, monkeypatch):
     assert clf.fit(X[:800], y[:800]).score(X[800:], y[800:]) > 0.5
     forests = clf._learners[1]._forests
     assert [type(forest) for forest in forests] == [GroupedTrees] * 4
+
+
+def test_rows_of_which_nothing_is_known():
+    X = np.random.RandomState(0).normal(size=(60, 3)).astype(np.float32)
+    uniform = np.full((60, 2000), 1 / 2000)
+    proba = GroupedTrees(2, 8, max_samples=None, **SETTINGS).fit(X, uniform, np.ones(60)).predict(X)
+    np.testing.assert_allclose(proba, 1 / 2000, rtol=1e-5)
+
+
+def test_what_is_kept_of_trees_is_what_predictions_need(blobs):
+    X, _, soft, weight = blobs
+    trees = GroupedTrees(10, 8, max_samples=None, **SETTINGS).fit(X, soft, weight)
+    n_nodes = sum(tree.node_count for tree, _ in trees._trees)
+    stored = pickle.dumps(trees)
+    assert len(stored) < 120 * n_nodes
+    np.testing.assert_array_equal(pickle.loads(stored).predict(X), trees.predict(X))

@@ -113,6 +113,11 @@ def test_a_step_that_is_too_large_is_told_after_few_epochs_too(n_epochs):
         classifier.set_params(lr=1e4).fit(*IRIS)
 
 
+def test_classes_that_priors_leave_out_are_not_missed():
+    classifier = clone(CLASSIFIERS["RobustClassifier"]).set_params(priors=[1 - 2e-60, 1e-60, 1e-60])
+    assert set(classifier.fit(*IRIS).predict(IRIS[0])) == {classifier.classes_[0]}
+
+
 @pytest.mark.parametrize("name", ["RobustClassifier", ENSEMBLE])
 def test_a_class_that_weighs_nothing_is_not_missed(name):
     X, y = rare()

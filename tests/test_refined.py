@@ -468,6 +468,19 @@ def test_parameters_of_the_estimator_are_checked_before_labels_are_refined(estim
         RefinedClassifier(estimator).fit(*load_iris(return_X_y=True))
 
 
+def test_parameters_that_others_will_set_are_not_checked():
+    class AutoC(LogisticRegression):
+        def fit(self, X, y, sample_weight=None):
+            self.set_params(C=1.0 if self.C == "auto" else self.C)
+            return super().fit(X, y, sample_weight)
+
+    X, y = load_iris(return_X_y=True)
+    X = StandardScaler().fit_transform(X)
+    search = GridSearchCV(LogisticRegression(C=-1), {"C": [0.1, 1]}, cv=2)
+    for estimator in (search, AutoC(C="auto")):
+        assert RefinedClassifier(estimator, random_state=0).fit(X, y).score(X, y) > 0.9
+
+
 def test_other_errors():
     with pytest.raises(ValueError, match="target y is None"):
         RefinedClassifier(LogisticRegression()).fit(X, None)

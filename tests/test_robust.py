@@ -1860,3 +1860,15 @@ def test_a_trained_network_is_changed_in_no_place_and_its_device_has_a_name():
     graph = make_fx(net.module_)(torch.as_tensor(IRIS[0]))
     assert not [node.name for node in graph.graph.nodes if "relu_" in str(node.target)]
     assert net.device == "cpu"  # the name, which safetensors asks for
+
+
+def test_an_iterator_that_needs_the_whole_table():
+    class Balanced(torch.utils.data.DataLoader):
+        def __init__(self, dataset, batch_size, **kwargs):
+            rows = [np.flatnonzero(np.asarray(dataset.y) == code) for code in range(3)]
+            batches = [np.concatenate([r[i : i + 4] for r in rows]).tolist() for i in (0, 4)]
+            assert all(map(len, rows))
+            super().__init__(dataset, batch_sampler=batches)
+
+    clf = small(net_params={"iterator_train": Balanced}).fit(*IRIS)
+    assert clf.history_[-1, "train_batch_count"] == 2

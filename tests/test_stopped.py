@@ -161,3 +161,16 @@ def test_partial_fit_that_is_stopped():
         classifier.partial_fit(X, NOISY)
     assert "learned a part of this block" in stopped.value.__notes__[0]
     assert classifier.predict(X).shape == (150,)
+
+
+def test_a_stopped_training_goes_on_with_the_loss_that_it_has_learned():
+    classifier = interruptible(loss="gce", adapt=True, warm_start=True)
+    stop(classifier, 50)
+    learned = classifier.loss_.q
+    assert learned != 0.7
+    classifier.set_params(max_epochs=4).fit(X, NOISY)
+    path = classifier.history_[:, "loss__q"]
+    assert len(path) == 20
+    assert path[15] == pytest.approx(learned)
+    assert abs(path[16] - learned) < 0.1
+    assert classifier.loss_.q == path[-1] != learned

@@ -229,8 +229,11 @@ class Adaptation:
         self.X = X
         self.log_likelihood = net._to_device(np.log(np.maximum(likelihood, 1e-15)))
         self.weight = net._to_device(weight)
+        counts = self.weight.cpu().numpy() > 0
         # Of very few rows there may be none that a member has left out.
-        self.rows = [np.flatnonzero(own) if own.any() else np.arange(len(own)) for own in unseen.T]
+        self.rows = [
+            np.flatnonzero(own if own.any() else counts) for own in (unseen & counts[:, None]).T
+        ]
         self.rng = np.random.RandomState(seed)
         self.n_steps = 0
         start = self.tunable.places
@@ -238,13 +241,14 @@ class Adaptation:
         self.places = torch.from_numpy(start)
         self.optimizer = torch.optim.Adam([self.places], lr=_LR)
 
+    @torch.enable_grad()
     def follow(self, net, batch):
         """Make a step of the hyperparameters, if it is time, after a step of the net on a batch.
 
         The step that is looked at is the one that the net has just made: it costs nothing.
         """
         self.n_steps += 1
-        if self.n_steps % _STEPS:
+        if self.n_steps % _STEPS or not all(map(len, self.rows)):
             return
         module = net._plain_module()  # without dropout, which would be chance
         names, weights = zip(

@@ -106,8 +106,6 @@ class Net(NeuralNetClassifier):
         """
         X = to_tensor(X).to(self.device, self.dtype)
         with seeded_globally(0, self.device):
-            # The batches are not looked at: this is for parameters that the iterator has not.
-            self.get_iterator(self.get_dataset({"X": X}, torch.from_numpy(y)), training=True)
             try:
                 logits = self._plain_module()(X)
             except RuntimeError as error:
@@ -323,7 +321,7 @@ class Net(NeuralNetClassifier):
         super().on_epoch_end(net, dataset_train, dataset_valid, **kwargs)
         if self.adaptation_ is not None:
             for name, value in self.adaptation_.tunable.values.items():
-                self.history.record(name, value)
+                self.history.record(f"loss__{name}", value)
         if self.history[-1, "train_batch_count"] == 0:
             raise ValueError(
                 f"An epoch had no batch: {len(dataset_train)} rows do not fill one, and "

@@ -127,6 +127,8 @@ def make_net(params, *, loss, device, dtype, n_features, n_classes, seed):
     for name in ("train_split", "iterator_train", "iterator_valid", "dataset"):
         if not callable(given.get(name, print)) and (name, given[name]) != ("train_split", None):
             raise ValueError(f"net_params has {name!r}={given[name]!r}, which cannot be called.")
+    for name in ("iterator_train", "iterator_valid"):
+        _check_iterator_routes(name, given)
     module, sizes = _choose_module(params, given, n_features, n_classes)
     settings = {
         "criterion": loss,
@@ -150,6 +152,19 @@ def make_net(params, *, loss, device, dtype, n_features, n_classes, seed):
         net.initialize()
     _check_callback_routes(given, net)
     return net
+
+
+def _check_iterator_routes(iterator, given):
+    """Refuse parameters that the built-in iterator does not have."""
+    known = inspect.signature(BatchIterator).parameters.keys() - {"dataset"}
+    for route in given:
+        owner, _, name = route.partition("__")
+        if owner == iterator and name and iterator not in given and name not in known:
+            raise ValueError(
+                f"net_params has {route!r}, which BatchIterator does not take."
+                f"{suggest(name, known)} For those of another iterator pass it, too: "
+                f"{{{iterator!r}: DataLoader, ...}}."
+            )
 
 
 def _choose_module(params, given, n_features, n_classes):
