@@ -182,16 +182,21 @@ class Linear:
                 continue
             rows, labels, shares = expand(np.maximum(targets, _SMALLEST))
             scaler = StandardScaler().set_output(transform="default").fit(X[learn])
-            rule = UnhingedClassifier().fit(
-                scaler.transform(X[learn])[rows], labels, of_learn[rows] * shares
-            )
-            self._rules.append((scaler, rule))
-            held_out[rest] = self._apply(scaler, rule, X[rest])
+            scaled, basis = scaler.transform(X[learn]), None
+            if scaled.shape[1] > len(scaled):
+                # The rule looks at what rows have in common alone: a basis of them says it all.
+                basis = np.linalg.qr(scaled.T)[0]
+                scaled = scaled @ basis
+            rule = UnhingedClassifier().fit(scaled[rows], labels, of_learn[rows] * shares)
+            self._rules.append((scaler, basis, rule))
+            held_out[rest] = self._apply(*self._rules[-1], X[rest])
         return held_out[None]
 
     @staticmethod
-    def _apply(scaler, rule, X):
-        scores = rule.decision_function(scaler.transform(X)).astype(np.float64)
+    def _apply(scaler, basis, rule, X):
+        scaled = scaler.transform(X)
+        scores = rule.decision_function(scaled if basis is None else scaled @ basis)
+        scores = scores.astype(np.float64)
         if scores.ndim == 1:
             scores = np.column_stack([np.zeros_like(scores), scores])
         return softmax(scores, axis=1)

@@ -7,6 +7,7 @@ import tracemalloc
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import softmax
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_wine
@@ -14,8 +15,15 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import ConvergenceWarning, NotFittedError, UndefinedMetricWarning
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import GridSearchCV, train_test_split
+from sklearn.preprocessing import StandardScaler
 
-from robustlabels import LabelRefiner, RobustEnsembleClassifier, corrupt_labels, pair_transition
+from robustlabels import (
+    LabelRefiner,
+    RobustEnsembleClassifier,
+    UnhingedClassifier,
+    corrupt_labels,
+    pair_transition,
+)
 from robustlabels._learners import Boosting, Linear
 from robustlabels.refinement._evidence import Evidence
 
@@ -188,6 +196,21 @@ def test_boosting_knows_nothing_of_the_rows_that_it_speaks_of(monkeypatch):
     easy = Evidence((X[:, 0] > 0).astype(int), None)
     (unseen,) = Boosting(20, 0.1, 1).fit(X, soft_labels[:, :, :2], folds, weight, easy, rng)
     assert (unseen.argmax(axis=1) == easy.codes).mean() > 0.9
+
+
+def test_the_linear_rule_of_few_rows_is_that_of_all_their_features():
+    rng = np.random.RandomState(0)
+    codes, weight, folds = rng.randint(3, size=80), rng.uniform(1, 2, size=80), np.arange(80) % 4
+    X = (rng.normal(size=(3, 200))[codes] + rng.normal(size=(80, 200))).astype(np.float32)
+    to_learn = np.repeat(weight[:, None, None] * np.eye(3)[codes][:, None], 4, axis=1)
+    linear = Linear()
+    (unseen,) = linear.fit(X, to_learn, folds, weight, Evidence(codes, None), rng)
+    learn = folds != 0
+    scaler = StandardScaler().fit(X[learn])
+    rule = UnhingedClassifier().fit(scaler.transform(X[learn]), codes[learn], weight[learn])
+    expected = softmax(rule.decision_function(scaler.transform(X[~learn])), axis=1)
+    np.testing.assert_allclose(unseen[~learn], expected, rtol=2e-3, atol=1e-4)
+    np.testing.assert_allclose(linear.predict(X[:5])[0].sum(axis=1), 1)
 
 
 def test_factors_are_taken_out_of_what_learners_say_that_learned_with_them():
