@@ -68,7 +68,7 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         the probabilities of the true labels.
     max_epochs : int or "auto", default="auto"
         Passes of the networks over the data. "auto" is 27; as many as make 400 steps where rows
-        are few, and 6000 where they are many, but no fewer than 5.
+        are few, and 6000 where they are many, but no fewer than 2.
     device : str or torch.device, default="auto"
         Where the networks compute. "auto" is a CUDA device if torch sees one, else the CPU.
     n_jobs : int or None, default=None

@@ -27,7 +27,7 @@ from .refinement._noise_model import start_without_noise, without_noise
 #: Networks: widths, dropout; passes over the data and steps, at most, and at least.
 _WIDTHS, _DROPOUT = (128, 128), 0.25
 _EPOCHS, _STEPS = 27, 6000
-_FEWEST_STEPS, _FEWEST_EPOCHS = 400, 5
+_FEWEST_STEPS, _FEWEST_EPOCHS = 400, 2
 
 #: Trees of each fold, rows of their leaves at least, rows that they look at, at most, and
 #: features that a split looks at, at most, where it does not look at the root of their number.
