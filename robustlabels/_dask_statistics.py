@@ -6,7 +6,7 @@ import operator
 import dask
 import numpy as np
 from scipy import sparse
-from sklearn.utils import check_X_y
+from sklearn.utils import assert_all_finite, check_X_y
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.random import sample_without_replacement
 
@@ -82,7 +82,10 @@ def _tally(y, weight):
     y = check_labels(y)
     check_classification_targets(y)
     classes = find_classes(y)
-    weight = None if weight is None else np.asarray(weight, dtype=np.float64)
+    if weight is not None:
+        weight = np.asarray(weight, dtype=np.float64)
+        # A class of such a weight would count as one that is not there.
+        assert_all_finite(weight, input_name="sample_weight")
     return classes, np.bincount(encode(y, classes), weight, minlength=len(classes)), len(y)
 
 

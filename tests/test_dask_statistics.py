@@ -145,3 +145,12 @@ def test_a_worker_killed_in_the_middle_changes_nothing(tmp_path):
         killer.join()
         assert victim not in [worker.pid for worker in cluster.workers.values()]
     assert_same(clf, UnhingedClassifier().fit(X, y))
+
+
+def test_a_missing_weight_is_told_whatever_its_label():
+    X, y, weight = make_rows()
+    y = np.where(np.arange(len(y)) < 2, 3, y)
+    weight[:2] = np.nan  # of all rows of a class
+    parts = (da.from_array(part, chunks=700) for part in (X, y, weight))
+    with pytest.raises(ValueError, match="sample_weight contains NaN"):
+        UnhingedClassifier().fit(*parts)
