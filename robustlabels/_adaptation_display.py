@@ -82,8 +82,7 @@ class AdaptationDisplay:
         """
         check_is_fitted(estimator)
         history = estimator.history_
-        losses = estimator.loss_ if isinstance(estimator.loss_, tuple) else (estimator.loss_,)
-        names = [name for loss in losses for name in find_hyperparameters(loss)]
+        names = [name for loss in estimator._losses for name in find_hyperparameters(loss)]
         names = [name for name in names if history and f"loss__{name}" in history[-1]]
         if not names:
             raise ValueError(

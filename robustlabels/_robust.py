@@ -702,9 +702,8 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         except ValueError as error:
             device = torch.device("cpu")
             warnings.warn(f"{error} The loaded classifier computes on the CPU.", stacklevel=2)
-        losses = self.loss_ if isinstance(self.loss_, tuple) else (self.loss_,)
         with not_started_anew(self._made_with["callbacks"]):
-            self.net_ = self._make_net(losses, device)
+            self.net_ = self._make_net(self._losses, device)
         restore_net(self.net_, stored, same_parameters=True)
 
     def _validate_params(self):
@@ -737,8 +736,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
             check_invertible(self.transition_matrix, len(classes), classes)
         if stopped is not None:
             # With the losses as they are, which may have learned.
-            losses = self.loss_ if isinstance(self.loss_, tuple) else (self.loss_,)
-            self._renew(stopped.beliefs is not None, [clone(loss) for loss in losses])
+            self._renew(stopped.beliefs is not None, [clone(loss) for loss in self._losses])
             self.net_.epochs_before_ = stopped.n_epochs
             return X, codes, stopped.weight, stopped.beliefs
         self._weigh_classes(weight, codes, classes)
@@ -897,6 +895,11 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         n_members = self.n_members if self.module is None else 1
         return make_losses(self.loss, self.alpha, self.q, refined, n_members)
 
+    @property
+    def _losses(self):
+        """The losses of the members in turn, a tuple, also of one."""
+        return self.loss_ if isinstance(self.loss_, tuple) else (self.loss_,)
+
     def _set_losses(self, losses, keep_weights=False):
         check_monitors(self.net_)
         self.loss_ = losses[0] if len(losses) == 1 else tuple(losses)
@@ -1013,7 +1016,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
 
         def predict(rows):
             # Without the shift by priors, which are the user's own.
-            scores = self._compute(X[rows]) - (0 if self._offset is None else self._offset)
+            scores = self._compute(X[rows])
             if enough:
                 return scores.argmax(axis=1)
             # After fewer epochs it is no wonder, unless the network is sure of one class.
@@ -1040,13 +1043,13 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
     def _predict(self, X):
         """Check the data; compute the scores, shifted by the priors."""
         check_is_fitted(self)
-        return self._compute(self._validate_features(X, reset=False))
+        return self._compute(self._validate_features(X, reset=False), self._offset)
 
-    def _compute(self, X, finish=lambda scores: scores):
-        """Compute what `finish` makes of the scores, shifted by the priors."""
-        offset = 0 if self._offset is None else torch.as_tensor(self._offset)
+    def _compute(self, X, offset=None):
+        """Compute the scores, shifted by an offset."""
+        offset = 0 if offset is None else torch.as_tensor(offset)
 
-        def finish_merged(scores):
-            return finish((merge(scores, self.loss_weights_) + offset).to(self.net_.dtype))
+        def finish(scores):
+            return (merge(scores, self.loss_weights_) + offset).to(self.net_.dtype)
 
-        return compute_scores(self.net_, X, self.n_threads, finish_merged).numpy()
+        return compute_scores(self.net_, X, self.n_threads, finish).numpy()

@@ -303,9 +303,7 @@ def _log_likelihoods(codes, proba, transition, weight, shares, nearest, log_with
 
     With the prior of the powers. `nearest` says for which share the noise is taken out.
     """
-    n_rows = min(_ROWS, max(1000, _MAX_PROBABILITIES // proba.shape[1]))
-    # Drawn at random, for rows may come in periods; always the same.
-    rows = np.random.RandomState(0).permutation(len(codes))[:n_rows]
+    rows = draw_some(*proba.shape)
     # The same event for all shares.
     top = proba[rows].argmax(axis=1)
     agrees = codes[rows] == top
@@ -322,6 +320,15 @@ def _log_likelihoods(codes, proba, transition, weight, shares, nearest, log_with
                 labels = np.where(trusted[rows, None], given[:, None], labels)
             found[i, of_knot] = _LABEL_COUNTS * (weight[rows] @ np.log(labels)) - expected
     return found
+
+
+def draw_some(n_rows, n_classes):
+    """Return rows that are enough to find a few numbers by, all of them where they are few.
+
+    Drawn at random, for rows may come in periods; always the same.
+    """
+    n_drawn = min(_ROWS, max(1000, _MAX_PROBABILITIES // n_classes))
+    return np.random.RandomState(0).permutation(n_rows)[:n_drawn]
 
 
 def noise_of_all(transition, trusted, share=1):

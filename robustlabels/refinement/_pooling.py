@@ -4,6 +4,8 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 
+from ._noise_model import draw_some
+
 #: Precision of the prior of the logarithms of the weights: about their mean, and of their sum
 #: about 0, that of probabilities that are neither made surer nor less sure.
 _EQUALITY, _SURENESS = 0.3, 3.0
@@ -13,10 +15,6 @@ _BOUNDS = -6.0, 4.0
 
 #: Smallest probability of a label.
 _SMALLEST = 1e-12
-
-#: Rows that the weights are found by, and probabilities of their classes, at most.
-_ROWS = 20_000
-_MAX_PROBABILITIES = 2**22
 
 
 def find_weights(log_proba, likelihood, weight):
@@ -43,10 +41,8 @@ def find_weights(log_proba, likelihood, weight):
         Positive weights.
     """
     n_learners, n_rows, n_classes = log_proba.shape
-    n_used = min(_ROWS, max(1000, _MAX_PROBABILITIES // n_classes))
-    if n_rows > n_used:
-        # Drawn at random, for rows may come in periods; always the same.
-        rows = np.random.RandomState(0).permutation(n_rows)[:n_used]
+    rows = draw_some(n_rows, n_classes)
+    if len(rows) < n_rows:
         log_proba, likelihood, weight = log_proba[:, rows], likelihood[rows], weight[rows]
     log_proba = log_proba.astype(np.float64, copy=False)
     seen = np.maximum(likelihood, _SMALLEST)
