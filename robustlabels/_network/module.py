@@ -43,9 +43,15 @@ class Affine(nn.Module):
         """Map the units `inputs`, times `gain`, to the units `outputs`; None stands for all."""
         weight, bias = self.weight, self.bias
         if outputs is not None:
-            weight, bias = weight.index_select(-2, outputs), bias.index_select(-1, outputs)
+            bias = bias.index_select(-1, outputs)
         if inputs is not None:
-            weight = weight.index_select(-1, inputs)
+            # At once: the gradient of each choice is as large as the weights that it is made from.
+            n_out, n_in = weight.shape[-2:]
+            rows = torch.arange(n_out, device=weight.device) if outputs is None else outputs
+            places = (rows[:, None] * n_in + inputs).flatten()
+            weight = weight.flatten(-2).index_select(-1, places).unflatten(-1, (len(rows), -1))
+        elif outputs is not None:
+            weight = weight.index_select(-2, outputs)
         product = torch.addmm if weight.ndim == 2 else torch.baddbmm
         return product(bias, x, weight.mT, alpha=gain)
 

@@ -2,8 +2,10 @@
 
 import copy
 import math
+from collections import defaultdict
 from collections.abc import Mapping
 
+import numpy as np
 import torch
 from scipy.sparse import issparse
 from skorch import NeuralNetClassifier
@@ -241,8 +243,7 @@ class Net(NeuralNetClassifier):
         if n_members > 1 and target.ndim < 3:
             target = target.unsqueeze(1).expand(-1, n_members, *target.shape[1:])
         if len(self.losses_) > 1:
-            parts = zip(self.losses_, y_pred.unbind(1), target.unbind(1), strict=True)
-            losses = torch.stack([_row_losses(*part) for part in parts], 1)
+            losses = self._losses_in_groups(y_pred, target)
         elif n_members > 1:
             losses = _row_losses(self.losses_[0], y_pred.flatten(0, 1), target.flatten(0, 1))
         else:
@@ -258,6 +259,21 @@ class Net(NeuralNetClassifier):
             sums = [p.abs().reshape(n_members, -1).sum(-1) for p in self.module_.parameters()]
             losses = losses + self.l1_penalty * sum(sums)
         return losses
+
+    def _losses_in_groups(self, y_pred, target):
+        """Return the losses of rows and members, those of members who share a loss at once."""
+        groups = defaultdict(list)
+        for member, loss in enumerate(self.losses_):
+            groups[loss].append(member)
+        order, sizes = np.concatenate(list(groups.values())), list(map(len, groups.values()))
+        parts = zip(
+            groups, y_pred[:, order].split(sizes, 1), target[:, order].split(sizes, 1), strict=True
+        )
+        losses = [
+            _row_losses(loss, scores.flatten(0, 1), of_rows.flatten(0, 1)).view(len(y_pred), -1)
+            for loss, scores, of_rows in parts
+        ]
+        return torch.cat(losses, 1)[:, np.argsort(order)]
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
         listeners = [callback for _, callback in self.callbacks_ if looks_at_batches(callback)]
