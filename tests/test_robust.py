@@ -178,6 +178,10 @@ def test_networks_of_two_losses_are_weighed_by_labels_they_have_not_seen():
     _, codes, _, beliefs = clone(clf)._prepare(X, y_noisy, None)
     with torch.no_grad():
         scores = clf.net_.module_(torch.as_tensor(X)).double().numpy()
+    net, logits, given = clf.net_, torch.as_tensor(scores), torch.as_tensor(codes)
+    losses = net._member_losses(logits, given, None, training=False)
+    expected = [loss(logits[:, member], given) for member, loss in enumerate(net.losses_)]
+    np.testing.assert_allclose(losses, expected)
     p = 0.99 * softmax(scores, axis=2) + 0.005
     rows, folds = np.flatnonzero(beliefs.folds < 2), beliefs.folds[beliefs.folds < 2]
     unseen = np.log(np.stack([p[rows, 2 * folds + loss] for loss in (0, 1)]))
