@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from ._network.scores import merge_members, opinions
-from .refinement._pooling import find_weights
+from .refinement._pooling import find_pool
 from .refinement._temperatures import find_temperature, find_temperature_by_labels
 
 
@@ -81,7 +81,7 @@ def calibrate(scores, weight, beliefs, loss_weights):
     members = n_losses * folds[held_out, None] + np.arange(n_losses)
     unseen = scores[held_out[:, None], members]
     if n_losses > 1:
-        weights = find_weights(
+        weights, _ = find_pool(
             opinions(unseen, n_losses).numpy(),
             beliefs.likelihood[held_out],
             targets[held_out].sum(axis=1),

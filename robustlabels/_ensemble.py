@@ -38,7 +38,7 @@ from .refinement._copies import (
 from .refinement._crossing import soft_labels_without_folds
 from .refinement._evidence import Evidence
 from .refinement._features import TableNumbers
-from .refinement._pooling import find_weights
+from .refinement._pooling import find_pool
 
 __all__ = ["RobustEnsembleClassifier"]
 
@@ -89,6 +89,8 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         Class labels, sorted.
     weights_ : dict of str to float
         How much each learner counts.
+    intercept_ : ndarray of shape (n_classes,)
+        What is added to the logarithm of the probability of each class.
     refiner_ : LabelRefiner or None
         What found the noise and the labels that are probably wrong; None if labels were taken as
         given without looking.
@@ -121,14 +123,16 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
     nothing of its label, not even by its neighbours' soft labels, but for the noise, which all
     labels tell. Their pool is
 
-    .. math:: p_k(x) \propto \prod_l p_{lk}(x)^{w_l},
+    .. math:: p_k(x) \propto e^{b_k} \prod_l p_{lk}(x)^{w_l},
 
-    by weights w that make the noisy labels most probable where the noise is what was found,
+    by weights w and an intercept b that make the noisy labels most probable where the noise is
+    what was found,
 
     .. math:: \sum_i \log \sum_k T_{k \tilde{y}_i} \, p_k(x_i),
 
-    under a weak prior that they are alike and sum to 1. They set how sure the probabilities are,
-    too. The four parts of a learner predict together, by their mean.
+    under a weak prior that the weights are alike and sum to 1, and that b is 0. They set how sure
+    the probabilities are, and how frequent a class is, too. The four parts of a learner predict
+    together, by their mean.
 
     `fit` keeps what the estimator was if it fails, or is stopped.
 
@@ -278,7 +282,9 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         # Of classes without weight nobody has an opinion.
         weight *= self._factors[evidence.codes] > 0
         opinions = self._opinions(unseen)
-        self._weights = find_weights(opinions, evidence.likelihood, weight)
+        self._weights, self.intercept_ = find_pool(
+            opinions, evidence.likelihood, weight, shift=True
+        )
         names = [name for learner in self._learners for name in learner.names]
         self.weights_ = dict(zip(names, self._weights.tolist(), strict=True))
         unseen = self._pool(opinions).argmax(axis=1)
@@ -356,7 +362,8 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
     def _pool(self, opinions):
         """Return logarithms of the probabilities that opinions make together, up to constants."""
         with np.errstate(divide="ignore"):
-            return np.tensordot(self._weights, opinions, 1) + np.log(self._factors)
+            shifts = self.intercept_ + np.log(self._factors)
+            return np.tensordot(self._weights, opinions, 1) + shifts
 
     def _complete(self, X):
         """Return the features on a common scale, none of them missing."""

@@ -30,7 +30,7 @@ from robustlabels.refinement._crossing import soft_labels_without_folds
 from robustlabels.refinement._evidence import Evidence
 from robustlabels.refinement._features import TableNumbers
 from robustlabels.refinement._noise_model import estimate_noise, find_noise
-from robustlabels.refinement._pooling import find_weights
+from robustlabels.refinement._pooling import find_pool
 from robustlabels.refinement._probabilities import _size_forest, out_of_bag_probabilities
 from robustlabels.refinement._temperatures import find_temperature, find_temperature_by_labels
 
@@ -890,7 +890,7 @@ def opinions(y, n_classes, sharpness, error, seed):
 
 def pooled_weights(log_proba, codes, T):
     weight = np.ones(len(codes))
-    return find_weights(np.stack(log_proba), T.T[codes], weight)
+    return find_pool(np.stack(log_proba), T.T[codes], weight)[0]
 
 
 def test_weights_of_a_pool():
@@ -919,25 +919,43 @@ def test_weights_of_a_pool_are_alike_where_rows_are_few():
     assert 0.2 < a / (a + b) < 0.8
 
 
+def test_shifts_of_a_pool_make_classes_as_frequent_as_they_are():
+    y = (np.random.RandomState(0).uniform(size=3000) < 0.1).astype(int)
+    codes, T = corrupt_labels(y, "symmetric", 0.1, random_state=1), symmetric_transition(2, 0.1)
+    # Of the odds of the rare class half is missing: no power of them is right.
+    halved = opinions(y, 2, 1.0, 1.5, 0) - [0, np.log(2)]
+    frequency = {}
+    for shift in (False, True):
+        (weight,), shifts = find_pool(halved[None], T.T[codes], np.ones(3000), shift)
+        frequency[shift] = softmax(weight * halved + shifts, axis=1)[:, 1].mean()
+        assert shifts.any() == shift
+    assert frequency[True] == pytest.approx(y.mean(), abs=0.006)
+    assert abs(frequency[False] - y.mean()) > 0.03
+    few = find_pool(halved[None, :6], T.T[codes[:6]], np.ones(6), True)[1]
+    assert np.ptp(few) < 0.5
+
+
 @settings(max_examples=20)
-@given(st.integers(2, 4), st.integers(1, 4), st.integers(0, 100))
-def test_weights_of_a_pool_make_labels_most_probable(n_classes, n_learners, seed):
+@given(st.integers(2, 4), st.integers(1, 4), st.integers(0, 100), st.booleans())
+def test_weights_of_a_pool_make_labels_most_probable(n_classes, n_learners, seed, shift):
     rng = np.random.RandomState(seed)
     y = rng.randint(n_classes, size=400)
     T = symmetric_transition(n_classes, 0.2)
     codes = corrupt_labels(y, T, random_state=seed) if len(np.unique(y)) == n_classes else y
     log_proba = [opinions(y, n_classes, 1.0, 1.5, seed + i) for i in range(n_learners)]
-    weights = pooled_weights(log_proba, codes, T)
+    weights, shifts = find_pool(np.stack(log_proba), T.T[codes], np.ones(400), shift)
 
-    def objective(log_weights):
-        pool = softmax(np.tensordot(np.exp(log_weights), log_proba, 1), axis=1)
+    def objective(log_weights, shifts):
+        pool = softmax(np.tensordot(np.exp(log_weights), log_proba, 1) + shifts, axis=1)
         apart = log_weights - log_weights.mean()
         prior = 0.15 * apart @ apart + 1.5 * np.log(np.exp(log_weights).sum()) ** 2
+        prior += 5 * shifts @ shifts
         return np.log((pool * T.T[codes]).sum(axis=1)).sum() - prior
 
-    best = objective(np.log(weights))
+    best = objective(np.log(weights), shifts)
     for _ in range(10):
-        assert objective(np.log(weights) + 0.05 * rng.normal(size=n_learners)) < best + 1e-3
+        changed = np.log(weights) + 0.05 * rng.normal(size=n_learners)
+        assert objective(changed, shifts + 0.05 * shift * rng.normal(size=n_classes)) < best + 1e-3
 
 
 def test_numbers_of_later_rows_are_those_of_the_first():
