@@ -306,6 +306,8 @@ def parse(description, default=None):
 def main():
     parser = parse(__doc__.splitlines()[0])
     parser.add_argument("--half", choices=TABLES, nargs="+", default=list(TABLES))
+    kinds = list(dict(NOISES))
+    parser.add_argument("--noises", choices=kinds, nargs="+", default=kinds)
     arguments = parser.parse_args()
     cells = [
         (half, table, noise, rate, seed)
@@ -313,6 +315,7 @@ def main():
         for half in arguments.half
         for table in TABLES[half]
         for noise, rate in NOISES
+        if noise in arguments.noises
     ]
     sweep(arguments, COLUMNS, cells, split)
 

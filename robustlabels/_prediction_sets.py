@@ -79,7 +79,7 @@ class NoisyConformalClassifier(ClassifierMixin, BaseEstimator):
     .. math:: B(q) = \frac{1}{n} \sum_i \sum_k [T^{-1}]_{\tilde{y}_i k} \, 1[s_k(x_i) \le q],
 
     made monotone in q, and averaged over what the noise may be if it is estimated. The threshold is
-    the smallest q with :math:`B(q) \ge \lceil (n + 1) \alpha \rceil / n`, where :math:`\alpha` is
+    the smallest q with :math:`B(q) \ge (n + 1) \alpha / n`, where :math:`\alpha` is
     the confidence level. Without noise that is split conformal prediction. For noise that replaces
     labels at random it is the method of [1]_.
 
@@ -221,7 +221,7 @@ class NoisyConformalClassifier(ClassifierMixin, BaseEstimator):
             )  # fmt: skip
             coverage, scores, self.transition_matrix_ = _coverage(codes, scores, posterior)
             n_samples = len(codes)
-            asked = np.ceil((n_samples + 1) * levels) / n_samples
+            asked = (n_samples + 1) * levels / n_samples
             first = np.searchsorted(coverage, np.round(asked, 9))
             self.thresholds_ = np.append(scores, np.inf)[first]
         return self
