@@ -174,18 +174,22 @@ def test_which_hyperparameters_can_be_learned():
     assert negative.loss.weights == pytest.approx([math.e, -2 / math.e, 0])
 
 
-def test_what_is_learned_is_recorded_and_repeated():
-    before = torch.get_rng_state(), np.random.get_state()[1].copy()
-    loss = AGCE()
-    clf = make(loss, max_epochs=6).fit(X, Y_NOISY)
-    assert torch.equal(before[0], torch.get_rng_state())
-    np.testing.assert_array_equal(before[1], np.random.get_state()[1])
+@pytest.fixture(scope="module")
+def fitted():
+    return make(AGCE(), max_epochs=6).fit(X, Y_NOISY)
+
+
+def test_what_is_learned_is_recorded_and_repeated(fitted):
+    clf, loss = fitted, fitted.loss
     assert loss.get_params() == AGCE().get_params()
     for name in ("a", "q"):
         path = clf.history_[:, f"loss__{name}"]
         assert len(set(path)) == len(path)
         assert path[-1] == getattr(clf.loss_, name) > 0
+    before = torch.get_rng_state(), np.random.get_state()[1].copy()
     again = clone(clf).fit(X, Y_NOISY)
+    assert torch.equal(before[0], torch.get_rng_state())
+    np.testing.assert_array_equal(before[1], np.random.get_state()[1])
     np.testing.assert_array_equal(clf.predict_proba(X), again.predict_proba(X))
     assert again.loss_.get_params() == clf.loss_.get_params()
     loaded = pickle.loads(pickle.dumps(clf))
@@ -217,7 +221,7 @@ def test_the_more_labels_are_wrong_the_more_a_larger_q_would_help():
 
 
 def test_factor_of_a_loss_is_not_learned():
-    clf = make(3.0 * GCE(), max_epochs=5).fit(X, Y_NOISY)
+    clf = make(3.0 * GCE(), max_epochs=3).fit(X, Y_NOISY)
     assert clf.loss_.weights == pytest.approx([3.0], rel=1e-3)
     assert clf.loss_.get_params()["gce__q"] != 0.7
 
@@ -241,11 +245,11 @@ class Watching(Callback):
 
 def test_callbacks_that_look_at_batches_change_nothing():
     watching = Watching()
-    clf, plain = make(callbacks=[watching], max_epochs=8), make(max_epochs=8)
+    clf, plain = make(callbacks=[watching], max_epochs=4), make(max_epochs=4)
     assert (
         clf.fit(X, Y_NOISY).history_[:, "loss__q"] == plain.fit(X, Y_NOISY).history_[:, "loss__q"]
     )
-    assert watching.seen == 8 * 10
+    assert watching.seen == 4 * 10
 
 
 @pytest.mark.parametrize(
@@ -266,7 +270,7 @@ def test_single_network_leaves_out_rows(params):
 
 def test_weights_of_rows_and_classes_sparse_rows_and_float32():
     weight = np.random.default_rng(0).random(len(X))
-    clf = make(class_weight="balanced", max_epochs=5).fit(X, Y_NOISY, weight)
+    clf = make(class_weight="balanced", max_epochs=2).fit(X, Y_NOISY, weight)
     assert clone(clf).fit(X, Y_NOISY).loss_.q != clf.loss_.q
     for rows in (csr_matrix(X), X.astype(np.float32)):
         assert clone(clf).fit(rows, Y_NOISY, weight).loss_.q != 0.7
@@ -315,15 +319,15 @@ def test_searches_compare_adapted_and_fixed_losses():
     grid = {"adapt": [False, True], "loss": ["gce", "sgce"]}
     scores = []
     for search in (GridSearchCV, RobustSearchCV):
-        network = make(max_epochs=6, n_members=2)
+        network = make(max_epochs=3, n_members=2)
         found = search(network, grid, cv=2, scoring="accuracy", error_score="raise", refit=False)
         scores.append(found.fit(X, Y_NOISY).cv_results_["mean_test_score"])
     assert len(set(scores[0])) > 1
     np.testing.assert_allclose(*scores, atol=0.02)
 
 
-def test_display_shows_the_history():
-    clf = make(AGCE(), max_epochs=6).fit(X, Y_NOISY)
+def test_display_shows_the_history(fitted):
+    clf = fitted
     display = AdaptationDisplay.from_estimator(clf).plot()
     assert list(display.lines_) == ["a", "q"] == [ax.get_ylabel() for ax in display.axes_]
     np.testing.assert_array_equal(display.lines_["q"].get_xdata(), np.arange(1, 7))
@@ -340,21 +344,22 @@ def test_display_shows_the_history():
 
 def test_rows_without_weight_are_not_asked():
     weight = np.where(np.arange(len(X)) < 20, 1.0, 1e-60)
-    clf = make(n_members=1).fit(X.astype(np.float32), Y_NOISY, weight)
+    clf = make(n_members=1, max_epochs=4).fit(X.astype(np.float32), Y_NOISY, weight)
     assert 0 < clf.loss_.q < 1
     # Of three rows that weigh there may be none that the network has left out.
     weight = np.where(np.arange(len(X)) % 50 == 0, 1.0, 1e-60)
     for seed in range(4):
         clf = make(n_members=1, random_state=seed, max_epochs=2)
         assert 0 < clf.fit(X.astype(np.float32), Y_NOISY, weight).loss_.q < 1
-    nothing = make(class_weight={0: 0, 1: 0, 2: 1}).fit(X, Y, trusted=np.ones(len(X), dtype=bool))
+    nothing = make(class_weight={0: 0, 1: 0, 2: 1}, max_epochs=4)
+    nothing.fit(X, Y, trusted=np.ones(len(X), dtype=bool))
     assert 0 < nothing.loss_.q < 1
 
 
 def test_gradients_that_somebody_has_turned_off():
-    plain = make(max_epochs=4).fit(X, Y_NOISY)
+    plain = make(max_epochs=2).fit(X, Y_NOISY)
     with torch.no_grad():
-        clf = make(max_epochs=4).fit(X, Y_NOISY)
+        clf = make(max_epochs=2).fit(X, Y_NOISY)
     assert clf.loss_.q == plain.loss_.q != GCE().q
 
 

@@ -27,11 +27,14 @@ from robustlabels import (
 )
 from robustlabels.losses import GCE
 
-SHORT = {"n_members": 1, "max_epochs": 40, "hidden_layer_sizes": 32, "transition_matrix": None}
+SHORT = {"n_members": 1, "max_epochs": 15, "lr": 0.02, "hidden_layer_sizes": 32}
+SHORT["transition_matrix"] = None
+
+TAUGHT = LabelRefiner(teacher=LogisticRegression(), random_state=0)
 
 ESTIMATORS = [
-    RobustClassifier(max_epochs=20),
-    *(RobustClassifier(loss, **SHORT) for loss in ("ce", "mae", "alpha-mae", "nce+agce")),
+    RobustClassifier(max_epochs=20, hidden_layer_sizes=64),
+    *(RobustClassifier(loss, **SHORT) for loss in ("ce", "alpha-mae", "nce+agce")),
     RobustClassifier(GCE(q=0.3), net_params={"optimizer__betas": (0.9, 0.99)}, **SHORT),
     UnhingedClassifier(),
     UnhingedClassifier(intercept="penalized"),
@@ -45,11 +48,12 @@ ESTIMATORS = [
     NoisyConformalClassifier(LogisticRegression(), prefit=False),
     RobustEnsembleClassifier(max_epochs=1, random_state=0),
     RefinedClassifier(LogisticRegression(), random_state=0),
-    RefinedClassifier(RandomForestClassifier(10, bootstrap=False, random_state=0), random_state=0),
-    RefinedClassifier(ExtraTreesRegressor(10, random_state=0), random_state=0),
+    # With a quick classifier in the place of the refiner's own forest.
+    RefinedClassifier(RandomForestClassifier(10, bootstrap=False, random_state=0), TAUGHT),
+    RefinedClassifier(ExtraTreesRegressor(10, random_state=0), TAUGHT),
     RobustSearchCV(LogisticRegression(), {"C": [0.1, 1.0]}, cv=2, error_score="raise"),
     RobustSearchCV(
-        RobustClassifier(random_state=0, **{**SHORT, "max_epochs": 15, "lr": 0.02}),
+        RobustClassifier(random_state=0, **SHORT),
         {"loss": ["ce", "sgce"]},
         cv=2,
         scoring="accuracy",

@@ -134,7 +134,7 @@ def test_every_public_name_is_in_the_reference_and_no_other():
     [
         robustlabels.LabelRefiner(),
         robustlabels.RefinedClassifier(LogisticRegression()),
-        robustlabels.RobustClassifier(),
+        robustlabels.RobustClassifier(max_epochs=40),
         robustlabels.UnhingedClassifier(),
     ],
     ids=lambda estimator: type(estimator).__name__,
