@@ -65,7 +65,7 @@ def mixed():
 
 def test_a_table_goes_in_as_it_is(mixed):
     table, y, y_noisy = mixed
-    clf = RobustEnsembleClassifier(random_state=0).fit(table[:400], y_noisy[:400])
+    clf = RobustEnsembleClassifier(**SHORT).fit(table[:400], y_noisy[:400])
     assert (clf.predict(table[400:]) == y[400:]).mean() > 0.85
     assert clf.classes_.tolist() == ["bad", "good"]
     assert clf.feature_names_in_.tolist() == list(table.columns)

@@ -367,7 +367,7 @@ def test_wrong_labels_are_found(model, load):
 def test_a_robust_network_finds_wrong_labels():
     X, y = load_wine(return_X_y=True)
     y_noisy, wrong = corrupt_labels(y, "symmetric", 0.3, random_state=0, return_mask=True)
-    clf = RobustClassifier(n_members=1, hidden_layer_sizes=64, random_state=0)
+    clf = RobustClassifier(n_members=1, hidden_layer_sizes=64, max_epochs=60, random_state=0)
     quality, _ = label_quality(clf, X, y_noisy, random_state=0)
     assert roc_auc_score(wrong, -quality) > 0.9
 

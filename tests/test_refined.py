@@ -501,8 +501,10 @@ def test_scores_are_those_of_the_estimator():
 
 
 def test_search_over_estimator_and_refiner():
+    # Out-of-fold probabilities of one quick classifier in the place of a forest.
+    refiner = LabelRefiner(teacher=LogisticRegression(), random_state=0)
     search = GridSearchCV(
-        RefinedClassifier(LogisticRegression(), LabelRefiner(random_state=0)),
+        RefinedClassifier(LogisticRegression(), refiner),
         {
             "estimator__C": [1e-4, 1],
             "refiner__transition_matrix": ["estimate", symmetric_transition(3, 0.35)],
