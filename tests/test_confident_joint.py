@@ -84,6 +84,7 @@ def test_refinement_gains_under_symmetric_noise_and_spares_other_noise():
     assert errors["one-sided"][1] < 1.1 * errors["one-sided"][0]
 
 
+@pytest.mark.slow
 def test_standard_errors_are_those_of_many_draws():
     y = np.arange(900) % 3
     transition = np.array([[0.7, 0.3, 0.0], [0.0, 0.9, 0.1], [0.2, 0.2, 0.6]])
@@ -111,6 +112,7 @@ def test_bad_input(call, match):
         call()
 
 
+@pytest.mark.slow
 def test_symmetric_noise_is_rejected_at_the_level_of_the_test():
     # Of 400 tables with symmetric noise about one in twenty is taken for another.
     y = np.arange(600) % 3

@@ -134,6 +134,7 @@ def test_rows_are_predicted_in_blocks(wine, fitted):
     np.testing.assert_allclose(proba, np.tile(clf.predict_proba(X), (150, 1)), rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_sharp_edges_are_learned_by_trees():
     rng = np.random.RandomState(0)
     X = rng.uniform(size=(3000, 2))
@@ -222,6 +223,7 @@ def test_factors_are_taken_out_of_what_learners_say_that_learned_with_them():
     np.testing.assert_allclose(learned_with_them, without)
 
 
+@pytest.mark.slow
 def test_a_linear_problem_of_many_features_is_left_to_others_than_trees():
     rng = np.random.RandomState(0)
     X = rng.normal(size=(2600, 100))
@@ -232,7 +234,6 @@ def test_a_linear_problem_of_many_features_is_left_to_others_than_trees():
     assert clf.score(X[600:], y[600:]) > forest.score(X[600:], y[600:]) + 0.05
 
 
-@pytest.mark.slow
 @pytest.mark.slow
 @pytest.mark.parametrize(("share", "rate"), [(0.05, 0.1), (0.1, 0.2)])
 def test_a_rare_class_is_predicted_without_being_told(share, rate):
@@ -249,6 +250,7 @@ def test_a_rare_class_is_predicted_without_being_told(share, rate):
     assert ours > max(theirs - 0.02, 0.6)
 
 
+@pytest.mark.slow
 def test_class_weights_raise_the_recall_of_a_rare_class(mixed):
     rng = np.random.RandomState(0)
     y = (rng.uniform(size=1500) < 0.08).astype(int)

@@ -263,6 +263,7 @@ def test_weights_count_as_rows_in_scores():
     )
 
 
+@pytest.mark.slow
 def test_standard_error_knows_weights_and_groups():
     rng = np.random.default_rng(0)
     T, n_draws, n_rows = symmetric_transition(2, 0.2), 400, 200
@@ -364,6 +365,7 @@ def test_wrong_labels_are_found(model, load):
     np.testing.assert_array_equal(again, quality)
 
 
+@pytest.mark.slow
 def test_a_robust_network_finds_wrong_labels():
     X, y = load_wine(return_X_y=True)
     y_noisy, wrong = corrupt_labels(y, "symmetric", 0.3, random_state=0, return_mask=True)

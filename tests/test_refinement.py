@@ -84,6 +84,7 @@ def test_rows_of_the_same_features_do_not_tell_each_others_labels(n_features):
     assert proba[np.arange(2000), y].mean() == pytest.approx(0.5, abs=0.03)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_features", [1, 2, 6])
 @pytest.mark.parametrize("rate", [0.0, 0.3])
 def test_noise_is_found_in_few_features_of_few_values(n_features, rate):
@@ -155,7 +156,6 @@ def test_rows_that_every_tree_has_seen():
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 @pytest.mark.parametrize("step", [2, 3])
 def test_noise_that_comes_and_goes_with_the_order_of_rows_is_counted_in_full(step):
     # More rows than a rate is found by, of which every other or third has no wrong label.
@@ -195,6 +195,7 @@ def test_scale_of_weights_does_not_count(scale):
     np.testing.assert_allclose(scaled, proba, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_classes", [2, 3, 8])
 @pytest.mark.parametrize("rate", [0.2, 0.4])
 def test_symmetric_noise_is_found_symmetric(n_classes, rate):
@@ -213,7 +214,6 @@ def test_no_noise_is_found_where_none_is(n_classes):
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("n_classes", "spread", "rate"), [(2, 0.8, 0.0), (3, 0.6, 0.0), (3, 0.6, 0.2), (3, 0.6, 0.4)]
 )
@@ -229,6 +229,7 @@ def test_rows_that_trees_misplace_are_not_taken_for_noise(n_classes, spread, rat
     assert low <= (y_noisy != y).sum() <= high
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_classes", [3, 8])
 @pytest.mark.parametrize("rate", [0.2, 0.4])
 def test_pair_noise_is_found(n_classes, rate):
@@ -322,6 +323,7 @@ def test_certain_rows_overrule_their_labels():
     assert beliefs[0, 0] > 0.9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("noise", "rate"), [("symmetric", 0.4), ("pair", 0.4)])
 def test_more_labels_are_right_after_than_before(noise, rate):
     X, y = blobs(5, 1)
@@ -374,7 +376,6 @@ def test_a_mistyped_label_leaves_the_noise_as_it_is(n_classes):
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 @pytest.mark.parametrize("n_classes", [2, 5])
 @pytest.mark.parametrize("rate", [0.0, 0.2, 0.4])
 def test_interval_holds_the_number_of_wrong_labels(n_classes, rate):
@@ -404,6 +405,7 @@ def test_hard_rows_need_not_be_wrong_labels(n, seed):
     assert refiner.noise_evidence_["none"] > 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_labels_of_a_rare_class_are_not_taken_for_noise(seed):
     rng = np.random.RandomState(seed)
@@ -440,6 +442,7 @@ def test_probabilities_are_made_as_sure_as_labels_say(scale):
     assert np.abs(known_noise(codes, distorted, T) - right).mean() < 0.06
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("noise", "rate", "n_classes", "form", "figure"),
     [
@@ -637,6 +640,7 @@ def test_few_rows_say_nothing():
     assert 0 < known.n_wrong_ < 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jitter", [0.0, 1e-3])
 def test_copies_do_not_vouch_for_each_other(jitter):
     rng = np.random.RandomState(0)

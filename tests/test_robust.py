@@ -121,6 +121,7 @@ def test_losses_under_noise():
         assert score[name] >= score["sgce"] - 0.01, score
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", [SGCE(q=0.01), Unhinged()], ids=repr)
 def test_losses_without_a_lower_bound_do_not_run_away(loss):
     X_train, y_train, X_test, y_test = digits(0.4, 0)
@@ -142,6 +143,7 @@ def test_raw_features_on_any_scale(scale):
 # What it makes of the noise
 
 
+@pytest.mark.slow
 def test_noise_that_depends_on_the_class_is_found_and_taken_out():
     X_train, y_train, X_test, y_test = digits(0, 0)
     names = np.array(
@@ -167,6 +169,7 @@ def test_noise_that_depends_on_the_class_is_found_and_taken_out():
     assert score[str(T)] > 0.95
 
 
+@pytest.mark.slow
 def test_networks_of_two_losses_are_weighed_by_labels_they_have_not_seen():
     X, y = load_breast_cancer(return_X_y=True)
     y_noisy = corrupt_labels(y, "symmetric", 0.3, random_state=0)
@@ -229,6 +232,7 @@ def test_a_rare_class_is_predicted_where_a_robust_loss_alone_would_not():
     assert recall["auto"] > max(0.4, recall["sgce"] + 0.3)
 
 
+@pytest.mark.slow
 def test_class_weights_bring_a_rare_class_back_under_noise():
     rng = np.random.RandomState(1)  # not the seed of the noise: these draws are the labels
     y, y_test = (rng.uniform(size=2000) < share for share in (0.08, 0.5))
@@ -347,7 +351,6 @@ def calibration_error(proba, y, n_bins=15):
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 @pytest.mark.parametrize(("loss", "n_members"), [("auto", 1), ("ce", 1), ("auto", 4)])
 def test_probabilities_are_those_of_clean_labels(loss, n_members):
     X_train, y_train, X_test, y_test = digits(0.4, 0)
@@ -373,6 +376,7 @@ def test_members_are_calibrated_by_rows_they_have_not_seen(n_members, n_copies):
     assert log_loss(y[300:], clf.predict_proba(X[300:])) < 0.75
 
 
+@pytest.mark.slow
 def test_members_are_calibrated_where_many_rows_have_the_same_features():
     rng = np.random.RandomState(0)
     X = np.float32(rng.randint(2, size=(4000, 6)))
@@ -395,6 +399,7 @@ def test_no_row_that_a_member_has_not_seen():
         assert np.isfinite(clf.predict_proba(X)).all()
 
 
+@pytest.mark.slow
 def test_temperature_brings_the_ensemble_to_the_mean_of_its_members():
     X, y = digits(0.4, 0)[:2]
     T = symmetric_transition(10, 0.4)
@@ -519,6 +524,7 @@ def test_priors_shift_the_probabilities_by_their_ratio(n_classes, transition_mat
         np.testing.assert_array_equal(loaded.predict_proba(X), clf.predict_proba(X))
 
 
+@pytest.mark.slow
 def test_frequencies_of_the_true_classes_are_found():
     rng = np.random.RandomState(0)
     y = (rng.uniform(size=3000) < 0.1).astype(int)
