@@ -230,10 +230,7 @@ class Adaptation:
         self.log_likelihood = net._to_device(np.log(np.maximum(likelihood, 1e-15)))
         self.weight = net._to_device(weight)
         counts = self.weight.cpu().numpy() > 0
-        # Of very few rows there may be none that a member has left out.
-        self.rows = [
-            np.flatnonzero(own if own.any() else counts) for own in (unseen & counts[:, None]).T
-        ]
+        self.rows = [np.flatnonzero(own) for own in (unseen & counts[:, None]).T]
         self.rng = np.random.RandomState(seed)
         self.n_steps = 0
         start = self.tunable.places
@@ -248,6 +245,7 @@ class Adaptation:
         The step that is looked at is the one that the net has just made: it costs nothing.
         """
         self.n_steps += 1
+        # Of very few rows there may be none that a member has left out.
         if self.n_steps % _STEPS or not all(map(len, self.rows)):
             return
         module = net._plain_module()  # without dropout, which would be chance
