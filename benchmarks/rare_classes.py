@@ -50,7 +50,7 @@ METHODS = {
 }
 
 
-def measure(table, noise, rate, seed, folder):
+def measure(table, noise, rate, seed, folder, methods):
     """Return the balanced accuracy of each method."""
     warnings.simplefilter("ignore")
     X, X_test, y, y_test = split(("choose", table, "none", 0.0, seed), folder)
@@ -65,8 +65,8 @@ def measure(table, noise, rate, seed, folder):
     if noise != "none":
         y = corrupt_labels(y, noise, rate, random_state=seed)
     return [
-        balanced_accuracy_score(y_test, make(seed).fit(X, y).predict(X_test))
-        for make in METHODS.values()
+        balanced_accuracy_score(y_test, METHODS[name](seed).fit(X, y).predict(X_test))
+        for name in methods
     ]
 
 
@@ -75,9 +75,10 @@ def main():
     parser.add_argument("--data", type=Path, help="folder of .npz files")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
     arguments = parser.parse_args()
     work = [
-        delayed(measure)(table, noise, rate, seed, arguments.data)
+        delayed(measure)(table, noise, rate, seed, arguments.data, arguments.methods)
         for noise, rate in NOISES
         for table in TABLES
         for seed in range(arguments.seeds)
@@ -85,14 +86,14 @@ def main():
     scores = list(
         tqdm(Parallel(arguments.jobs, return_as="generator")(work), total=len(work), miniters=1)
     )
-    scores = np.reshape(scores, (len(NOISES), -1, len(METHODS))).mean(axis=1)
+    scores = np.reshape(scores, (len(NOISES), -1, len(arguments.methods))).mean(axis=1)
     print(
         f"\nBalanced accuracy; {', '.join(TABLES)}; {arguments.seeds} seeds; scikit-learn "
         f"{sklearn.__version__}, torch {torch.__version__}\n"
     )
     names = [f"{noise} {rate}" if rate else noise for noise, rate in NOISES]
     print("| |", " | ".join(names), "|\n|---|" + "---|" * len(names))
-    for name, row in zip(METHODS, scores.T, strict=True):
+    for name, row in zip(arguments.methods, scores.T, strict=True):
         print(f"| {name} |", " | ".join(f"{value:.3f}" for value in row), "|")
 
 
