@@ -283,7 +283,7 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         weight *= self._factors[evidence.codes] > 0
         opinions = self._opinions(unseen)
         self._weights, self.intercept_ = find_pool(
-            opinions, evidence.likelihood, weight, shift=True
+            opinions, evidence.likelihood, weight, fit_intercept=True
         )
         names = [name for learner in self._learners for name in learner.names]
         self.weights_ = dict(zip(names, self._weights.tolist(), strict=True))

@@ -923,16 +923,16 @@ def test_weights_of_a_pool_are_alike_where_rows_are_few():
     assert 0.2 < a / (a + b) < 0.8
 
 
-def test_shifts_of_a_pool_make_classes_as_frequent_as_they_are():
+def test_intercept_of_a_pool_makes_classes_as_frequent_as_they_are():
     y = (np.random.RandomState(0).uniform(size=3000) < 0.1).astype(int)
     codes, T = corrupt_labels(y, "symmetric", 0.1, random_state=1), symmetric_transition(2, 0.1)
     # Of the odds of the rare class half is missing: no power of them is right.
     halved = opinions(y, 2, 1.0, 1.5, 0) - [0, np.log(2)]
     frequency = {}
-    for shift in (False, True):
-        (weight,), shifts = find_pool(halved[None], T.T[codes], np.ones(3000), shift)
-        frequency[shift] = softmax(weight * halved + shifts, axis=1)[:, 1].mean()
-        assert shifts.any() == shift
+    for fitted in (False, True):
+        (weight,), intercept = find_pool(halved[None], T.T[codes], np.ones(3000), fitted)
+        frequency[fitted] = softmax(weight * halved + intercept, axis=1)[:, 1].mean()
+        assert intercept.any() == fitted
     assert frequency[True] == pytest.approx(y.mean(), abs=0.006)
     assert abs(frequency[False] - y.mean()) > 0.03
     few = find_pool(halved[None, :6], T.T[codes[:6]], np.ones(6), True)[1]
@@ -941,25 +941,26 @@ def test_shifts_of_a_pool_make_classes_as_frequent_as_they_are():
 
 @settings(max_examples=20)
 @given(st.integers(2, 4), st.integers(1, 4), st.integers(0, 100), st.booleans())
-def test_weights_of_a_pool_make_labels_most_probable(n_classes, n_learners, seed, shift):
+def test_weights_of_a_pool_make_labels_most_probable(n_classes, n_learners, seed, fitted):
     rng = np.random.RandomState(seed)
     y = rng.randint(n_classes, size=400)
     T = symmetric_transition(n_classes, 0.2)
     codes = corrupt_labels(y, T, random_state=seed) if len(np.unique(y)) == n_classes else y
     log_proba = [opinions(y, n_classes, 1.0, 1.5, seed + i) for i in range(n_learners)]
-    weights, shifts = find_pool(np.stack(log_proba), T.T[codes], np.ones(400), shift)
+    weights, intercept = find_pool(np.stack(log_proba), T.T[codes], np.ones(400), fitted)
 
-    def objective(log_weights, shifts):
-        pool = softmax(np.tensordot(np.exp(log_weights), log_proba, 1) + shifts, axis=1)
+    def objective(log_weights, intercept):
+        pool = softmax(np.tensordot(np.exp(log_weights), log_proba, 1) + intercept, axis=1)
         apart = log_weights - log_weights.mean()
         prior = 0.15 * apart @ apart + 1.5 * np.log(np.exp(log_weights).sum()) ** 2
-        prior += 5 * shifts @ shifts
+        prior += 5 * intercept @ intercept
         return np.log((pool * T.T[codes]).sum(axis=1)).sum() - prior
 
-    best = objective(np.log(weights), shifts)
+    best = objective(np.log(weights), intercept)
     for _ in range(10):
         changed = np.log(weights) + 0.05 * rng.normal(size=n_learners)
-        assert objective(changed, shifts + 0.05 * shift * rng.normal(size=n_classes)) < best + 1e-3
+        moved = intercept + 0.05 * fitted * rng.normal(size=n_classes)
+        assert objective(changed, moved) < best + 1e-3
 
 
 def test_numbers_of_later_rows_are_those_of_the_first():
