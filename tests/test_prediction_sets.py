@@ -8,6 +8,7 @@ from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.datasets import load_iris
 from sklearn.exceptions import NotFittedError
+from sklearn.isotonic import isotonic_regression
 from sklearn.linear_model import LogisticRegression
 
 from robustlabels import (
@@ -97,6 +98,19 @@ def test_under_symmetric_noise_it_is_the_published_estimate():
     replaced = rate * 5 / 4
     of_noisy, size = inside[np.arange(1000), y].mean(), inside.mean()
     assert (of_noisy - replaced * size) / (1 - replaced) == pytest.approx(level, abs=0.01)
+
+
+def test_threshold_is_the_first_that_holds_as_many_labels_as_finite_samples_need():
+    proba, y = draw(60, 4, np.random.RandomState(0))
+    T = symmetric_transition(4, 0.1)
+    levels = np.linspace(0.3, 0.9, 25)
+    found = sets_of(proba, y, T, list(levels))
+    share = np.linalg.inv(T)[y]
+    scores = np.sort(1 - proba, axis=None)
+    holds = [(share * (1 - proba <= q)).sum() / 60 for q in scores]
+    rising = isotonic_regression(holds, y_min=0, y_max=1)
+    expected = [scores[np.argmax(rising >= 61 / 60 * level - 1e-9)] for level in levels]
+    np.testing.assert_allclose(found.thresholds_, expected)
 
 
 def test_several_levels_have_nested_sets():
