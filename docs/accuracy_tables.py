@@ -49,13 +49,16 @@ CURVES = FOLDER / "images" / "accuracy.png"
 
 def markdown(table, digits):
     """Return a data frame as a Markdown table, its index first."""
+
+    def write_cell(column, value):
+        if isinstance(value, str):
+            return value
+        return "-" if pd.isna(value) else f"{value:.{digits.get(column, 3)}f}"
+
     lines = [f"| {table.index.name} | {' | '.join(table.columns)} |"]
     lines.append("|---|" + "---|" * len(table.columns))
     for name, row in table.iterrows():
-        cells = (
-            "-" if pd.isna(value) else f"{value:.{digits.get(column, 3)}f}"
-            for column, value in row.items()
-        )
+        cells = (write_cell(column, value) for column, value in row.items())
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -213,6 +216,7 @@ def regret(rows):
     table = pd.DataFrame(
         {"mean": below.mean(), "90 % quantile": below.quantile(0.9), "worst": below.max()}
     )
+    table["worst on"] = [f"{of_table}, {setting}" for of_table, setting in below.idxmax()]
     return table.rename_axis("method").sort_values("mean")
 
 
