@@ -120,6 +120,29 @@ def test_few_answers_of_an_annotator_say_what_those_of_all_do():
     assert few[2].argmax() == 2
 
 
+def test_trees_tell_annotators_apart_where_each_row_has_one_answer():
+    y = np.arange(3000) % 3
+    answers, weight = Answers(ask(y, 1), np.arange(3), None), np.ones(len(y))
+    q = 0.05 + 0.85 * np.eye(3)[corrupt_labels(y, "symmetric", 0.1, random_state=0)]
+    of_answers = find_annotators(answers, None, weight)
+    joint = find_annotators(answers, None, weight, q)
+    errors = [
+        np.abs(found.transitions.diagonal(axis1=1, axis2=2).mean(axis=1) - QUALITY).mean()
+        for found in (of_answers, joint)
+    ]
+    assert errors[1] < 0.1 < 0.2 < errors[0]
+
+
+def test_answers_contradict_trees_that_mix_up_two_classes():
+    y = np.arange(900) % 3
+    answers = Answers(ask(y, 3, quality=np.full(5, 0.7)), np.arange(3), None)
+    # They take most rows of the last class for the second, and are sure.
+    q = np.array([[0.9, 0.05, 0.05], [0.05, 0.9, 0.05], [0.02, 0.68, 0.3]])[y]
+    found = find_annotators(answers, None, np.ones(len(y)), q)
+    assert (found.beliefs.argmax(axis=1) == y)[y == 2].mean() > 0.85
+    assert found.common.trace() / 3 == pytest.approx(0.7, abs=0.05)
+
+
 @pytest.mark.parametrize("missing", [None, np.nan, pd.NA], ids=str)
 def test_any_missing_answer_and_any_label_is_taken(crowd, refiner, missing):
     X, _, Y = crowd

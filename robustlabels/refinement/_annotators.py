@@ -20,21 +20,17 @@ _SYMMETRIC_ANSWERS = 1.0
 #: Steps of expectation maximisation, at most, and change of a belief that ends it.
 _STEPS, _SETTLED = 100, 1e-4
 
-#: Correlation of the answers for a row: a hard row misleads several annotators. So many answers
-#: count for fewer where features speak as well, by what surveys call the design effect.
-_ALIKE = 0.5
-
 #: Times that the noise of the aggregate is found anew by the beliefs.
 _ROUNDS = 2
 
 #: Smallest probability of an answer, and of a class before answers are seen.
 _SMALLEST, _SMALLEST_CLASS = 1e-6, 1e-4
 
-#: Logarithms of the powers of probabilities, their mean and standard deviation before the answers
-#: are seen, and what an answer counts for: see the noise of single labels.
+#: Logarithms of the powers that what trees say is taken to, as probabilities and as answers: their
+#: means and standard deviation before the answers are seen, and what a row counts for.
 _LOG_POWERS = np.linspace(-1.5, 2.0, 15)
-_LOG_POWER_MEAN, _LOG_POWER_STD = 0.2, 0.5
-_ANSWER_COUNTS = 0.3
+_MEAN_OF_PROBABILITIES, _MEAN_OF_ANSWERS, _LOG_POWER_STD = 0.2, 0.7, 0.5
+_ROW_COUNTS = 0.1
 
 
 class Annotators(NamedTuple):
@@ -52,12 +48,15 @@ class Annotators(NamedTuple):
     likelihood: np.ndarray
 
 
-def find_annotators(answers, trusted, weight, log_q=None, common=None):
+def find_annotators(answers, trusted, weight, q=None, common=None):
     r"""Find the noise of each annotator, and the probabilities of the true classes.
 
-    By expectation maximisation: beliefs are :math:`\pi_k \propto q_k^\beta \prod_a T^a_{k y_a}`,
-    and :math:`T^a_{kj}` what the beliefs count, beside some answers of a share of the common noise
-    that is as right as the annotator is.
+    By expectation maximisation, as Dawid and Skene did: beliefs are :math:`\pi_k \propto f_k
+    \prod_a T^a_{k y_a}`, with f the frequency of a class, and :math:`T^a_{kj}` is what the beliefs
+    count, beside some answers of a share of the common noise that is as right as the annotator is.
+    What trees say joins as one more annotator, whose answers are probabilities; to a power, for
+    they may be cautious. Trees that took the place of f could not be contradicted about two classes
+    that they mix up.
 
     Parameters
     ----------
@@ -68,9 +67,8 @@ def find_annotators(answers, trusted, weight, log_q=None, common=None):
         annotator.
     weight : ndarray of shape (n_samples,)
         Positive weights of the rows.
-    log_q : ndarray of shape (n_samples, n_classes) or None, default=None
-        Logarithms of the probabilities of the classes without the answers, that are taken to the
-        power that makes the answers most probable. None for class frequencies (Dawid and Skene).
+    q : ndarray of shape (n_samples, n_classes) or None, default=None
+        Probabilities of the classes by trees that do not know the answers for the row.
     common : ndarray of shape (n_classes, n_classes) or None, default=None
         The common noise, if it is known.
 
@@ -79,8 +77,7 @@ def find_annotators(answers, trusted, weight, log_q=None, common=None):
     found : Annotators
         What was found.
     """
-    n_rows, n_annotators = answers.codes.shape
-    n_classes = len(answers.classes)
+    n_rows, n_classes = len(answers.codes), len(answers.classes)
     weight = weight / weight.mean()
     counted = answers.codes >= 0
     row, by, answer = _list(answers.codes, counted if trusted is None else counted & ~trusted)
@@ -89,39 +86,47 @@ def find_annotators(answers, trusted, weight, log_q=None, common=None):
         known = np.where(trusted, answers.codes, -1).max(axis=1)
     votes = answers.count_votes() + 1 / n_classes
     beliefs = _know(votes / votes.sum(axis=1, keepdims=True), known)
-    given = common
-    key = by * n_classes + answer
     for _ in range(_STEPS):
-        counts = np.stack(
-            [
-                np.bincount(key, (weight * belief)[row], minlength=n_annotators * n_classes)
-                for belief in beliefs.T
-            ],
-            axis=1,
-        )
-        counts = counts.reshape(n_annotators, n_classes, n_classes).swapaxes(1, 2)
-        common = _find_common(counts.sum(axis=0)) if given is None else given
-        transitions = _shrink(counts, common)
+        transitions, common_found = _find_transitions(answers, trusted, weight, beliefs, common)
         log_likelihood = np.zeros((n_rows, n_classes))
         log_seen = np.log(np.maximum(transitions, _SMALLEST))[by, :, answer]
         for k in range(n_classes):
             log_likelihood[:, k] = np.bincount(row, log_seen[:, k], minlength=n_rows)
-        if log_q is None:
-            log_prior = np.log(weight @ beliefs + 1e-9)
-        else:
-            log_prior = _to_the_best_power(log_q, log_likelihood, weight, known)
+        log_prior = np.log(weight @ beliefs + 1e-9)
+        if q is not None:
+            of_trees = _find_common((weight[:, None] * beliefs).T @ q)
+            log_prior = _to_the_best_power(
+                q @ np.log(of_trees.T), log_likelihood, weight, _MEAN_OF_ANSWERS, log_prior
+            )
         before, beliefs = beliefs, _know(softmax(log_prior + log_likelihood, axis=1), known)
         if np.abs(beliefs - before).max() < _SETTLED:
             break
-    if log_q is not None:
-        n_answers = np.bincount(row, minlength=n_rows)
-        log_likelihood /= 1 + _ALIKE * np.maximum(n_answers - 1, 0)[:, None]
-        beliefs = _know(softmax(log_prior + log_likelihood, axis=1), known)
     likelihood = _know(np.exp(log_likelihood - log_likelihood.max(axis=1, keepdims=True)), known)
+    return Annotators(transitions, common_found, beliefs, likelihood)
+
+
+def _find_transitions(answers, trusted, weight, beliefs, common=None):
+    """Count how often answers and beliefs meet; return the noise of each annotator, and of all."""
+    n_annotators, n_classes = answers.codes.shape[1], len(answers.classes)
+    counted = answers.codes >= 0
+    to_count = counted if trusted is None else counted & ~trusted
+    row, by, answer = _list(answers.codes, to_count)
+    key = by * n_classes + answer
+    counts = np.stack(
+        [
+            np.bincount(key, (weight * belief)[row], minlength=n_annotators * n_classes)
+            for belief in beliefs.T
+        ],
+        axis=1,
+    )
+    counts = counts.reshape(n_annotators, n_classes, n_classes).swapaxes(1, 2)
+    if common is None:
+        common = _find_common(counts.sum(axis=0))
+    transitions = _shrink(counts, common)
     if trusted is not None:
-        always = np.flatnonzero(~(counted & ~trusted).any(axis=0) & trusted.any(axis=0))
-        transitions[always] = np.eye(n_classes)
-    return Annotators(transitions, common, beliefs, likelihood)
+        always_trusted = ~to_count.any(axis=0) & trusted.any(axis=0)
+        transitions[always_trusted] = np.eye(n_classes)
+    return transitions, common
 
 
 def label_rows(y, classes, trusted, weight):
@@ -170,13 +175,18 @@ def join_features(answers, trusted, weight, codes, proba, common=None):
     """
     # That of the aggregate labels: some of them are wrong as well.
     transition, _ = estimate_noise(codes, proba, answers.classes)
+    found = find_annotators(answers, trusted, weight, without_noise(proba, transition), common)
+    log_likelihood, weight = np.log(found.likelihood + 1e-300), weight / weight.mean()
     for _ in range(_ROUNDS):
         log_q = np.log(np.maximum(without_noise(proba, transition), _SMALLEST_CLASS))
-        found = find_annotators(answers, trusted, weight, log_q, common)
-        joint = (found.beliefs * weight[:, None]).T @ np.eye(len(transition))[codes]
+        log_prior = _to_the_best_power(log_q, log_likelihood, weight, _MEAN_OF_PROBABILITIES)
+        beliefs = softmax(log_prior + log_likelihood, axis=1)
+        joint = (beliefs * weight[:, None]).T @ np.eye(len(transition))[codes]
         joint = np.maximum(joint, _SMALLEST)
         transition = joint / joint.sum(axis=1, keepdims=True)
     evidence = Evidence(codes, transition, found.likelihood)
+    transitions, common = _find_transitions(answers, trusted, weight, beliefs, common)
+    found = Annotators(transitions, common, beliefs, found.likelihood)
     return found, evidence, soften(found.likelihood, proba, transition)
 
 
@@ -220,15 +230,13 @@ def _shrink(counts, common):
     return counts / counts.sum(axis=2, keepdims=True)
 
 
-def _to_the_best_power(log_q, log_likelihood, weight, known):
-    """Return the logarithms of the class probabilities that make the answers most probable."""
+def _to_the_best_power(log_q, log_likelihood, weight, mean, log_frequency=0.0):
+    """Return log probabilities of classes, by the power of q that makes answers most probable."""
     best, found = -np.inf, None
-    if known is not None:
-        log_likelihood = np.log(_know(np.exp(log_likelihood), known) + 1e-300)
     for log_power in _LOG_POWERS:
-        log_p = log_softmax(np.exp(log_power) * log_q, axis=1)
-        fit = _ANSWER_COUNTS * weight @ logsumexp(log_p + log_likelihood, axis=1)
-        fit -= ((log_power - _LOG_POWER_MEAN) / _LOG_POWER_STD) ** 2 / 2
+        log_p = log_softmax(log_frequency + np.exp(log_power) * log_q, axis=1)
+        fit = _ROW_COUNTS * weight @ logsumexp(log_p + log_likelihood, axis=1)
+        fit -= ((log_power - mean) / _LOG_POWER_STD) ** 2 / 2
         if fit > best:
             best, found = fit, log_p
     return found

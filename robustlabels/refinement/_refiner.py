@@ -153,13 +153,13 @@ class LabelRefiner(BaseEstimator):
 
     With several annotators :math:`P(k \mid x, \tilde{y}) \propto q_k(x)^\beta \prod_a T^a[k,
     \tilde{y}_a]` over the answers that there are [2]_: the answers of annotators who are right more
-    often count for more. Each T^a is found by expectation maximisation, together with the power
-    :math:`\beta`, and drawn to the common matrix by as much as 5 answers for each class: first to
+    often count for more. Each T^a is found by expectation maximisation, where the trees are one
+    more annotator, and drawn to the common matrix by as much as 5 answers for each class: first to
     a share of its noise, as large as the wrong answers of the annotator say. An annotator may be
     wrong more often than right. The trees learn what the answers agree on, and q is what these say
-    without the noise that is left in it. A hard row misleads several annotators, so that beside
-    features n answers count for :math:`n / (1 + (n - 1) / 2)`. Where annotators err together more
-    than that, as a real crowd did, the beliefs are too sure.
+    without the noise that is left in it; the power :math:`\beta` is the one that makes the answers
+    most probable. Where annotators are misled together, as a real crowd was, the beliefs are too
+    sure.
 
     Trusted labels are beliefs of 1. They also tell how hard rows are, free of noise, and so what of
     the rest is noise.
