@@ -17,7 +17,7 @@ from ._answers import check_trusted, leave_out_unanswered, read_labels
 from ._autologging import unseen_by_autologging
 from ._labels import find_rows_and_classes, weigh_classes
 from ._learners import make_learners
-from ._memory import remember
+from ._memory import memory_of, remember
 from ._network.parameters import find_device
 from ._network.scores import DOUBT
 from ._random_state import draw_from
@@ -262,7 +262,7 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         # The mean of the noise, none at all included. Learners are judged by labels that they have
         # not seen, so that it does little harm to overlook some.
         soft_labels = remember(
-            self.memory, soft_labels_without_folds, X, evidence, n_classes, weight, folds,
+            memory_of(self), soft_labels_without_folds, X, evidence, n_classes, weight, folds,
             rng=rng, n_jobs=self.n_jobs, verbose=self.verbose,
         )  # fmt: skip
         weight = weight / weight.mean()
@@ -299,7 +299,7 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
             return
         refiner = LabelRefiner(
             self.transition_matrix, n_jobs=self.n_jobs, verbose=self.verbose, random_state=rng,
-            memory=self.memory,
+            memory=memory_of(self),
         )  # fmt: skip
         self.refiner_ = refiner.fit(X, y, weight, trusted)
         if refiner.transition_matrix_ is not None:

@@ -41,5 +41,13 @@ def remember(memory, function, *args, rng, **settings):
     return result
 
 
+def memory_of(estimator):
+    """Return where an estimator keeps what it finds, or None if it would never find it again.
+
+    Fresh entropy does not come twice; a file for each fit would fill the folder.
+    """
+    return None if estimator.random_state is None else estimator.memory
+
+
 def _call(function, args, state, versions, rng, settings):
     return function(*args, rng=rng, **settings), rng.get_state(legacy=False)

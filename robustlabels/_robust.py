@@ -31,6 +31,7 @@ from ._labels import (
     refuse_balanced,
     weigh_classes,
 )
+from ._memory import memory_of
 from ._network.adaptation import Adaptation, check_adaptable
 from ._network.callbacks import check_monitors, not_started_anew
 from ._network.module import add_moments
@@ -176,8 +177,8 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         time. None draws fresh entropy, it does not follow ``np.random.seed``.
     memory : joblib.Memory, str or None, default=None
         Where what trees find about the noise is kept, an object or the path of a folder, so that
-        a search does not grow them for each of its candidates. For that, `random_state` has to be
-        an int. None keeps nothing.
+        a search does not grow them for each of its candidates. None, or no `random_state`, keeps
+        nothing; with an int it is found again.
     module : torch.nn.Module, class or None, default=None
         Network to train instead of the built-in one. It maps a batch of X to logits of
         shape (n, n_classes). A class is called with ``net_params["module__..."]``, and with
@@ -824,7 +825,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
     def _refine_labels(self, X, y, weight, trusted, hold_out, rng):
         """Find the noise, and what the true labels probably are; None for labels as given."""
         refiner = LabelRefiner(
-            self.transition_matrix, verbose=self.verbose, random_state=rng, memory=self.memory
+            self.transition_matrix, verbose=self.verbose, random_state=rng, memory=memory_of(self)
         )
         flat = X if X.ndim == 2 else X.reshape(len(X), -1)
         refiner.fit(flat, y, weight, trusted)

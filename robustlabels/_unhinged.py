@@ -96,6 +96,8 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         :meth:`fit_statistics`.
     transition_matrix_ : ndarray of shape (n_classes, n_classes) or None
         The noise reckoned with, as given or estimated.
+    noise_posterior_ : NoisePosterior or None
+        What the noise may be, as in :class:`LabelRefiner`; :class:`CleanScores` reckons with it.
     noise_evidence_ : dict or None
         Why an estimated noise is as it is, see :class:`RobustClassifier`.
     temperature_ : float
@@ -581,22 +583,25 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
 
     def _find_noise(self, classes, rows=None):
         """Set the noise to reckon with: none, the given one, or one estimated from rows."""
-        self.transition_matrix_ = self.noise_evidence_ = None
+        self.transition_matrix_ = self.noise_posterior_ = self.noise_evidence_ = None
         if self.transition_matrix is None:
             return
+        # Not for those who only import the class: it takes time.
+        from ._possible_noise import as_known
+        from .refinement import LabelRefiner
+
         if not isinstance(self.transition_matrix, str):
             self.transition_matrix_ = check_correctable(self.transition_matrix, classes)
+            self.noise_posterior_ = as_known(self.transition_matrix_)
             return
         if rows is None:
             raise ValueError(
                 "transition_matrix='estimate' needs all rows at once, in memory, and fit. "
                 "Elsewhere estimate the matrix from some rows, with LabelRefiner, and pass it."
             )
-        # Not for those who only import the class: it takes time.
-        from .refinement import LabelRefiner
-
         refiner = LabelRefiner(random_state=0, memory=self.memory).fit(*rows)
         self.transition_matrix_ = refiner.transition_matrix_
+        self.noise_posterior_ = refiner.noise_posterior_
         self.noise_evidence_ = refiner.noise_evidence_
         if self._corrects:
             check_correctable(self.transition_matrix_, classes)

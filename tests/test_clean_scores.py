@@ -17,6 +17,7 @@ from robustlabels import (
     LabelRefiner,
     RefinedClassifier,
     RobustClassifier,
+    UnhingedClassifier,
     corrupt_labels,
     pair_transition,
     random_transition,
@@ -230,13 +231,20 @@ def test_many_classes_are_shown_in_part():
     assert len(scores.frame()) == 43
 
 
-def test_noise_that_a_network_found_is_taken_over():
+@pytest.mark.parametrize("transition", ["estimate", symmetric_transition(3, 0.3)], ids=np.ndim)
+@pytest.mark.parametrize(
+    "clf",
+    [RobustClassifier(max_epochs=2, random_state=0), UnhingedClassifier()],
+    ids=lambda clf: type(clf).__name__,
+)
+def test_noise_that_a_classifier_reckons_with_is_taken_over(clf, transition):
     X, y = load_wine(return_X_y=True)
     noisy = corrupt_labels(y, "symmetric", 0.3, random_state=0)
-    clf = RobustClassifier(max_epochs=2, random_state=0).fit(X, noisy)
+    clf = clone(clf).set_params(transition_matrix=transition).fit(X, noisy)
     # Of ten rows no noise can be estimated.
     taken_over = CleanScores.from_estimator(clf, X[::18], noisy[::18])
-    np.testing.assert_allclose(taken_over.noise_rate.value, clf.noise_rate_, atol=0.05)
+    rate = 1 - clf.transition_matrix_.diagonal().mean()
+    np.testing.assert_allclose(taken_over.noise_rate.value, rate, atol=0.05)
 
 
 @pytest.mark.parametrize("kind", ["pipeline", "search"])

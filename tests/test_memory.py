@@ -85,6 +85,12 @@ def test_other_rows_weights_or_seeds_are_found_anew(tmp_path, grown):
     assert len(grown) == 5
 
 
+@pytest.mark.parametrize("estimator", ESTIMATORS[:4], ids=lambda e: type(e).__name__)
+def test_what_fresh_entropy_finds_is_not_kept(estimator, tmp_path):
+    clone(estimator).set_params(random_state=None, memory=str(tmp_path)).fit(X, Y_NOISY)
+    assert [*tmp_path.rglob("*.pkl")] == []
+
+
 def test_the_random_state_goes_on_as_if_the_trees_were_grown(tmp_path):
     drawn = []
     for memory in (None, str(tmp_path), str(tmp_path)):

@@ -21,6 +21,10 @@ _LEAF = 5
 _ROWS = 5000
 _ROWS_PER_TREE = 20_000
 
+#: Features that a tree of random splits looks at, times the root of their number. Where rows are
+#: more than the former most trees are such: they are as good, and grow in a sixth of the time.
+_RANDOM_FEATURES = 2
+
 #: Rows that a tree draws times classes that it tells apart, at most, if that leaves more than so
 #: many classes.
 _ENTRIES = 2**18
@@ -37,8 +41,8 @@ def out_of_bag_probabilities(
 
     A random forest's out-of-bag probabilities. Rows that are copies of each other, or nearly,
     are drawn together. Of many rows a tree draws a part, and there are fewer trees then, so that
-    as many speak for a row. Of many classes it tells groups apart, drawn at random for each tree,
-    and its leaves hold the classes.
+    as many speak for a row; and most of them draw their splits as well. Of many classes it tells
+    groups apart, drawn at random for each tree, and its leaves hold the classes.
 
     Parameters
     ----------
@@ -67,7 +71,7 @@ def out_of_bag_probabilities(
         Numbers from 0, the same for rows that were drawn together.
     """
     # Not for those who only import the package.
-    from sklearn.tree import DecisionTreeClassifier
+    from sklearn.tree import DecisionTreeClassifier, ExtraTreeClassifier
     from tqdm.auto import tqdm
 
     progress = tqdm(
@@ -84,14 +88,22 @@ def out_of_bag_probabilities(
     n_groups = cluster.max() + 1
     n_drawn, n_parts, n_trees = _size_forest(n_groups, n_classes, n_trees)
     progress.reset(n_trees)
+    n_features = max(1, min(X.shape[1], round(_RANDOM_FEATURES * math.sqrt(X.shape[1]))))
+
+    def make_tree(rng):
+        if n_groups <= _ROWS or rng.uniform() < _ROWS / n_groups:
+            kind, max_features = DecisionTreeClassifier, "sqrt"
+        else:
+            kind, max_features = ExtraTreeClassifier, n_features
+        return kind(
+            min_samples_leaf=_LEAF, max_features=max_features, random_state=rng.randint(2**31)
+        )
 
     def grow(seed):
         rng = np.random.RandomState(seed)
         drawn = rng.randint(n_groups, size=n_drawn)
         drawn = np.bincount(drawn, minlength=n_groups)[group]
-        tree = DecisionTreeClassifier(
-            min_samples_leaf=_LEAF, max_features="sqrt", random_state=rng.randint(2**31)
-        )
+        tree = make_tree(rng)
         learn, unseen = np.flatnonzero(drawn), np.flatnonzero(drawn == 0)
         X_learn = X[learn].tocsc() if issparse(X) else X[learn]
         of_learn, labels = weight[learn] * drawn[learn], codes[learn]

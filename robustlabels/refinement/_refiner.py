@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_consistent_length
 from .._answers import Answers, check_trusted, leave_out_unanswered, read_labels
 from .._autologging import unseen_by_autologging
 from .._labels import find_rows_and_classes
-from .._memory import remember
+from .._memory import memory_of, remember
 from .._plotting import import_pandas
 from .._random_state import draw_from
 from .._sklearn import (
@@ -68,8 +68,8 @@ class LabelRefiner(BaseEstimator):
         as it is.
     memory : joblib.Memory, str or None, default=None
         Where what is found is kept, an object or the path of a folder: another fit of the same
-        rows with the same parameters, in a search say, then looks it up. For that, `random_state`
-        has to be an int. None keeps nothing.
+        rows with the same parameters, in a search say, then looks it up. None, or no
+        `random_state`, keeps nothing; with an int it is found again.
 
     Attributes
     ----------
@@ -334,7 +334,7 @@ class LabelRefiner(BaseEstimator):
             self._spread(as_given, as_given, unknown, alone, kept, n_rows)
             return
         found = remember(
-            self.memory, _find, X if numbers is None or self.teacher is not None else None,
+            memory_of(self), _find, X if numbers is None or self.teacher is not None else None,
             self.teacher, numbers, y, codes, trusted, self.classes_, weight, known,
             rng=draw_from(self.random_state), n_jobs=self.n_jobs, verbose=self.verbose,
         )  # fmt: skip
