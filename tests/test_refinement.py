@@ -148,6 +148,26 @@ def test_many_rows_of_many_classes_are_learned_by_parts(tell):
         assert (guessed == y_noisy).mean() < 2 / n_classes
 
 
+def test_of_many_rows_splits_may_be_drawn():
+    rng = np.random.RandomState(0)
+    X = rng.normal(size=(8000, 10))
+    y = (X[:, :3].sum(axis=1) > 0).astype(int)
+    y_noisy = corrupt_labels(y, "symmetric", 0.2, random_state=0)
+
+    def right(n_rows, random_splits):
+        weight, rng = np.ones(n_rows), np.random.RandomState(0)
+        proba = out_of_bag_probabilities(
+            X[:n_rows], y_noisy[:n_rows], 2, weight, rng, n_trees=20, random_splits=random_splits
+        )[0]
+        return proba, np.mean(proba.argmax(axis=1) == y[:n_rows])
+
+    # Of few rows none are.
+    np.testing.assert_array_equal(right(2000, True)[0], right(2000, False)[0])
+    (drawn, right_if_drawn), (best, right_if_best) = right(8000, True), right(8000, False)
+    assert (drawn != best).any()
+    assert right_if_drawn == pytest.approx(right_if_best, abs=0.02)
+
+
 def test_rows_that_every_tree_has_seen():
     rng = np.random.RandomState(0)
     proba, number = out_of_bag_probabilities(np.zeros((2, 1)), np.arange(2), 2, np.ones(2), rng)
