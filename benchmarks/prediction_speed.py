@@ -31,7 +31,9 @@ def main():
     rng = np.random.default_rng(0)
     X = rng.standard_normal((arguments.rows, 50), dtype=arguments.dtype)
     y = rng.integers(10, size=1000)
-    model = RobustClassifier(n_members=1, max_epochs=1, random_state=0).fit(X[:1000], y)
+    model = RobustClassifier(transition_matrix=None, n_members=1, max_epochs=1, random_state=0).fit(
+        X[:1000], y
+    )
     network = model.net_.module_.eval()
     model.predict_proba(X[:5000])
 

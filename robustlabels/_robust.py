@@ -637,8 +637,9 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
             Columns in the order of ``classes_``.
         """
         scores = self._predict(X)
-        proba = torch.softmax(torch.from_numpy(scores / self.temperature_), dim=-1).numpy()
-        return let_lead(proba, scores.argmax(axis=1))
+        best = scores.argmax(axis=1)
+        scores /= self.temperature_
+        return let_lead(torch.softmax(torch.from_numpy(scores), dim=-1).numpy(), best)
 
     def predict_log_proba(self, X: Features) -> NDArray:
         """Estimate the logarithms of the probabilities of the true classes.
@@ -653,8 +654,9 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         log_proba : ndarray of shape (n_samples, n_classes)
             Those of :meth:`predict_proba`, also where these round to 0.
         """
-        scores = torch.from_numpy(self._predict(X) / self.temperature_)
-        return torch.log_softmax(scores, dim=-1).numpy()
+        scores = self._predict(X)
+        scores /= self.temperature_
+        return torch.log_softmax(torch.from_numpy(scores), dim=-1).numpy()
 
     def predict(self, X: Features) -> NDArray:
         """Predict the class of each row.

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import config_context
 from sklearn.base import clone
+from sklearn.datasets import load_wine
 from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
@@ -131,6 +132,25 @@ def test_trees_tell_annotators_apart_where_each_row_has_one_answer():
         for found in (of_answers, joint)
     ]
     assert errors[1] < 0.1 < 0.2 < errors[0]
+
+
+@pytest.mark.parametrize("n_answers", [1, 1.5])
+def test_many_who_answer_little_are_taken_at_their_word_and_refined(n_answers):
+    X, y = load_wine(return_X_y=True)
+    rng, Y = np.random.RandomState(0), np.full((len(y), 100), np.nan)
+    who = np.argsort(rng.uniform(size=Y.shape), axis=1)
+    for place, share in enumerate([1, n_answers - 1]):
+        rows = np.flatnonzero(rng.uniform(size=len(y)) < share)
+        Y[rows, who[rows, place]] = corrupt_labels(y, "symmetric", 0.3, random_state=place)[rows]
+    refiner = LabelRefiner(random_state=0).fit(X, Y)
+    assert np.mean(refiner.label_probabilities_.argmax(axis=1) == y) > 0.9
+    assert refiner.noise_rate_ == pytest.approx(0.3, abs=0.12)
+
+
+def test_the_largest_weights_are_taken(crowd, refiner):
+    X, _, Y = crowd
+    largest = LabelRefiner(random_state=0).fit(X, Y, np.full(len(X), 1e308))
+    np.testing.assert_array_equal(largest.soft_labels_, refiner.soft_labels_)
 
 
 def test_answers_contradict_trees_that_mix_up_two_classes():

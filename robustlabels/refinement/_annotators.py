@@ -54,9 +54,9 @@ def find_annotators(answers, trusted, weight, q=None, common=None):
     By expectation maximisation, as Dawid and Skene did: beliefs are :math:`\pi_k \propto f_k
     \prod_a T^a_{k y_a}`, with f the frequency of a class, and :math:`T^a_{kj}` is what the beliefs
     count, beside some answers of a share of the common noise that is as right as the annotator is.
-    What trees say joins as one more annotator, whose answers are probabilities; to a power, for
-    they may be cautious. Trees that took the place of f could not be contradicted about two classes
-    that they mix up.
+    Without trees f is that of the votes. What trees say joins as one more annotator, whose answers
+    are probabilities; to a power, for they may be cautious. Trees that took the place of f could
+    not be contradicted about two classes that they mix up.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def find_annotators(answers, trusted, weight, q=None, common=None):
         What was found.
     """
     n_rows, n_classes = len(answers.codes), len(answers.classes)
-    weight = weight / weight.mean()
+    weight = _of_mean_one(weight)
     counted = answers.codes >= 0
     row, by, answer = _list(answers.codes, counted if trusted is None else counted & ~trusted)
     known = None
@@ -86,18 +86,23 @@ def find_annotators(answers, trusted, weight, q=None, common=None):
         known = np.where(trusted, answers.codes, -1).max(axis=1)
     votes = answers.count_votes() + 1 / n_classes
     beliefs = _know(votes / votes.sum(axis=1, keepdims=True), known)
+    log_prior, checked = np.log(weight @ beliefs), weight
+    if q is None:
+        # Nothing tells whether the only answer for a row is right; and of few answers for each
+        # frequencies would drift, until all is one class.
+        checked = weight * (counted.sum(axis=1) > 1)
     for _ in range(_STEPS):
-        transitions, common_found = _find_transitions(answers, trusted, weight, beliefs, common)
+        transitions, common_found = _find_transitions(answers, trusted, checked, beliefs, common)
         log_likelihood = np.zeros((n_rows, n_classes))
         log_seen = np.log(np.maximum(transitions, _SMALLEST))[by, :, answer]
         for k in range(n_classes):
             log_likelihood[:, k] = np.bincount(row, log_seen[:, k], minlength=n_rows)
-        log_prior = np.log(weight @ beliefs + 1e-9)
         if q is not None:
             of_trees = _find_common((weight[:, None] * beliefs).T @ q)
             log_prior = _to_the_best_power(
-                q @ np.log(of_trees.T), log_likelihood, weight, _MEAN_OF_ANSWERS, log_prior
-            )
+                q @ np.log(of_trees.T), log_likelihood, weight, _MEAN_OF_ANSWERS,
+                np.log(weight @ beliefs + 1e-9),
+            )  # fmt: skip
         before, beliefs = beliefs, _know(softmax(log_prior + log_likelihood, axis=1), known)
         if np.abs(beliefs - before).max() < _SETTLED:
             break
@@ -176,7 +181,7 @@ def join_features(answers, trusted, weight, codes, proba, common=None):
     # That of the aggregate labels: some of them are wrong as well.
     transition, _ = estimate_noise(codes, proba, answers.classes)
     found = find_annotators(answers, trusted, weight, without_noise(proba, transition), common)
-    log_likelihood, weight = np.log(found.likelihood + 1e-300), weight / weight.mean()
+    log_likelihood, weight = np.log(found.likelihood + 1e-300), _of_mean_one(weight)
     for _ in range(_ROUNDS):
         log_q = np.log(np.maximum(without_noise(proba, transition), _SMALLEST_CLASS))
         log_prior = _to_the_best_power(log_q, log_likelihood, weight, _MEAN_OF_PROBABILITIES)
@@ -188,6 +193,11 @@ def join_features(answers, trusted, weight, codes, proba, common=None):
     transitions, common = _find_transitions(answers, trusted, weight, beliefs, common)
     found = Annotators(transitions, common, beliefs, found.likelihood)
     return found, evidence, soften(found.likelihood, proba, transition)
+
+
+def _of_mean_one(weight):
+    weight = weight / weight.max()  # sums of the largest floats would overflow
+    return weight / weight.mean()
 
 
 def _list(codes, counted):
