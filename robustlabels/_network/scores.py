@@ -40,7 +40,7 @@ def opinions(scores, n_losses):
 @torch.no_grad()
 def compute_scores(net, X, n_threads, finish=lambda scores: scores):
     """Compute the scores of each member in blocks of rows, and what `finish` makes of them."""
-    module, blocks = net.module_.eval(), []
+    module, scores = net.module_.eval(), None
     n_rows = X.shape[0]
     on_cpu = torch.device(net.device).type == "cpu"
     with threads_for(net, min(n_rows, _ROWS), n_threads):
@@ -52,5 +52,8 @@ def compute_scores(net, X, n_threads, finish=lambda scores: scores):
                     "was trained on."
                 )
             # In float64 the norm of the largest float32 logits does not overflow.
-            blocks.append(finish(net.criterion_.scores(logits.double())))
-    return torch.cat(blocks)
+            block = finish(net.criterion_.scores(logits.double()))
+            if scores is None:  # in one piece: blocks side by side would take as much again
+                scores = block.new_empty((n_rows, *block.shape[1:]))
+            scores[rows] = block
+    return scores
