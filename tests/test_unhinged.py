@@ -447,7 +447,7 @@ class NearlySingularRefiner:
 
     def __init__(self, random_state, memory):
         self.transition_matrix_ = symmetric_transition(2, 0.49)
-        self.noise_evidence_ = {"form": "class-dependent"}
+        self.noise_evidence_, self.noise_posterior_ = {"form": "class-dependent"}, None
 
     def fit(self, X, y, sample_weight):
         return self
