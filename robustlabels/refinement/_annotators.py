@@ -79,8 +79,7 @@ def find_annotators(answers, trusted, weight, q=None, common=None):
     """
     n_rows, n_classes = len(answers.codes), len(answers.classes)
     weight = _of_mean_one(weight)
-    counted = answers.codes >= 0
-    row, by, answer = _list(answers.codes, counted if trusted is None else counted & ~trusted)
+    listed = row, by, answer = _list(answers, trusted)
     known = None
     if trusted is not None:
         known = np.where(trusted, answers.codes, -1).max(axis=1)
@@ -90,9 +89,11 @@ def find_annotators(answers, trusted, weight, q=None, common=None):
     if q is None:
         # Nothing tells whether the only answer for a row is right; and of few answers for each
         # frequencies would drift, until all is one class.
-        checked = weight * (counted.sum(axis=1) > 1)
+        checked = weight * ((answers.codes >= 0).sum(axis=1) > 1)
     for _ in range(_STEPS):
-        transitions, common_found = _find_transitions(answers, trusted, checked, beliefs, common)
+        transitions, common_found = _find_transitions(
+            listed, answers.codes.shape[1], checked, beliefs, common
+        )
         log_likelihood = np.zeros((n_rows, n_classes))
         log_seen = np.log(np.maximum(transitions, _SMALLEST))[by, :, answer]
         for k in range(n_classes):
@@ -110,12 +111,10 @@ def find_annotators(answers, trusted, weight, q=None, common=None):
     return Annotators(transitions, common_found, beliefs, likelihood)
 
 
-def _find_transitions(answers, trusted, weight, beliefs, common=None):
+def _find_transitions(listed, n_annotators, weight, beliefs, common=None):
     """Count how often answers and beliefs meet; return the noise of each annotator, and of all."""
-    n_annotators, n_classes = answers.codes.shape[1], len(answers.classes)
-    counted = answers.codes >= 0
-    to_count = counted if trusted is None else counted & ~trusted
-    row, by, answer = _list(answers.codes, to_count)
+    row, by, answer = listed
+    n_classes = beliefs.shape[1]
     key = by * n_classes + answer
     counts = np.stack(
         [
@@ -127,11 +126,7 @@ def _find_transitions(answers, trusted, weight, beliefs, common=None):
     counts = counts.reshape(n_annotators, n_classes, n_classes).swapaxes(1, 2)
     if common is None:
         common = _find_common(counts.sum(axis=0))
-    transitions = _shrink(counts, common)
-    if trusted is not None:
-        always_trusted = ~to_count.any(axis=0) & trusted.any(axis=0)
-        transitions[always_trusted] = np.eye(n_classes)
-    return transitions, common
+    return _shrink(counts, common), common
 
 
 def label_rows(y, classes, trusted, weight):
@@ -190,7 +185,11 @@ def join_features(answers, trusted, weight, codes, proba, common=None):
         joint = np.maximum(joint, _SMALLEST)
         transition = joint / joint.sum(axis=1, keepdims=True)
     evidence = Evidence(codes, transition, found.likelihood)
-    transitions, common = _find_transitions(answers, trusted, weight, beliefs, common)
+    listed = _list(answers, trusted)
+    transitions, common = _find_transitions(listed, answers.codes.shape[1], weight, beliefs, common)
+    if trusted is not None:
+        always = np.setdiff1d(np.flatnonzero(trusted.any(axis=0)), listed[1])
+        transitions[always] = np.eye(len(transition))
     found = Annotators(transitions, common, beliefs, found.likelihood)
     return found, evidence, soften(found.likelihood, proba, transition)
 
@@ -200,10 +199,11 @@ def _of_mean_one(weight):
     return weight / weight.mean()
 
 
-def _list(codes, counted):
-    """Return row, annotator and answer of each answer that counts."""
-    row, by = np.nonzero(counted)
-    return row, by, codes[row, by]
+def _list(answers, trusted):
+    """Return row, annotator and answer of each answer that is not trusted."""
+    given = answers.codes >= 0
+    row, by = np.nonzero(given if trusted is None else given & ~trusted)
+    return row, by, answers.codes[row, by]
 
 
 def _know(beliefs, known):

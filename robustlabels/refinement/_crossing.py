@@ -52,16 +52,9 @@ def soft_labels_without_folds(X, evidence, n_classes, weight, folds, rng, n_jobs
             continue
         proba = np.full((len(learn), n_classes), 1e-6)
         proba[:, present] += out_of_bag_probabilities(
-            X[learn],
-            of_present,
-            len(present),
-            weight[learn],
-            rng,
-            n_jobs,
-            _TREES,
-            verbose,
+            X[learn], of_present, len(present), weight[learn], rng, n_jobs, _TREES, verbose,
             random_splits=True,
-        )[0]
+        )[0]  # fmt: skip
         proba /= proba.sum(axis=1, keepdims=True)
         soft_labels[learn, fold] = soften(evidence.likelihood[learn], proba, evidence.transition)
     return soft_labels

@@ -21,8 +21,8 @@ _LEAF = 5
 _ROWS = 5000
 _ROWS_PER_TREE = 20_000
 
-#: Features that a tree of random splits looks at, times the root of their number. Where rows are
-#: more than the former most trees may be such, which grow in a sixth of the time.
+#: Features that a tree of random splits looks at, in roots of their number. Of more than `_ROWS`
+#: rows most trees may be such, which grow in much less time.
 _RANDOM_FEATURES = 2
 
 #: Rows that a tree draws times classes that it tells apart, at most, if that leaves more than so
@@ -64,7 +64,7 @@ def out_of_bag_probabilities(
         1 shows a progress bar over the trees.
     random_splits : bool, default=False
         Whether most trees draw their splits where rows are many, which is quicker. What they find
-        is less good to look at, but several learners together do not lose by it.
+        is worse by itself, but several learners together do not lose by it.
 
     Returns
     -------
