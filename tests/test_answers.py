@@ -153,6 +153,17 @@ def test_the_largest_weights_are_taken(crowd, refiner):
     np.testing.assert_array_equal(largest.soft_labels_, refiner.soft_labels_)
 
 
+def test_who_is_always_trusted_is_never_wrong(crowd):
+    X, y, Y = crowd
+    expert = np.where(np.arange(len(y)) % 3 == 0, y, np.nan)
+    Y = np.column_stack([Y, expert])
+    trusted = np.zeros(Y.shape, bool)
+    trusted[:, -1] = ~np.isnan(expert)
+    refiner = LabelRefiner(random_state=0).fit(X, Y, trusted=trusted)
+    np.testing.assert_array_equal(refiner.annotator_transitions_[-1], np.eye(3))
+    assert (refiner.annotator_transitions_[:-1].diagonal(axis1=1, axis2=2) < 1).all()
+
+
 def test_answers_contradict_trees_that_mix_up_two_classes():
     y = np.arange(900) % 3
     answers = Answers(ask(y, 3, quality=np.full(5, 0.7)), np.arange(3), None)

@@ -18,6 +18,7 @@ from sklearn.preprocessing import StandardScaler
 
 from robustlabels import (
     LabelRefiner,
+    RobustEnsembleClassifier,
     corrupt_labels,
     find_wrong_labels,
     pair_transition,
@@ -25,6 +26,7 @@ from robustlabels import (
     symmetric_transition,
 )
 from robustlabels.metrics import estimate_transition_matrix
+from robustlabels.refinement import _crossing, _refiner
 from robustlabels.refinement._copies import deal_folds, number_rows
 from robustlabels.refinement._crossing import soft_labels_without_folds
 from robustlabels.refinement._evidence import Evidence
@@ -166,6 +168,20 @@ def test_of_many_rows_splits_may_be_drawn():
     (drawn, right_if_drawn), (best, right_if_best) = right(8000, True), right(8000, False)
     assert (drawn != best).any()
     assert right_if_drawn == pytest.approx(right_if_best, abs=0.02)
+
+
+def test_splits_are_drawn_for_folds_and_not_for_labels_that_are_looked_at(monkeypatch):
+    asked = []
+
+    def grow(*args, **settings):
+        asked.append(settings.get("random_splits", False))
+        return out_of_bag_probabilities(*args, **settings)
+
+    for module in (_crossing, _refiner):
+        monkeypatch.setattr(module, "out_of_bag_probabilities", grow)
+    X, y = load_iris(return_X_y=True)
+    RobustEnsembleClassifier(max_epochs=1, random_state=0).fit(X, y)
+    assert asked == [False, True, True, True, True]
 
 
 def test_rows_that_every_tree_has_seen():
