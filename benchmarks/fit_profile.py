@@ -22,7 +22,7 @@ from lightgbm import LGBMClassifier
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 
 from robustlabels import RobustClassifier, RobustEnsembleClassifier, _learners, corrupt_labels
-from robustlabels._ensemble import _merge_copies
+from robustlabels._ensemble.ensemble import _merge_copies
 from robustlabels.refinement import LabelRefiner, _copies, _crossing, _noise_model, _probabilities
 
 #: Rows, features, classes.

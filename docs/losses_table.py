@@ -7,7 +7,8 @@ import argparse
 import math
 from pathlib import Path
 
-from robustlabels.losses import available_losses, get_loss, initial_gain, properties
+from robustlabels.losses import available_losses, get_loss
+from robustlabels.losses.theory import initial_gain, properties
 
 PAGE = Path(__file__).with_name("losses.md")
 

@@ -8,33 +8,33 @@ __version__ = "0.1.0"
 #: Public names and the modules they live in. They are imported when first used: torch takes
 #: seconds, and what needs only numpy should not wait for it.
 _HOMES = {
-    "AdaptationDisplay": "_adaptation_display",
-    "ClassStatistics": "_class_statistics",
-    "CleanScores": "_clean_scores",
-    "LabelNoiseInjector": "_injector",
+    "AdaptationDisplay": "_network.adaptation_display",
+    "ClassStatistics": "_linear.statistics",
+    "CleanScores": "metrics._clean_scores",
+    "LabelNoiseInjector": "noise._injector",
     "LabelRefiner": "refinement",
-    "NoiseCurveDisplay": "_noise_curve",
-    "NoiseInjectedClassifier": "_injector",
-    "NoisyConformalClassifier": "_prediction_sets",
+    "NoiseCurveDisplay": "noise._curve",
+    "NoiseInjectedClassifier": "noise._injector",
+    "NoisyConformalClassifier": "metrics._prediction_sets",
     "RefinedClassifier": "_refined",
-    "RobustClassifier": "_robust",
-    "RobustEnsembleClassifier": "_ensemble",
+    "RobustClassifier": "_network.robust",
+    "RobustEnsembleClassifier": "_ensemble.ensemble",
     "RobustSearchCV": "_search",
-    "TransitionMatrixDisplay": "_transition_display",
-    "UnhingedClassifier": "_unhinged",
+    "TransitionMatrixDisplay": "noise._transition_display",
+    "UnhingedClassifier": "_linear.unhinged",
     "asymmetric_transition": "noise",
     "corrupt_labels": "noise",
     "find_wrong_labels": "refinement",
     "losses": None,
     "metrics": None,
     "noise": None,
-    "noise_curve": "_noise_curve",
+    "noise_curve": "noise._curve",
     "pair_transition": "noise",
-    "pivot_answers": "_answers",
+    "pivot_answers": "_validation.answers",
     "random_transition": "noise",
     "replacement_transition": "noise",
     "symmetric_transition": "noise",
-    "to_torch": "_torch_module",
+    "to_torch": "_network.torch_module",
 }
 
 __all__ = [*_HOMES, "__version__"]
@@ -45,28 +45,28 @@ if TYPE_CHECKING:
     from . import losses as losses
     from . import metrics as metrics
     from . import noise as noise
-    from ._adaptation_display import AdaptationDisplay as AdaptationDisplay
-    from ._answers import pivot_answers as pivot_answers
-    from ._class_statistics import ClassStatistics as ClassStatistics
-    from ._clean_scores import CleanScores as CleanScores
-    from ._ensemble import RobustEnsembleClassifier as RobustEnsembleClassifier
-    from ._injector import LabelNoiseInjector as LabelNoiseInjector
-    from ._injector import NoiseInjectedClassifier as NoiseInjectedClassifier
-    from ._noise_curve import NoiseCurveDisplay as NoiseCurveDisplay
-    from ._noise_curve import noise_curve as noise_curve
-    from ._prediction_sets import NoisyConformalClassifier as NoisyConformalClassifier
+    from ._ensemble.ensemble import RobustEnsembleClassifier as RobustEnsembleClassifier
+    from ._linear.statistics import ClassStatistics as ClassStatistics
+    from ._linear.unhinged import UnhingedClassifier as UnhingedClassifier
+    from ._network.adaptation_display import AdaptationDisplay as AdaptationDisplay
+    from ._network.robust import RobustClassifier as RobustClassifier
+    from ._network.torch_module import to_torch as to_torch
     from ._refined import RefinedClassifier as RefinedClassifier
-    from ._robust import RobustClassifier as RobustClassifier
     from ._search import RobustSearchCV as RobustSearchCV
-    from ._torch_module import to_torch as to_torch
-    from ._transition_display import TransitionMatrixDisplay as TransitionMatrixDisplay
-    from ._unhinged import UnhingedClassifier as UnhingedClassifier
+    from ._validation.answers import pivot_answers as pivot_answers
+    from .metrics._clean_scores import CleanScores as CleanScores
+    from .metrics._prediction_sets import NoisyConformalClassifier as NoisyConformalClassifier
     from .noise import asymmetric_transition as asymmetric_transition
     from .noise import corrupt_labels as corrupt_labels
     from .noise import pair_transition as pair_transition
     from .noise import random_transition as random_transition
     from .noise import replacement_transition as replacement_transition
     from .noise import symmetric_transition as symmetric_transition
+    from .noise._curve import NoiseCurveDisplay as NoiseCurveDisplay
+    from .noise._curve import noise_curve as noise_curve
+    from .noise._injector import LabelNoiseInjector as LabelNoiseInjector
+    from .noise._injector import NoiseInjectedClassifier as NoiseInjectedClassifier
+    from .noise._transition_display import TransitionMatrixDisplay as TransitionMatrixDisplay
     from .refinement import LabelRefiner as LabelRefiner
     from .refinement import find_wrong_labels as find_wrong_labels
 else:

@@ -8,10 +8,9 @@ from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clo
 from sklearn.utils import get_tags, indexable
 from sklearn.utils.validation import check_is_fitted
 
-from ._answers import read_labels
-from ._autologging import unseen_by_autologging
-from ._expanded_rows import ExpandedRows, expand
-from ._inner_fit import (
+from ._fitting import draw_from, unchanged_on_error, unseen_by_autologging
+from ._inner.expanded_rows import ExpandedRows, expand
+from ._inner.sample_weight import (
     check_parameters,
     check_weights_reach,
     encode_class_weight,
@@ -19,8 +18,9 @@ from ._inner_fit import (
     keep_copies_together,
     need_weight_parameter,
 )
-from ._random_state import draw_from
-from ._sklearn import (
+from ._typing import Features, Seed
+from ._validation.answers import read_labels
+from ._validation.sklearn_private import (
     HasMethods,
     _check_sample_weight,
     _fit_context,
@@ -28,8 +28,6 @@ from ._sklearn import (
     _safe_indexing,
     available_if,
 )
-from ._typing import Features, Seed
-from ._unchanged import unchanged_on_error
 from .refinement import LabelRefiner
 
 __all__ = ["RefinedClassifier"]

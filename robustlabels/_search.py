@@ -21,14 +21,16 @@ from sklearn.utils import indexable
 from sklearn.utils.parallel import Parallel, delayed
 from tqdm.auto import tqdm
 
-from ._ensemble import RobustEnsembleClassifier
-from ._inner_fit import check_parameters
-from ._joint import MAY_DIFFER, fit_jointly
-from ._labels import check_labels, encode, find_rows_and_classes
-from ._random_state import draw_from
+from ._ensemble.ensemble import RobustEnsembleClassifier
+from ._fitting import draw_from, unchanged_on_error
+from ._inner.sample_weight import check_parameters
+from ._linear.unhinged import UnhingedClassifier
+from ._network.joint import MAY_DIFFER, fit_jointly
+from ._network.robust import RobustClassifier
 from ._refined import RefinedClassifier
-from ._robust import RobustClassifier
-from ._sklearn import (
+from ._typing import Features, Seed
+from ._validation.labels import check_labels, encode, find_rows_and_classes
+from ._validation.sklearn_private import (
     BaseSearchCV,
     Interval,
     _check_method_params,
@@ -39,11 +41,8 @@ from ._sklearn import (
     _safe_split,
     _warn_or_raise_about_fit_failures,
 )
-from ._transition_checks import check_transition
-from ._typing import Features, Seed
-from ._unchanged import unchanged_on_error
-from ._unhinged import UnhingedClassifier
-from .metrics import forward_log_loss
+from ._validation.transitions import check_transition
+from .metrics._corrected_scores import forward_log_loss
 from .refinement import LabelRefiner
 
 __all__ = ["RobustSearchCV"]

@@ -22,8 +22,8 @@ from robustlabels import (
     corrupt_labels,
     symmetric_transition,
 )
-from robustlabels._joint import fit_jointly
 from robustlabels._network.adaptation import TunableLoss, find_hyperparameters, meta_gradient
+from robustlabels._network.joint import fit_jointly
 from robustlabels.losses import (
     AEL,
     AGCE,

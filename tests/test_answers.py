@@ -26,7 +26,7 @@ from robustlabels import (
     pivot_answers,
     symmetric_transition,
 )
-from robustlabels._answers import Answers, read_labels
+from robustlabels._validation.answers import Answers, read_labels
 from robustlabels.refinement._annotators import find_annotators
 
 #: Probability that each annotator is right.

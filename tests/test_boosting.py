@@ -21,8 +21,8 @@ from robustlabels.losses import (
     available_losses,
     boosting_objective,
     get_loss,
-    initial_gain,
 )
+from robustlabels.losses.theory import initial_gain
 
 #: Losses whose weight of a row grows with the probability of the label: the Hessian is a bound.
 BOUNDED = ["ce", "mae", "gce", "rce", "sce", "taylor-ce", "truncated-gce", "agce", "aul", "ael"]

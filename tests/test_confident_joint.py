@@ -16,8 +16,8 @@ from robustlabels import (
     pair_transition,
     symmetric_transition,
 )
-from robustlabels._confident_joint import _shrunk
 from robustlabels.metrics import estimate_noise_rate, estimate_transition_matrix
+from robustlabels.refinement._confident_joint import _shrunk
 
 FOLDS = KFold(5, shuffle=True, random_state=0)
 NOISES = {"symmetric": symmetric_transition, "pair": pair_transition}

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
 
-PUBLIC_MODULES = ["losses", "metrics", "noise"]
+PUBLIC_MODULES = ["losses", "losses.theory", "metrics", "noise"]
 PUBLIC = [
     *(f"robustlabels.{name}" for name in robustlabels.__all__ if name not in PUBLIC_MODULES),
     *(

@@ -24,7 +24,7 @@ from robustlabels import (
     corrupt_labels,
     pair_transition,
 )
-from robustlabels._learners import Boosting, Linear
+from robustlabels._ensemble.learners import Boosting, Linear
 from robustlabels.refinement._evidence import Evidence
 
 #: A fit that takes a second, where the networks do not matter.
@@ -193,7 +193,7 @@ def test_boosting_knows_nothing_of_the_rows_that_it_speaks_of(monkeypatch):
     (unseen,) = Boosting(50, 0.2, 1).fit(X, soft_labels, folds, weight, Evidence(codes, None), rng)
     assert (unseen.argmax(axis=1) == codes).mean() < 0.4
     # It learns, also from a part of many rows.
-    monkeypatch.setattr("robustlabels._learners._BOOSTING_ROWS", 300)
+    monkeypatch.setattr("robustlabels._ensemble.learners._BOOSTING_ROWS", 300)
     easy = Evidence((X[:, 0] > 0).astype(int), None)
     (unseen,) = Boosting(20, 0.1, 1).fit(X, soft_labels[:, :, :2], folds, weight, easy, rng)
     assert (unseen.argmax(axis=1) == easy.codes).mean() > 0.9

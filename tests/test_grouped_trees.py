@@ -4,11 +4,11 @@ import pickle
 
 import numpy as np
 import pytest
+from robustlabels._ensemble.ensemble.grouped_trees import GroupedTrees
 from sklearn.ensemble import ExtraTreesRegressor
 
 from robustlabels import RobustEnsembleClassifier
-from robustlabels import _learners as room
-from robustlabels._grouped_trees import GroupedTrees
+from robustlabels._ensemble import learners as room
 
 N_CLASSES = 40
 SETTINGS = {"min_samples_leaf": 2, "max_features": "sqrt", "n_jobs": None, "random_state": 0}

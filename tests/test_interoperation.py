@@ -228,7 +228,7 @@ def test_skops(fitted):
         (
             fitted,
             {
-                "robustlabels._robust.RobustClassifier",
+                "robustlabels._network.robust.RobustClassifier",
                 "robustlabels.losses._symmetrized.SGCE",
                 "torch.optim.adamw.AdamW",
             },
@@ -236,8 +236,8 @@ def test_skops(fitted):
         (
             UnhingedClassifier().fit(X, Y),
             {
-                "robustlabels._class_statistics.ClassStatistics",
-                "robustlabels._unhinged.UnhingedClassifier",
+                "robustlabels._linear.statistics.ClassStatistics",
+                "robustlabels._linear.unhinged.UnhingedClassifier",
             },
         ),
     ):

@@ -12,8 +12,8 @@ from skorch.dataset import ValidSplit
 from torch.utils.data import DataLoader
 
 from robustlabels import RobustClassifier, corrupt_labels
-from robustlabels._joint import fit_jointly
 from robustlabels._network.batches import BatchIterator
+from robustlabels._network.joint import fit_jointly
 from robustlabels.losses import AGCE, NCE, SGCE
 
 X, Y = load_iris(return_X_y=True)

@@ -24,7 +24,7 @@ from robustlabels import (
     find_wrong_labels,
     noise_curve,
 )
-from robustlabels._labels import align, check_priors, check_same_classes
+from robustlabels._validation.labels import align, check_priors, check_same_classes
 from robustlabels.metrics import (
     estimate_noise_rate,
     estimate_transition_matrix,

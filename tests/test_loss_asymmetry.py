@@ -26,8 +26,10 @@ from robustlabels.losses import (
     Symmetrized,
     TaylorCE,
     Unhinged,
-    asymmetry_ratio,
     get_loss,
+)
+from robustlabels.losses.theory import (
+    asymmetry_ratio,
     is_asymmetric,
     max_tolerable_noise,
     smoothness,

@@ -14,10 +14,9 @@ from robustlabels.losses import (
     BackwardCorrected,
     Unhinged,
     available_losses,
-    excess_risk_bound,
     get_loss,
-    is_classification_calibrated,
 )
+from robustlabels.losses.theory import excess_risk_bound, is_classification_calibrated
 
 
 def risk(loss, weights, scores):

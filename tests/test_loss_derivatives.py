@@ -29,6 +29,8 @@ from robustlabels.losses import (
     Unhinged,
     available_losses,
     get_loss,
+)
+from robustlabels.losses.theory import (
     initial_gain,
     is_convex_on,
     linear_part,

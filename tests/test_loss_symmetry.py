@@ -24,9 +24,11 @@ from robustlabels.losses import (
     Symmetrized,
     Unhinged,
     available_losses,
+    get_loss,
+)
+from robustlabels.losses.theory import (
     class_sum_gap,
     decompose,
-    get_loss,
     is_symmetric,
     linear_part,
     unhinged_violations,

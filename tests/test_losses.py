@@ -55,8 +55,8 @@ from robustlabels.losses import (
     Unhinged,
     available_losses,
     get_loss,
-    initial_gain,
 )
+from robustlabels.losses.theory import initial_gain
 
 CLASS_COUNTS = [2, 3, 10, 100]
 SYMMETRIC = {

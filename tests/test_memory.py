@@ -109,6 +109,6 @@ def test_grid_search_grows_a_forest_for_each_split(tmp_path, grown):
 
 def test_what_another_version_found_is_found_anew(tmp_path, grown, monkeypatch):
     refiner = LabelRefiner(random_state=0, memory=str(tmp_path)).fit(X, Y_NOISY)
-    monkeypatch.setattr("robustlabels._memory.version", lambda name: "0.0")
+    monkeypatch.setattr("robustlabels._fitting.version", lambda name: "0.0")
     refiner.fit(X, Y_NOISY)
     assert len(grown) == 2

@@ -114,8 +114,16 @@ def test_unknown_name():
         robustlabels.RobustClasifier  # noqa: B018
 
 
-def test_modules_do_not_import_each_other_in_a_circle():
-    graph = {
+#: The rooms of the package. Each may import from those above it.
+ROOMS = [
+    "_typing", "_plotting", "_validation", "_fitting", "_inner", "noise", "losses", "refinement",
+    "_linear", "metrics", "_network", "_ensemble", "_refined", "_search",
+]  # fmt: skip
+
+
+def import_graph():
+    """Return the modules that each module imports, as sets of dotted names."""
+    return {
         name: {
             f"{module}.{imported}" if f"{module}.{imported}" in MODULES else module
             for module, imported in imports_of(path)
@@ -123,15 +131,61 @@ def test_modules_do_not_import_each_other_in_a_circle():
         & MODULES.keys()
         for name, path in MODULES.items()
     }
+
+
+def test_modules_do_not_import_each_other_in_a_circle():
+    graph = import_graph()
     assert graph["robustlabels.losses._corrected"] >= {
         "robustlabels.losses._loss",
-        "robustlabels._transition_checks",
+        "robustlabels._validation.transitions",
     }
     # A circle raises, and says which modules are in it.
     graphlib.TopologicalSorter(graph).prepare()
 
 
-@pytest.mark.parametrize("name", sorted(MODULES.keys() - {"robustlabels._sklearn"}))
+def room_of(module):
+    return module.split(".")[1]
+
+
+def test_rooms_import_only_from_those_above():
+    inside = {name: found for name, found in import_graph().items() if name != "robustlabels"}
+    assert {room_of(name) for name in inside} == set(ROOMS)
+    assert len(ROOMS) <= 20
+    upwards = [
+        (name, imported)
+        for name, found in inside.items()
+        for imported in found
+        if ROOMS.index(room_of(imported)) > ROOMS.index(room_of(name))
+    ]
+    assert upwards == []
+
+
+def lines_of_code(node):
+    """Count the lines of a class that are no docstring of it or of its methods."""
+    n_lines = node.end_lineno - node.lineno + 1
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.ClassDef | ast.FunctionDef) and ast.get_docstring(inner):
+            n_lines -= inner.body[0].end_lineno - inner.body[0].lineno + 1
+    return n_lines
+
+
+def test_no_file_and_no_class_is_long():
+    trees = {name: ast.parse(path.read_text()) for name, path in MODULES.items()}
+    classes = {
+        f"{name}.{node.name}": lines_of_code(node)
+        for name, tree in trees.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+    }
+    assert classes["robustlabels.losses._loss.Loss"] > 100
+    assert {name: n for name, n in classes.items() if n > 350} == {}
+    files = {name: len(path.read_text().splitlines()) for name, path in MODULES.items()}
+    assert {name: n for name, n in files.items() if n > 600} == {}
+
+
+@pytest.mark.parametrize(
+    "name", sorted(MODULES.keys() - {"robustlabels._validation.sklearn_private"})
+)
 def test_private_names_of_sklearn_come_from_one_module(name):
     private = [
         f"{module}.{imported}"

@@ -40,7 +40,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from xgboost import XGBClassifier
 
 from robustlabels import LabelRefiner, RefinedClassifier, corrupt_labels, symmetric_transition
-from robustlabels._expanded_rows import ExpandedRows, expand
+from robustlabels._inner.expanded_rows import ExpandedRows, expand
 from robustlabels.losses import boosting_objective
 
 

@@ -25,12 +25,12 @@ from robustlabels import (
     random_transition,
     symmetric_transition,
 )
+from robustlabels._validation.features import TableNumbers
 from robustlabels.metrics import estimate_transition_matrix
 from robustlabels.refinement import _crossing, _refiner
-from robustlabels.refinement._copies import deal_folds, number_rows
 from robustlabels.refinement._crossing import soft_labels_without_folds
+from robustlabels.refinement._duplicates import deal_folds, number_rows
 from robustlabels.refinement._evidence import Evidence
-from robustlabels.refinement._features import TableNumbers
 from robustlabels.refinement._noise_model import estimate_noise, find_noise
 from robustlabels.refinement._pooling import find_pool
 from robustlabels.refinement._probabilities import _size_forest, out_of_bag_probabilities

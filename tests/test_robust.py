@@ -53,8 +53,8 @@ from robustlabels import (
     pair_transition,
     symmetric_transition,
 )
-from robustlabels._joint import fit_jointly
 from robustlabels._network.batches import BatchIterator
+from robustlabels._network.joint import fit_jointly
 from robustlabels.losses import (
     AGCE,
     CE,
@@ -1807,7 +1807,7 @@ def test_a_learning_rate_that_is_much_too_high_warns(loss):
 
 
 def test_features_that_are_too_small_to_standardise(monkeypatch):
-    monkeypatch.setattr("robustlabels._robust.LabelRefiner", None)  # which takes longer
+    monkeypatch.setattr("robustlabels._network.robust.LabelRefiner", None)  # which takes longer
     X = (1e-42 * IRIS[0]).astype(np.float32)
     with pytest.raises(ValueError, match="Feature 0 has a standard deviation of 8.*float32"):
         RobustClassifier().fit(X, IRIS[1])

@@ -78,7 +78,7 @@ def test_a_second_ctrl_c_leaves_the_network(monkeypatch):
         raise KeyboardInterrupt
 
     classifier = interruptible()
-    monkeypatch.setattr("robustlabels._robust.calibrate", interrupted)
+    monkeypatch.setattr("robustlabels._network.robust.calibrate", interrupted)
     (note,) = stop(classifier, 50)
     assert "usable, but neither calibrated nor shifted by priors" in note
     assert classifier.temperature_ == 1

@@ -20,7 +20,8 @@ from sklearn.model_selection import train_test_split
 from torch import nn
 
 from robustlabels import RobustClassifier, corrupt_labels
-from robustlabels.losses import GCE, Conjugate
+from robustlabels.losses import GCE
+from robustlabels.losses.theory import Conjugate
 
 X, y = load_digits(return_X_y=True)
 X = (X / 16).astype(np.float32)

@@ -13,7 +13,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
-from robustlabels.losses import get_loss, initial_gain, linear_part
+from robustlabels.losses import get_loss
+from robustlabels.losses.theory import initial_gain, linear_part
 
 N_CLASSES = 10
 distances = np.geomspace(1e-3, 3, 20)

@@ -13,7 +13,8 @@ costs, how much weight it gives the row, and whether its sum over classes is con
 # right panel, a flat line is a symmetric loss: MAE and SGCE. SGCE is GCE without the part that no
 # label can change.
 
-from robustlabels.losses import CE, GCE, MAE, SGCE, LossDisplay, properties
+from robustlabels.losses import CE, GCE, MAE, SGCE, LossDisplay
+from robustlabels.losses.theory import properties
 
 losses = {
     "cross-entropy": CE(),
@@ -24,7 +25,7 @@ losses = {
 display = LossDisplay.from_losses(losses, n_classes=10).plot()
 
 # %%
-# The same as numbers, see :func:`robustlabels.losses.properties`.
+# The same as numbers, see :func:`robustlabels.losses.theory.properties`.
 
 for name, loss in losses.items():
     record = properties(loss, n_classes=10)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch.func import functional_call
 
-from .._sklearn import Interval
+from .._validation.sklearn_private import Interval
 from ..losses import Sum
 from .batches import take_rows
 

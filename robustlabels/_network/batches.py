@@ -8,7 +8,7 @@ from scipy.sparse import issparse
 from skorch.dataset import Dataset
 from torch.utils.data import Subset
 
-from .._labels import check_labels, encode
+from .._validation.labels import check_labels, encode
 
 
 def to_tensor(array):

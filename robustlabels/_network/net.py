@@ -10,8 +10,19 @@ import torch
 from scipy.sparse import issparse
 from skorch import NeuralNetClassifier
 
-from .batches import SparseRows, encode_labels, take_rows, to_tensor, without_subsets
-from .callbacks import NO_VALIDATION_ROWS, OneCycle, looks_at_batches, raised_by_callback
+from .batches import (
+    SparseRows,
+    encode_labels,
+    take_rows,
+    to_tensor,
+    without_subsets,
+)
+from .callbacks import (
+    NO_VALIDATION_ROWS,
+    OneCycle,
+    looks_at_batches,
+    raised_by_callback,
+)
 from .module import MLP
 from .scores import merge_members
 from .seeding import seeded_globally

@@ -9,10 +9,15 @@ import torch
 from sklearn.base import clone
 from skorch import NeuralNet
 
-from .._parameter_names import suggest
+from .._validation.parameters import suggest
 from ..losses import Loss, get_loss
 from .batches import BatchIterator
-from .callbacks import OneCycle, Progress, is_callback, is_schedule
+from .callbacks import (
+    OneCycle,
+    Progress,
+    is_callback,
+    is_schedule,
+)
 from .module import MLP
 from .net import Net
 from .seeding import seeded_globally

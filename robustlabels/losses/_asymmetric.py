@@ -5,7 +5,7 @@ from numbers import Real
 
 import torch
 
-from .._sklearn import Interval
+from .._validation.sklearn_private import Interval
 from ._loss import POSITIVE, Loss, ProbabilityLoss
 
 __all__ = ["AEL", "AGCE", "AMSE", "AUL"]

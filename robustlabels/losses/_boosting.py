@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.utils import gen_batches
 
-from ._derivatives import initial_gain
 from ._loss import Loss
 from ._names import get_loss
+from .theory._derivatives import initial_gain
 
 __all__ = ["boosting_objective"]
 

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from .._labels import align
-from .._transition_checks import check_invertible
+from .._validation.labels import align
+from .._validation.transitions import check_invertible
 from ._loss import Loss, unmasked
 
 __all__ = ["BackwardCorrected", "ForwardCorrected"]

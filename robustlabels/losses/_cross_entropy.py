@@ -5,8 +5,13 @@ from numbers import Integral, Real
 
 import torch
 
-from .._sklearn import Interval
-from ._loss import UNIT, Loss, ProbabilityLoss, unmasked
+from .._validation.sklearn_private import Interval
+from ._loss import (
+    UNIT,
+    Loss,
+    ProbabilityLoss,
+    unmasked,
+)
 
 __all__ = ["CE", "GCE", "MAE", "RCE", "SCE", "Focal", "JensenShannon", "TaylorCE", "TruncatedGCE"]
 

@@ -14,7 +14,7 @@ import torch
 from sklearn.base import BaseEstimator, clone
 from torch import nn
 
-from .._sklearn import Interval, StrOptions, _BaseComposition
+from .._validation.sklearn_private import Interval, StrOptions, _BaseComposition
 
 __all__ = ["Loss", "ProbabilityLoss", "Sum"]
 

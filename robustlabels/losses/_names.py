@@ -3,11 +3,31 @@
 from collections.abc import Callable
 from typing import Any
 
-from .._parameter_names import suggest
-from ._asymmetric import AEL, AGCE, AMSE, AUL
-from ._cross_entropy import CE, GCE, MAE, RCE, SCE, Focal, JensenShannon, TaylorCE, TruncatedGCE
+from .._validation.parameters import suggest
+from ._asymmetric import (
+    AEL,
+    AGCE,
+    AMSE,
+    AUL,
+)
+from ._cross_entropy import (
+    CE,
+    GCE,
+    MAE,
+    RCE,
+    SCE,
+    Focal,
+    JensenShannon,
+    TaylorCE,
+    TruncatedGCE,
+)
 from ._loss import Loss
-from ._normalized import NCE, NFL, NGCE, NNCE
+from ._normalized import (
+    NCE,
+    NFL,
+    NGCE,
+    NNCE,
+)
 from ._symmetrized import SGCE, AlphaMAE, Unhinged
 from ._whole_distribution import LDR, BiTempered, SoftBootstrap
 

@@ -5,7 +5,7 @@ from numbers import Real
 
 import torch
 
-from .._sklearn import Interval
+from .._validation.sklearn_private import Interval
 from ._cross_entropy import CE, GCE, Focal
 from ._loss import UNIT, Loss, unmasked
 

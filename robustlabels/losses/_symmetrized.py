@@ -5,9 +5,14 @@ from numbers import Real
 
 import torch
 
-from .._sklearn import Interval, StrOptions
+from .._validation.sklearn_private import Interval, StrOptions
 from ._cross_entropy import CE, GCE, gce
-from ._loss import RADIUS, UNIT, Loss, unmasked
+from ._loss import (
+    RADIUS,
+    UNIT,
+    Loss,
+    unmasked,
+)
 
 __all__ = ["SGCE", "AlphaMAE", "ClassMean", "Symmetrized", "Unhinged"]
 

@@ -5,8 +5,13 @@ from numbers import Real
 
 import torch
 
-from .._sklearn import Interval
-from ._loss import POSITIVE, UNIT, Loss, unmasked
+from .._validation.sklearn_private import Interval
+from ._loss import (
+    POSITIVE,
+    UNIT,
+    Loss,
+    unmasked,
+)
 
 __all__ = ["LDR", "BiTempered", "SoftBootstrap"]
 

@@ -4,7 +4,12 @@ import math
 
 import torch
 
-from ._loss import POSITIVE, Loss, ProbabilityLoss, unmasked
+from ._loss import (
+    POSITIVE,
+    Loss,
+    ProbabilityLoss,
+    unmasked,
+)
 
 __all__ = ["EpsSoftmax", "LogitClip", "MarginShift"]
 

@@ -5,9 +5,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import log_softmax, logsumexp, softmax
 
-from .._answers import Answers
-from .._labels import encode
-from ..noise import symmetric_transition
+from .._validation.answers import Answers
+from .._validation.labels import encode
+from ..noise._transitions import symmetric_transition
 from ._evidence import Evidence
 from ._noise_model import estimate_noise, soften, without_noise
 

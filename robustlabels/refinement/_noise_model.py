@@ -7,8 +7,8 @@ from scipy.special import entr, softmax
 from scipy.stats import norm
 from sklearn.utils import gen_batches
 
-from .._confident_joint import estimate_transition_matrix, find_known, known_part
-from ..noise import symmetric_transition
+from ..noise._transitions import symmetric_transition
+from ._confident_joint import estimate_transition_matrix, find_known, known_part
 
 #: Share of the entropy of wrong labels that their dependence on the class must explain, and
 #: difference of the noise rates of two classes: below, the noise is taken to be symmetric.
@@ -445,3 +445,9 @@ def without_noise(proba, transition, start=None):
 def _blocks(proba, size):
     """Return slices of rows that have so many probabilities at most, or are one."""
     return gen_batches(len(proba), max(1, size // proba.shape[1]))
+
+
+def as_known(transition):
+    """Return the posterior of somebody who knows the noise."""
+    n_classes = len(transition)
+    return NoisePosterior(transition, np.ones(1), np.ones(1), np.full(n_classes, np.inf))

@@ -9,8 +9,9 @@ from sklearn.base import clone
 from sklearn.preprocessing import normalize
 from sklearn.utils.validation import has_fit_parameter
 
-from .._sklearn import _safe_indexing
-from ._copies import deal_folds, number_rows, on_a_common_scale
+from .._inner.folds import deal_folds
+from .._validation.sklearn_private import _safe_indexing
+from ._duplicates import number_rows, on_a_common_scale
 
 #: Trees where each draws as many rows as there are, and rows of their leaves at least.
 _TREES = 200

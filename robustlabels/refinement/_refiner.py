@@ -10,27 +10,34 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_consistent_length
 
-from .._answers import Answers, check_trusted, leave_out_unanswered, read_labels
-from .._autologging import unseen_by_autologging
-from .._labels import find_rows_and_classes
-from .._memory import memory_of, remember
+from .._fitting import draw_from, memory_of, remember, unchanged_on_error, unseen_by_autologging
 from .._plotting import import_pandas
-from .._random_state import draw_from
-from .._sklearn import (
+from .._typing import Features, Seed
+from .._validation.answers import (
+    Answers,
+    check_trusted,
+    leave_out_unanswered,
+    read_labels,
+)
+from .._validation.features import TableNumbers
+from .._validation.labels import find_rows_and_classes
+from .._validation.sklearn_private import (
     HasMethods,
     StrOptions,
     _check_sample_weight,
     _fit_context,
     _safe_indexing,
 )
-from .._transition_checks import check_invertible
-from .._typing import Features, Seed
-from .._unchanged import unchanged_on_error
+from .._validation.transitions import check_invertible
 from ._annotators import join_features, label_rows
-from ._copies import enough_rows
+from ._duplicates import enough_rows
 from ._evidence import Evidence, tell
-from ._features import TableNumbers
-from ._noise_model import NoisePosterior, estimate_noise, find_noise, soften
+from ._noise_model import (
+    NoisePosterior,
+    estimate_noise,
+    find_noise,
+    soften,
+)
 from ._probabilities import out_of_bag_probabilities, out_of_fold_probabilities
 
 if TYPE_CHECKING:

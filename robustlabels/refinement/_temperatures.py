@@ -72,3 +72,15 @@ def find_temperature_by_labels(scores, likelihood, targets):
 
     bounds = -_MAX_LOG_TEMPERATURE, _MAX_LOG_TEMPERATURE
     return float(np.exp(-minimize_scalar(misfit, bounds=bounds, method="bounded").x))
+
+
+def let_lead(proba, best):
+    """Let the class `best` of each row have the largest probability where rounding made a tie.
+
+    Of scores that differ by less than rounding times the temperature the softmax is the same.
+    `proba` has the shape (n_samples, n_classes), `best` (n_samples,); the former is changed.
+    """
+    tied = np.flatnonzero(proba.argmax(axis=1) != best)
+    largest = proba[tied].max(axis=1)
+    proba[tied, best[tied]] = np.nextafter(largest, np.ones_like(largest))
+    return proba

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import clone
 
-from .._labels import as_given, check_labels, encode
 from .._plotting import import_pandas
 from .._typing import Features, Seed
+from .._validation.labels import as_given, check_labels, encode
 from ._refiner import LabelRefiner
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""RobustEnsembleClassifier: its learners, and predictions for rows they have not learned."""

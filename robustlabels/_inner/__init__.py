@@ -1,0 +1,1 @@
+"""How estimators inside others are fitted: weights of rows, copies of rows, folds."""

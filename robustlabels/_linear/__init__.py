@@ -1,0 +1,1 @@
+"""The unhinged classifier: closed form, statistics that add up, Dask."""

@@ -1,0 +1,1 @@
+"""What comes in: labels, answers, features, matrices; and others' private names."""

@@ -1,0 +1,386 @@
+"""Derivatives of a loss: how strongly it pulls at first, and how much and which way it bends."""
+
+import math
+from itertools import product
+from numbers import Real
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from sklearn.utils import check_array
+
+from ..._validation.sklearn_private import Interval, validate_params
+from .._loss import (
+    N_CLASSES,
+    Loss,
+    Sum,
+    distinct_labels,
+    permutation_witness,
+    without_radius,
+)
+from .._symmetrized import Unhinged
+
+__all__ = ["initial_gain", "is_convex_on", "linear_part", "smoothness", "strong_l2_bound"]
+
+SCORE_BOUND = [Interval(Real, 0, None, closed="neither"), None]
+
+
+@validate_params({"loss": [Loss], "n_classes": N_CLASSES}, prefer_skip_nested_validation=True)
+def initial_gain(loss: Loss, n_classes: int) -> float:
+    r"""Compute how strongly a loss pulls at the start of a training.
+
+    Parameters
+    ----------
+    loss : Loss
+        The loss.
+    n_classes : int
+        Number of classes K.
+
+    Returns
+    -------
+    gain : float
+        The c in :math:`L(f, y) \approx const + c (\bar f - f_y)` near equal scores; 1 for the
+        cross-entropy and the unhinged loss, 1/K for MAE.
+
+    Raises
+    ------
+    ValueError
+        If the loss does not treat all classes alike, or has a kink at equal scores.
+
+    See Also
+    --------
+    linear_part : The loss that this number makes.
+    properties : This and all other properties.
+
+    Notes
+    -----
+    Near equal scores every loss that treats all classes alike is the unhinged loss times this
+    number. Under plain gradient descent it multiplies the learning rate; Adam and its kin
+    divide it out again.
+
+    Examples
+    --------
+    >>> from robustlabels.losses import GCE
+    >>> from robustlabels.losses.theory import initial_gain
+    >>> round(initial_gain(GCE(q=0.5), 100), 6)
+    0.1
+    """
+    free = without_radius(loss)
+    # At equal scores, and a hair to both sides: a kink there has no linear part.
+    scores = torch.zeros(3, n_classes, dtype=torch.float64)
+    scores[1:, 0] = torch.tensor([-1e-9, 1e-9])
+    value = free.class_losses(torch.log_softmax(scores.requires_grad_(), dim=-1))[:, 0].sum()
+    (gradient,) = torch.autograd.grad(value, scores)
+    kink = (gradient - gradient[0]).abs().max() > 1e-6 * gradient.abs().max() + 1e-8
+    if kink or permutation_witness(free, n_classes) is not None:
+        why = "has a kink there" if kink else "does not treat all classes alike"
+        raise ValueError(f"{loss!r} has no initial gain at equal scores: it {why}.")
+    return -gradient[0, 0].item() * n_classes / (n_classes - 1)
+
+
+def linear_part(loss: Loss, n_classes: int) -> Sum:
+    r"""Make the loss that a loss is near equal scores.
+
+    Parameters
+    ----------
+    loss : Loss
+        The loss. It must treat all classes alike.
+    n_classes : int
+        Number of classes K.
+
+    Returns
+    -------
+    linear : Sum
+        The :func:`initial_gain` times the unhinged loss:
+        :math:`L(f, y) = L(0, y) + c (\bar f - f_y) + O(\lVert f \rVert^2)`.
+
+    Raises
+    ------
+    ValueError
+        If the loss does not treat all classes alike, or has a kink at equal scores.
+
+    See Also
+    --------
+    initial_gain : The factor c.
+    strong_l2_bound : What follows for models with a strong penalty.
+
+    Notes
+    -----
+    The paper has this for symmetric losses and the cross-entropy [1]_. It holds for every loss of
+    the softmax that treats all classes alike: there, the part that no label can change is flat.
+
+    References
+    ----------
+    .. [1] Lemire Paquin, Chaib-Draa and Giguere, "Symmetrization of Loss Functions for Robust
+       Training of Neural Networks in the Presence of Noisy Labels", arXiv:2605.20347.
+
+    Examples
+    --------
+    >>> from robustlabels.losses import GCE
+    >>> from robustlabels.losses.theory import linear_part
+    >>> linear_part(GCE(q=0.5), 4)
+    Sum(terms=[('unhinged', Unhinged(radius=None))], weights=[0.5])
+    """
+    return Unhinged(radius=None) * initial_gain(loss, n_classes)
+
+
+@validate_params(
+    {
+        "loss": [Loss],
+        "n_classes": N_CLASSES,
+        "score_bound": SCORE_BOUND,
+    },
+    prefer_skip_nested_validation=True,
+)
+def smoothness(loss: Loss, n_classes: int, score_bound: float | None = None) -> float:
+    r"""Compute the smoothness constant of a loss.
+
+    Parameters
+    ----------
+    loss : Loss
+        The loss.
+    n_classes : int
+        Number of classes K.
+    score_bound : float > 0 or None, default=None
+        Largest absolute score; None is no bound.
+
+    Returns
+    -------
+    beta : float
+        :math:`\sup_f \lVert \nabla^2_f L(f, y) \rVert_2`. Gradient descent on the scores is
+        safe with steps up to 1/beta.
+
+    See Also
+    --------
+    properties : This and all other properties.
+
+    Notes
+    -----
+    Found by maximisation over scores of three levels: the label's, those of some other
+    classes, and those of the rest. It is a lower bound, which meets the known constants: 1/2
+    for the cross-entropy, :math:`1 / (3 \sqrt 3)` for MAE, :math:`\alpha / (3 \sqrt 3)` for
+    alpha-MAE, 0 for the unhinged loss. For SGCE and three classes and more it does not vanish
+    as q does, but tends to :math:`(1 - 1/K) / 2` at least, unless the scores are bounded.
+
+    Examples
+    --------
+    >>> from robustlabels.losses import MAE
+    >>> from robustlabels.losses.theory import smoothness
+    >>> round(smoothness(MAE(), 3), 4)
+    0.1925
+    """
+    loss = without_radius(loss)
+    grid = _levels()
+    widest = math.inf if score_bound is None else 2 * score_bound
+
+    def curvature(levels, n_active, label):
+        scores = _three_levels(levels, n_active, n_classes, label)
+        norms = torch.linalg.matrix_norm(_hessians(loss, scores, label), 2)
+        return torch.where(_width(scores) <= widest * (1 + 1e-12), norms, 0.0).detach().numpy()
+
+    found = []
+    for kind in product(_numbers_active(n_classes), distinct_labels(loss, n_classes)):
+        values = curvature(grid, *kind)
+        found += [(v, kind, x) for v, x in zip(values, grid, strict=True)]
+    found.sort(key=lambda entry: -entry[0])
+    best = found[0][0]
+    offsets = np.array(np.meshgrid(*2 * [np.linspace(-1, 1, 5)])).reshape(2, -1).T
+    for _, kind, peak in found[:4]:
+        step = np.maximum(0.25, 0.1 * np.abs(peak))
+        for _ in range(20):
+            around = peak + step * offsets
+            values = curvature(around, *kind)
+            best, peak, step = max(best, values.max()), around[values.argmax()], step / 2
+    return float(best)
+
+
+@validate_params(
+    {
+        "loss": [Loss],
+        "n_classes": N_CLASSES,
+        "score_bound": SCORE_BOUND,
+        "return_witness": ["boolean"],
+    },
+    prefer_skip_nested_validation=True,
+)
+def is_convex_on(
+    loss: Loss, n_classes: int, score_bound: float | None = None, *, return_witness: bool = False
+) -> Any:
+    r"""Tell whether a loss is convex in the scores.
+
+    Parameters
+    ----------
+    loss : Loss
+        The loss.
+    n_classes : int
+        Number of classes K.
+    score_bound : float > 0 or None, default=None
+        Largest absolute score; None is no bound.
+    return_witness : bool, default=False
+        Whether to return also scores that show that the loss is not convex.
+
+    Returns
+    -------
+    convex : bool
+        Whether :math:`L(f, y)` is a convex function of the scores f.
+    witness : ndarray of shape (2, n_classes) or None
+        Two score vectors half-way between which the loss of a label, the first if the loss treats
+        all alike, is above the mean of its values at both; None where the loss is convex. Only
+        with ``return_witness=True``.
+
+    See Also
+    --------
+    unhinged_violations : The one convex symmetric loss, and why the others are not.
+    smoothness : The largest curvature.
+
+    Notes
+    -----
+    Convexity is tried where the Hessian matrix has its least eigenvalues, among scores of three
+    levels, as in :func:`smoothness`, and random ones. A witness is a proof, up to rounding; that
+    there is none is the outcome of a search.
+
+    Examples
+    --------
+    >>> from robustlabels.losses import CE, GCE
+    >>> from robustlabels.losses.theory import is_convex_on
+    >>> is_convex_on(CE(), 3), is_convex_on(GCE(), 3)
+    (True, False)
+    """
+    loss = without_radius(loss)
+    widest = math.inf if score_bound is None else 2 * score_bound
+    found = [_bulge(loss, n_classes, label, widest) for label in distinct_labels(loss, n_classes)]
+    _, witness = max(found, key=lambda pair: pair[0])
+    return (witness is None, witness) if return_witness else witness is None
+
+
+@validate_params(
+    {
+        "loss": [Loss],
+        "X": ["array-like"],
+        "n_classes": N_CLASSES,
+        "l2_penalty": [Interval(Real, 0, None, closed="neither")],
+    },
+    prefer_skip_nested_validation=True,
+)
+def strong_l2_bound(loss: Loss, X: ArrayLike, n_classes: int, l2_penalty: float) -> float:
+    r"""Bound how far a linear model under a strong penalty is from the unhinged solution.
+
+    Parameters
+    ----------
+    loss : Loss
+        The loss. It must treat all classes alike.
+    X : array-like of shape (n_samples, n_features)
+        Rows that the model is trained on.
+    n_classes : int
+        Number of classes K.
+    l2_penalty : float > 0
+        The factor :math:`\lambda`.
+
+    Returns
+    -------
+    bound : float
+        Bound on :math:`\lVert V - V_0 \rVert / \lVert V \rVert`, in the Frobenius norm, for
+        every stationary point V of
+        :math:`\frac{1}{n} \sum_i L(V x_i, y_i) + \frac{\lambda}{2} \lVert V \rVert^2`, where
+        :math:`V_0 = \frac{c}{\lambda n} \sum_i (e_{y_i} - 1/K) x_i^\top` is that of the
+        :func:`linear_part`. It does not depend on the labels.
+
+    See Also
+    --------
+    linear_part : The loss of which V_0 is the solution.
+    robustlabels.UnhingedClassifier : The linear classifier with these weights, in closed form.
+
+    Notes
+    -----
+    With the gradient G of the risk, :math:`\lambda V = -G(V)` and
+    :math:`\lambda V_0 = -G(0)`. As G is Lipschitz with the constant
+    :math:`\beta\, \lambda_{\max}(X^\top X / n)`, where :math:`\beta` is the
+    :func:`smoothness` of the loss, the bound is this constant divided by :math:`\lambda`. Convex
+    or not, every such loss gives the unhinged solution in the limit, and with it the
+    predictions that symmetric noise leaves alone.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from robustlabels.losses import CE
+    >>> from robustlabels.losses.theory import strong_l2_bound
+    >>> round(strong_l2_bound(CE(), np.eye(4), 3, l2_penalty=10.0), 4)
+    0.0125
+    """
+    initial_gain(loss, n_classes)  # there is no bound for losses without it
+    X = check_array(X, dtype=np.float64)
+    largest = np.linalg.norm(X, 2) ** 2 / len(X)
+    return float(smoothness(loss, n_classes) * largest / l2_penalty)
+
+
+def _bulge(loss, n_classes, label, widest):
+    """Seek two scores between which the loss of a label is above the mean of its values there."""
+    numbers = _numbers_active(n_classes)
+    scores = [_three_levels(_levels(), n, n_classes, label) for n in numbers]
+    generator, n_random = torch.Generator().manual_seed(0), 200
+    scores.append(3 * torch.randn(n_random, n_classes, generator=generator, dtype=torch.float64))
+    scores = torch.cat(scores)
+    # Only differences of scores count. Those that are too far apart are drawn together, to where
+    # there is room for a step to both sides.
+    scores = scores * (0.99 * widest / _width(scores)).clamp(max=1).unsqueeze(-1)
+    values, vectors = torch.linalg.eigh(_hessians(loss, scores, label).detach())
+    worst = values[:, 0].argsort()[:10]
+    # A negative eigenvalue may be rounding, and a kink has none, so it takes values of the loss
+    # to show either: along the eigenvectors, and along the label's score at random ones.
+    along = torch.eye(n_classes, dtype=torch.float64)[label].expand(n_random, -1)
+    directions = torch.cat([vectors[worst, :, 0], along])
+    steps = torch.logspace(-3, 0.5, 15, dtype=torch.float64).view(-1, 1, 1)
+    centre, step = scores.detach()[[*worst, *range(-n_random, 0)]], steps * directions
+    points = torch.stack([centre - step, centre.expand_as(step), centre + step])
+    losses = loss.class_losses(torch.log_softmax(points, dim=-1).flatten(0, 2))[:, label]
+    low, middle, high = losses.view(points.shape[:-1])
+    excess = middle - (low + high) / 2
+    size = torch.stack([low, middle, high]).abs().amax(0)
+    inside = _width(points).amax(0) <= widest
+    shown = torch.where(inside & (excess > 1e-10 * size), excess, 0.0)
+    most = shown.max().item()
+    if most == 0:
+        return 0.0, None
+    i, j = np.unravel_index(shown.argmax().item(), shown.shape)
+    return most, points[0::2, i, j].numpy()
+
+
+def _levels():
+    """Return pairs of levels: the label's over some classes, and how far the rest are below."""
+    far = np.array([15.0, 50.0, 300.0, 3000.0, 3e4])
+    leads = np.concatenate([-far, np.linspace(-8, 8, 65), far])
+    gaps = np.concatenate([[0, 0.5, 1, 2, 3, 5, 8], far])
+    return np.array(np.meshgrid(leads, gaps)).reshape(2, -1).T
+
+
+def _numbers_active(n_classes):
+    """Return how many classes besides the label may be on a level of their own."""
+    return {1, 2, (n_classes - 1) // 2, n_classes - 1} & set(range(1, n_classes))
+
+
+def _three_levels(levels, n_active, n_classes, label):
+    """Make scores: the label at `lead` over some classes at 0, the rest `gap` below the higher."""
+    lead, gap = torch.as_tensor(levels.T)
+    scores = (lead.clamp(min=0) - gap.abs()).unsqueeze(-1).repeat(1, n_classes)
+    scores[:, 0] = lead
+    scores[:, 1 : 1 + n_active] = 0
+    return scores.roll(label, dims=-1)
+
+
+def _width(scores):
+    return scores.amax(-1) - scores.amin(-1)
+
+
+def _hessians(loss, scores, label):
+    """Compute the Hessian matrices of the loss of a label at rows of scores."""
+    scores = scores.requires_grad_()
+    value = loss.class_losses(torch.log_softmax(scores, dim=-1))[:, label].sum()
+    (gradient,) = torch.autograd.grad(value, scores, create_graph=True)
+    if not gradient.requires_grad:  # linear in the scores
+        return torch.zeros(*scores.shape, scores.shape[1], dtype=scores.dtype)
+    rows = [
+        torch.autograd.grad(column.sum(), scores, retain_graph=True)[0]
+        for column in gradient.unbind(-1)
+    ]
+    return torch.stack(rows, dim=-2)

@@ -1,0 +1,26 @@
+"""What scores on noisy labels say about clean ones, and how the noise is estimated."""
+
+from ..refinement._confident_joint import estimate_noise_rate, estimate_transition_matrix
+from ._corrected_scores import (
+    forward_log_loss,
+    make_noise_corrected_scorer,
+    noise_corrected_accuracy,
+    noise_corrected_balanced_accuracy,
+    noise_corrected_confusion_matrix,
+    noise_corrected_difference,
+    noise_corrected_f1,
+)
+from ._label_quality import label_quality
+
+__all__ = [
+    "estimate_noise_rate",
+    "estimate_transition_matrix",
+    "forward_log_loss",
+    "label_quality",
+    "make_noise_corrected_scorer",
+    "noise_corrected_accuracy",
+    "noise_corrected_balanced_accuracy",
+    "noise_corrected_confusion_matrix",
+    "noise_corrected_difference",
+    "noise_corrected_f1",
+]

@@ -1,0 +1,154 @@
+"""A ranking of labels, by a classifier that has not seen them."""
+
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.model_selection import cross_val_predict
+from sklearn.utils.multiclass import check_classification_targets
+
+from .._fitting import draw_from
+from .._inner.folds import deal_rows, weigh_fit
+from .._typing import Features, Seed
+from .._validation.labels import check_labels, encode, find_classes
+from .._validation.sklearn_private import HasMethods, validate_params
+
+__all__ = ["label_quality"]
+
+
+@validate_params(
+    {
+        "estimator": [HasMethods(["fit", "predict"])],
+        "sample_weight": ["array-like", None],
+        "groups": ["array-like", None],
+        "n_jobs": [Integral, None],
+        "random_state": ["random_state"],
+    },
+    prefer_skip_nested_validation=False,
+)
+def label_quality(
+    estimator: Any,
+    X: Features,
+    y: ArrayLike,
+    *,
+    sample_weight: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
+    cv: Any = 5,
+    n_jobs: int | None = None,
+    random_state: Seed = None,
+) -> tuple[NDArray, NDArray]:
+    """Score each label by what a classifier that has not seen it thinks of it.
+
+    Sort by the score to look at the most doubtful labels first. Where to stop it does not say:
+    :func:`~robustlabels.find_wrong_labels` has probabilities for that, and the number of wrong
+    labels.
+
+    Parameters
+    ----------
+    estimator : classifier
+        Whatever is robust enough to learn from these labels, such as
+        :class:`~robustlabels.RobustClassifier`.
+    X : array-like of shape (n_samples, n_features)
+        Rows.
+    y : array-like of shape (n_samples,)
+        Labels, some of them wrong.
+    sample_weight : array-like of shape (n_samples,) or None, default=None
+        Weights of the rows in the fits, not negative. Where metadata routing is enabled, the
+        classifier has to request them.
+    groups : array-like of shape (n_samples,), default=None
+        Rows that must be in one fold, such as those of one person, have the same value here.
+    cv : int or cross-validation splitter, default=5
+        Folds that each row is scored outside of. An int shuffles stratified folds, of whole
+        `groups` where there are any.
+    n_jobs : int or None, default=None
+        Folds that are fitted at the same time.
+    random_state : int, RandomState instance or None, default=None
+        Where the folds are drawn from. That of the estimator is left as it is.
+
+    Returns
+    -------
+    quality : ndarray of shape (n_samples,)
+        Score of the label less the largest score among other classes. Below 0 where the classifier
+        would have given another label, and 0 where it cannot choose between the two. By
+        ``decision_function``, divided by the median of the absolute differences: at 1 the
+        classifier is as sure of the label as of half of the rows, at -1 as sure of another one.
+        Where there is none by ``predict_proba``: from -1, where another label is certain, to 1,
+        where the given one is.
+    suggested : ndarray of shape (n_samples,)
+        The label that it would have given.
+
+    Raises
+    ------
+    ValueError
+        If the data are unfit, or the classifier has neither method.
+
+    See Also
+    --------
+    estimate_noise_rate : How many labels are wrong.
+    robustlabels.find_wrong_labels : Calibrated probabilities that labels are wrong.
+
+    Notes
+    -----
+    A low score is a reason to look, not a proof: rows that are hard get one as well, and so do
+    labels of a class with fewer rows than folds, which some folds have not seen. A class that
+    was not seen counts with probability 0, or with the lowest score that any class has anywhere.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_digits
+    >>> from robustlabels import UnhingedClassifier, corrupt_labels
+    >>> from robustlabels.metrics import label_quality
+    >>> X, y = load_digits(return_X_y=True)
+    >>> y_noisy, wrong = corrupt_labels(y, "pair", 0.1, random_state=0, return_mask=True)
+    >>> quality, suggested = label_quality(UnhingedClassifier(), X, y_noisy, random_state=0)
+    >>> most_doubtful = np.argsort(quality)[:50]
+    >>> bool(wrong[most_doubtful].mean() > 0.9)
+    True
+    """
+    labels = check_labels(y)
+    check_classification_targets(labels)
+    classes = find_classes(labels)
+    methods = [m for m in ("decision_function", "predict_proba") if hasattr(estimator, m)]
+    if not methods:
+        raise ValueError(
+            f"label_quality needs a classifier with decision_function or predict_proba. "
+            f"Got {estimator!r}."
+        )
+    shapes = [v for k, v in estimator.get_params().items() if k.endswith("decision_function_shape")]
+    if methods[0] == "decision_function" and "ovo" in shapes:
+        raise ValueError(
+            "label_quality needs a score for each class, not for each pair as "
+            "decision_function_shape='ovo' gives; use 'ovr'."
+        )
+    if len(classes) < 2:
+        raise ValueError(f"label_quality needs at least 2 classes. Got {classes.tolist()}.")
+    weights = weigh_fit(estimator, sample_weight, labels)
+    seed = draw_from(random_state).randint(np.iinfo(np.int32).max)
+    folds = deal_rows(cv, X, labels, groups, seed)
+    scores = cross_val_predict(
+        estimator, X, labels, cv=folds, n_jobs=n_jobs, method=methods[0], params=weights
+    )
+    if scores.ndim == 1:
+        scores = np.column_stack([np.zeros(len(scores)), scores])
+    if scores.shape[1] != len(classes):
+        raise ValueError(
+            f"label_quality needs a score for each class. Got {scores.shape[1]} columns for "
+            f"{len(classes)} classes."
+        )
+    # What cross_val_predict puts for a class that the fold has not seen; or -inf.
+    lowest = np.finfo(scores.dtype if scores.dtype.kind == "f" else np.float64).min
+    unseen = scores <= lowest
+    if unseen.any() and not unseen.all():
+        scores = np.where(unseen, scores[~unseen].min(), scores)
+    largest = np.finfo(np.float64).max / 4
+    scores = np.clip(scores.astype(np.float64), -largest, largest)
+    codes = encode(labels, classes)
+    rows = np.arange(len(codes))
+    others = scores.copy()
+    others[rows, codes] = -np.inf
+    quality = scores[rows, codes] - others.max(axis=1)
+    if methods[0] == "decision_function":
+        quality = quality / (np.median(np.abs(quality)) or 1.0)
+    return quality, classes[np.where(quality >= 0, codes, others.argmax(axis=1))]

@@ -1,0 +1,157 @@
+"""A transition matrix as a picture."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .._plotting import import_pandas, import_pyplot
+from .._validation.transitions import check_transition
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+__all__ = ["TransitionMatrixDisplay"]
+
+
+class TransitionMatrixDisplay:
+    """Heat map of a transition matrix: how probable each label is given the true class.
+
+    Make it with :meth:`from_matrix`.
+
+    Parameters
+    ----------
+    transition_matrix : ndarray of shape (n_classes, n_classes)
+        ``transition_matrix[i, j]`` is the probability of the label j where the true class is i.
+    display_labels : array-like of shape (n_classes,)
+        Names of the classes.
+
+    Attributes
+    ----------
+    figure_ : matplotlib.figure.Figure
+        The figure, after :meth:`plot`.
+    ax_ : matplotlib.axes.Axes
+        Its axes.
+    image_ : matplotlib.image.AxesImage
+        The heat map.
+
+    See Also
+    --------
+    robustlabels.metrics.estimate_transition_matrix : Find the matrix behind noisy labels.
+
+    Examples
+    --------
+    >>> from robustlabels import TransitionMatrixDisplay, pair_transition
+    >>> display = TransitionMatrixDisplay.from_matrix(pair_transition(3, 0.2))
+    >>> display.frame().shape
+    (9, 3)
+    """
+
+    def __init__(self, transition_matrix: NDArray, display_labels: NDArray) -> None:
+        self.transition_matrix = transition_matrix
+        self.display_labels = display_labels
+
+    @classmethod
+    def from_matrix(
+        cls, transition_matrix: Any, *, display_labels: ArrayLike | None = None
+    ) -> Self:
+        """Take a matrix.
+
+        Parameters
+        ----------
+        transition_matrix : array-like of shape (n_classes, n_classes)
+            Rows are true classes, columns labels; rows sum to 1. In a data frame by their names.
+        display_labels : array-like of shape (n_classes,), default=None
+            Names of the classes, in the order in which they are shown, and that of the matrix
+            where this does not name them. None takes the names of its rows, or numbers them.
+
+        Returns
+        -------
+        display : TransitionMatrixDisplay
+            The matrix, not yet drawn.
+
+        Raises
+        ------
+        ValueError
+            If it is no transition matrix, or the names do not fit.
+        """
+        n_classes = len(transition_matrix)
+        if display_labels is None:
+            named = hasattr(transition_matrix, "iloc")
+            display_labels = transition_matrix.index if named else range(n_classes)
+        names = np.asarray(display_labels)
+        if names.shape != (n_classes,):
+            raise ValueError(
+                f"display_labels must name each of the {n_classes} classes. Got {names.tolist()}."
+            )
+        return cls(check_transition(transition_matrix, n_classes, names), names)
+
+    def plot(
+        self, ax: Axes | None = None, *, include_values: bool | None = None, colorbar: bool = True
+    ) -> Self:
+        """Draw the heat map.
+
+        Parameters
+        ----------
+        ax : matplotlib axes or None, default=None
+            Where to draw; None makes a figure.
+        include_values : bool or None, default=None
+            Whether to write the probabilities into the cells; None does so up to 12 classes.
+        colorbar : bool, default=True
+            Whether to draw the scale of the colours.
+
+        Returns
+        -------
+        display : TransitionMatrixDisplay
+            This display.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is missing.
+        """
+        plt = import_pyplot("TransitionMatrixDisplay.plot")
+        if ax is None:
+            _, ax = plt.subplots(layout="constrained")
+        self.ax_, self.figure_ = ax, ax.figure
+        n_classes = len(self.transition_matrix)
+        self.image_ = ax.imshow(self.transition_matrix, cmap="Blues", vmin=0, vmax=1)
+        if include_values or (include_values is None and n_classes <= 12):
+            for (i, j), value in np.ndenumerate(self.transition_matrix):
+                text = f"{value:.2f}".replace("0.", ".", 1) if value < 0.995 else "1"
+                color = "white" if value > 0.5 else "black"
+                if value >= 0.005:
+                    ax.text(j, i, text, ha="center", va="center", color=color, fontsize="small")
+        ticks = np.arange(n_classes)
+        ax.set(xlabel="Label", ylabel="True class")
+        if n_classes <= 30:
+            ax.set_xticks(ticks, self.display_labels)
+            ax.set_yticks(ticks, self.display_labels)
+            if max(len(str(name)) for name in self.display_labels) > 3:
+                ax.tick_params(axis="x", rotation=45)
+        if colorbar:
+            self.figure_.colorbar(self.image_, ax=ax, label="Probability")
+        return self
+
+    def frame(self) -> pd.DataFrame:
+        """Return the matrix as a table.
+
+        Returns
+        -------
+        frame : pandas.DataFrame
+            A row for each pair, with the columns true class, label and probability.
+
+        Raises
+        ------
+        ImportError
+            If pandas is missing.
+        """
+        pd = import_pandas("TransitionMatrixDisplay.frame")
+        rows = [
+            (self.display_labels[i], self.display_labels[j], value)
+            for (i, j), value in np.ndenumerate(self.transition_matrix)
+        ]
+        return pd.DataFrame(rows, columns=["true class", "label", "probability"])
