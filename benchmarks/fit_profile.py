@@ -64,15 +64,15 @@ def find_stages(profile):
         _, _, _, total, by_caller = stats.get(key, (0, 0, 0, 0.0, {}))
         return total if caller is None else by_caller.get(caller, (0, 0, 0, 0.0))[3]
 
-    compared = seconds(_copies.number_rows)
-    soften = _noise_model.soften
+    compared = seconds(_copies.group_duplicates)
+    make_soft_labels = _noise_model.make_soft_labels
     return {
         "refining trees": seconds(_probabilities.out_of_bag_probabilities) - compared,
         "copies": compared + seconds(_merge_copies),
         "noise": seconds(_noise_model.estimate_noise)
-        + seconds(_noise_model.find_noise)
-        + seconds(soften, LabelRefiner._refine)
-        + seconds(soften, _crossing.soft_labels_without_folds),
+        + seconds(_noise_model.fit_noise)
+        + seconds(make_soft_labels, LabelRefiner._refine)
+        + seconds(make_soft_labels, _crossing.cross_fitted_soft_labels),
         "networks": seconds(RobustClassifier._train),
         "learning trees": seconds(_learners.Trees.fit),
         "linear": seconds(_learners.Linear.fit),

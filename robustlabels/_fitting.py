@@ -39,7 +39,7 @@ def unchanged_on_error(estimator, error=BaseException):
         raise
 
 
-def remember(memory, function, *args, rng, **settings):
+def cached_call(memory, function, *args, rng, **settings):
     """Return ``function(*args, rng=rng, **settings)``, or what `memory` knows it to be.
 
     Either way `rng` has drawn what the function draws, so that all that follows is the same.
@@ -74,7 +74,7 @@ def remember(memory, function, *args, rng, **settings):
     return result
 
 
-def memory_of(estimator):
+def usable_memory(estimator):
     """Return where an estimator keeps what it finds, or None if it would never find it again.
 
     Fresh entropy does not come twice; a file for each fit would fill the folder.
@@ -86,7 +86,7 @@ def _call(function, args, state, versions, rng, settings):
     return function(*args, rng=rng, **settings), rng.get_state(legacy=False)
 
 
-def draw_from(random_state):
+def fresh_random_state(random_state):
     """Return the ``RandomState`` that stands for a `random_state` parameter.
 
     As scikit-learn's ``check_random_state``, but None gives fresh entropy: the global state
@@ -99,7 +99,7 @@ def draw_from(random_state):
 _ROWS = 4096
 
 
-def warn_of_unpredicted(estimator, weighs, n_rows, predict, stacklevel, remedy=""):
+def warn_unpredicted_classes(estimator, weighs, n_rows, predict, stacklevel, remedy=""):
     """Warn of classes that are never predicted though they were learned.
 
     Parameters
@@ -136,7 +136,7 @@ _lock, _fits, _paused = Lock(), 0, ExitStack()
 
 
 @contextmanager
-def unseen_by_autologging():
+def without_autologging():
     """Pause MLflow's autologging, which would log each inner tree as a model.
 
     It takes patched `fit` methods of scikit-learn for calls of the user. MLflow can be paused for

@@ -8,14 +8,14 @@ from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clo
 from sklearn.utils import get_tags, indexable
 from sklearn.utils.validation import check_is_fitted
 
-from ._fitting import draw_from, unchanged_on_error, unseen_by_autologging
+from ._fitting import fresh_random_state, unchanged_on_error, without_autologging
 from ._inner.expanded_rows import ExpandedRows, expand
 from ._inner.sample_weight import (
     check_parameters,
     check_weights_reach,
     encode_class_weight,
     hold_out_for_boosting,
-    keep_copies_together,
+    keep_duplicates_together,
     need_weight_parameter,
 )
 from ._typing import Features, Seed
@@ -194,7 +194,7 @@ class RefinedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             rows in a way that does not keep copies together.
         """
         y = read_labels(y)
-        with unchanged_on_error(self), unseen_by_autologging():
+        with unchanged_on_error(self), without_autologging():
             estimator = clone(self.estimator)
             check_parameters(estimator)
             parameter = self._check_weights(estimator, sample_weight)
@@ -233,7 +233,7 @@ class RefinedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     def _fit_regressor(self, estimator, parameter, X, beliefs, weight, kept, n_rows):
         """Fit a regressor to the beliefs as targets: each row is there once."""
         rows = self._expanded(np.arange(len(beliefs)), beliefs, kept)
-        keep_copies_together(estimator, rows, X, kept, n_rows, of_copies=False)
+        keep_duplicates_together(estimator, rows, X, kept, n_rows, of_copies=False)
         weights = {} if parameter is None else {parameter: weight}
         return estimator.fit(X, beliefs, **weights)
 
@@ -244,7 +244,7 @@ class RefinedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         totals = np.bincount(codes, weights=weight, minlength=len(self.classes_))
         encode_class_weight(estimator, self.classes_, totals)
         expanded = self._expanded(rows, beliefs, kept)
-        share = keep_copies_together(estimator, expanded, X, kept, n_rows, of_copies=True)
+        share = keep_duplicates_together(estimator, expanded, X, kept, n_rows, of_copies=True)
         X, validation = _safe_indexing(X, rows), {}
         if share is not None:
             # A class whose surest row was held out might be unknown to the estimator.
@@ -258,7 +258,7 @@ class RefinedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
     def _expanded(self, rows, beliefs, kept):
         groups, codes = self.refiner_.row_groups_[kept], beliefs.argmax(axis=1)
-        return ExpandedRows(rows, groups, codes, draw_from(self.random_state))
+        return ExpandedRows(rows, groups, codes, fresh_random_state(self.random_state))
 
     def predict(self, X: Features) -> NDArray:
         """Predict the true class of each row.

@@ -22,7 +22,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from tqdm.auto import tqdm
 
 from ._ensemble.ensemble import RobustEnsembleClassifier
-from ._fitting import draw_from, unchanged_on_error
+from ._fitting import fresh_random_state, unchanged_on_error
 from ._inner.sample_weight import check_parameters
 from ._linear.unhinged import UnhingedClassifier
 from ._network.joint import MAY_DIFFER, fit_jointly
@@ -265,7 +265,7 @@ class RobustSearchCV(BaseSearchCV):
         return self
 
     def _fit(self, X, y, params):
-        rng = draw_from(self.random_state)
+        rng = fresh_random_state(self.random_state)
         if is_classifier(self.estimator):
             shape = np.asarray(y, dtype=object).shape
             if len(shape) == 2 and shape[1] > 1:

@@ -27,7 +27,7 @@ from robustlabels import (
     symmetric_transition,
 )
 from robustlabels._validation.answers import Answers, read_labels
-from robustlabels.refinement._annotators import find_annotators
+from robustlabels.refinement._annotators import fit_annotators
 
 #: Probability that each annotator is right.
 QUALITY = np.array([0.25, 0.4, 0.6, 0.75, 0.9])
@@ -75,7 +75,7 @@ def test_annotators_are_told_apart_and_beliefs_join_features_and_answers(crowd, 
     assert (refiner.transition_matrix_.argmax(axis=1) == np.arange(3)).all()
     right = (refiner.label_probabilities_.argmax(axis=1) == y).mean()
     assert right > (majority(Y) == y).mean() + 0.15
-    alone = find_annotators(read_labels(Y), None, np.ones(len(y)))
+    alone = fit_annotators(read_labels(Y), None, np.ones(len(y)))
     assert right > (alone.beliefs.argmax(axis=1) == y).mean() + 0.05
     np.testing.assert_allclose(refiner.soft_labels_.sum(axis=1), 1)
 
@@ -100,7 +100,7 @@ def test_answers_of_many_obey_bayes(n_classes, n_answers, seed):
     y[:n_classes] = np.arange(n_classes)
     quality = rng.uniform(0.5, 0.95, size=4) + 0.0
     codes = ask(y, n_answers, seed, quality)
-    found = find_annotators(Answers(codes, np.arange(n_classes), None), None, np.ones(1500))
+    found = fit_annotators(Answers(codes, np.arange(n_classes), None), None, np.ones(1500))
     for matrix, right in zip(found.transitions, quality, strict=True):
         np.testing.assert_allclose(matrix.sum(axis=1), 1)
         if n_answers > 2 and quality.mean() > 0.7:
@@ -115,7 +115,7 @@ def test_few_answers_of_an_annotator_say_what_those_of_all_do():
     # One more annotator gives two answers, both wrong.
     codes = np.column_stack([codes, np.full(600, -1)])
     codes[:2, 5] = (y[:2] + 1) % 3
-    found = find_annotators(Answers(codes, np.arange(3), None), None, np.ones(600))
+    found = fit_annotators(Answers(codes, np.arange(3), None), None, np.ones(600))
     few, common = found.transitions[5], found.common
     assert 0.5 * common.trace() < few.trace() < common.trace()
     assert few[2].argmax() == 2
@@ -125,8 +125,8 @@ def test_trees_tell_annotators_apart_where_each_row_has_one_answer():
     y = np.arange(3000) % 3
     answers, weight = Answers(ask(y, 1), np.arange(3), None), np.ones(len(y))
     q = 0.05 + 0.85 * np.eye(3)[corrupt_labels(y, "symmetric", 0.1, random_state=0)]
-    of_answers = find_annotators(answers, None, weight)
-    joint = find_annotators(answers, None, weight, q)
+    of_answers = fit_annotators(answers, None, weight)
+    joint = fit_annotators(answers, None, weight, q)
     errors = [
         np.abs(found.transitions.diagonal(axis1=1, axis2=2).mean(axis=1) - QUALITY).mean()
         for found in (of_answers, joint)
@@ -169,7 +169,7 @@ def test_answers_contradict_trees_that_mix_up_two_classes():
     answers = Answers(ask(y, 3, quality=np.full(5, 0.7)), np.arange(3), None)
     # They take most rows of the last class for the second, and are sure.
     q = np.array([[0.9, 0.05, 0.05], [0.05, 0.9, 0.05], [0.02, 0.68, 0.3]])[y]
-    found = find_annotators(answers, None, np.ones(len(y)), q)
+    found = fit_annotators(answers, None, np.ones(len(y)), q)
     assert (found.beliefs.argmax(axis=1) == y)[y == 2].mean() > 0.85
     assert found.common.trace() / 3 == pytest.approx(0.7, abs=0.05)
 
@@ -247,7 +247,7 @@ def test_few_rows_and_labels_as_given_are_what_annotators_agree_on(crowd):
     assert refiner.transition_matrix_ is refiner.annotator_quality_ is None
     assert refiner.wrong_probability_.shape == (20, 5)
     clf = RobustEnsembleClassifier(None, max_epochs=3, random_state=0).fit(X, Y)
-    agreed = find_annotators(read_labels(Y), None, np.ones(len(X))).beliefs.argmax(axis=1)
+    agreed = fit_annotators(read_labels(Y), None, np.ones(len(X))).beliefs.argmax(axis=1)
     plain = clone(clf).fit(X, agreed)
     np.testing.assert_array_equal(clf.predict_proba(X), plain.predict_proba(X))
 

@@ -28,11 +28,11 @@ from robustlabels import (
 from robustlabels._validation.features import TableNumbers
 from robustlabels.metrics import estimate_transition_matrix
 from robustlabels.refinement import _crossing, _refiner
-from robustlabels.refinement._crossing import soft_labels_without_folds
-from robustlabels.refinement._duplicates import deal_folds, number_rows
-from robustlabels.refinement._evidence import Evidence
-from robustlabels.refinement._noise_model import estimate_noise, find_noise
-from robustlabels.refinement._pooling import find_pool
+from robustlabels.refinement._crossing import cross_fitted_soft_labels
+from robustlabels.refinement._duplicates import assign_folds, group_duplicates
+from robustlabels.refinement._noise_model import estimate_noise, fit_noise
+from robustlabels.refinement._observed_labels import ObservedLabels
+from robustlabels.refinement._pooling import fit_pool
 from robustlabels.refinement._probabilities import _size_forest, out_of_bag_probabilities
 from robustlabels.refinement._temperatures import find_temperature, find_temperature_by_labels
 
@@ -47,7 +47,7 @@ def blobs(n_classes, seed, n=1500, spread=0.3):
 def rate_of(codes, proba):
     """Expected rate of the noise that is found."""
     transition, _ = estimate_noise(codes, proba)
-    return 1 - find_noise(codes, proba, transition, known=False).transition[0, 0]
+    return 1 - fit_noise(codes, proba, transition, known=False).transition[0, 0]
 
 
 def of_rows(y, noise, rate, X, seed=0):
@@ -292,7 +292,7 @@ def test_rates_of_two_classes_that_hardly_differ_are_taken_to_be_equal():
 
 
 def known_noise(codes, proba, transition):
-    return find_noise(codes, proba, transition, known=True).beliefs
+    return fit_noise(codes, proba, transition, known=True).beliefs
 
 
 @given(
@@ -307,7 +307,7 @@ def test_beliefs_are_distributions(logits, codes, rate, seed, known):
     proba = softmax(logits, axis=1) + 1e-6
     proba /= proba.sum(axis=1, keepdims=True)
     transition = random_transition(4, rate, random_state=seed)
-    found = find_noise(codes, proba, transition, known)
+    found = fit_noise(codes, proba, transition, known)
     assert (found.beliefs > 0).all()
     np.testing.assert_allclose(found.beliefs.sum(axis=1), 1)
     np.testing.assert_allclose(found.posterior.weights.sum(), 1)
@@ -461,7 +461,7 @@ def test_labels_at_random_have_no_rate_of_one():
     assert 1 - joint.diagonal().mean() > 0.9
     transition, _ = estimate_noise(codes, proba)
     np.testing.assert_allclose(transition, symmetric_transition(2, 0.475))
-    found = find_noise(codes, proba, transition, known=False)
+    found = fit_noise(codes, proba, transition, known=False)
     assert 1 - found.transition[0, 0] < 0.5
 
 
@@ -557,13 +557,13 @@ def test_trees_decide_on_a_temperature_where_labels_do_not():
     seed=st.integers(0, 1000),
 )
 def test_folds_are_even_in_each_class_and_keep_copies_together(codes, n_folds, seed):
-    folds = deal_folds(np.arange(len(codes)), codes, n_folds, np.random.RandomState(seed))
+    folds = assign_folds(np.arange(len(codes)), codes, n_folds, np.random.RandomState(seed))
     for code in np.unique(codes):
         counts = np.bincount(folds[codes == code], minlength=n_folds)
         assert len(counts) == n_folds
         assert np.ptp(counts) <= 1
     copies = np.repeat(np.arange(len(codes)), 3)
-    of_copies = deal_folds(copies, codes[copies], n_folds, np.random.RandomState(seed))
+    of_copies = assign_folds(copies, codes[copies], n_folds, np.random.RandomState(seed))
     np.testing.assert_array_equal(of_copies, folds[copies])
 
 
@@ -626,7 +626,7 @@ def test_the_noise_is_the_mean_of_what_it_may_be():
     assert posterior.shares[0] == 0
     mean = np.tensordot(posterior.weights, posterior.transition_matrices(), 1)
     np.testing.assert_allclose(mean, refiner.transition_matrix_)
-    assert posterior.sceptical_weights[0] == refiner.noise_evidence_["none"]
+    assert posterior.conservative_weights[0] == refiner.noise_evidence_["none"]
     assert posterior.n_rows.sum() == pytest.approx(len(y))
 
 
@@ -835,7 +835,7 @@ def test_errors_leave_a_refiner_as_it_was():
 def test_numbers_of_copies():
     X = np.array([[0.0, np.nan], [-0.0, np.nan], [1.0, 2.0]] * 30, dtype=np.float32)
     X = np.concatenate([X, np.random.RandomState(0).normal(size=(60, 2)).astype(np.float32)])
-    copy, _ = number_rows(X, 2)
+    copy, _ = group_duplicates(X, 2)
     assert len(np.unique(copy)) == 62
     assert copy[0] == copy[1] == copy[3] != copy[2]
 
@@ -907,8 +907,8 @@ def test_soft_labels_without_a_fold_know_nothing_of_its_labels():
     others = np.where(folds == 1, (codes + 1) % 3, codes)
     T = symmetric_transition(3, 0.3)
     soft, changed = (
-        soft_labels_without_folds(
-            X, Evidence(labels, T), 3, np.ones(300), folds, np.random.RandomState(0)
+        cross_fitted_soft_labels(
+            X, ObservedLabels(labels, T), 3, np.ones(300), folds, np.random.RandomState(0)
         )
         for labels in (codes, others)
     )
@@ -917,7 +917,9 @@ def test_soft_labels_without_a_fold_know_nothing_of_its_labels():
     np.testing.assert_allclose(soft.sum(axis=2), 1, rtol=1e-5)
     learned = soft[folds != 2, 2].argmax(axis=1)
     assert (learned == y[folds != 2]).mean() > (codes == y).mean() + 0.15
-    as_given = soft_labels_without_folds(X, Evidence(codes, None), 3, np.ones(300), folds, None)
+    as_given = cross_fitted_soft_labels(
+        X, ObservedLabels(codes, None), 3, np.ones(300), folds, None
+    )
     np.testing.assert_array_equal(as_given, np.repeat(np.eye(3)[codes][:, None], 4, axis=1))
 
 
@@ -930,7 +932,7 @@ def opinions(y, n_classes, sharpness, error, seed):
 
 def pooled_weights(log_proba, codes, T):
     weight = np.ones(len(codes))
-    return find_pool(np.stack(log_proba), T.T[codes], weight)[0]
+    return fit_pool(np.stack(log_proba), T.T[codes], weight)[0]
 
 
 def test_weights_of_a_pool():
@@ -966,12 +968,12 @@ def test_intercept_of_a_pool_makes_classes_as_frequent_as_they_are():
     halved = opinions(y, 2, 1.0, 1.5, 0) - [0, np.log(2)]
     frequency = {}
     for fitted in (False, True):
-        (weight,), intercept = find_pool(halved[None], T.T[codes], np.ones(3000), fitted)
+        (weight,), intercept = fit_pool(halved[None], T.T[codes], np.ones(3000), fitted)
         frequency[fitted] = softmax(weight * halved + intercept, axis=1)[:, 1].mean()
         assert intercept.any() == fitted
     assert frequency[True] == pytest.approx(y.mean(), abs=0.006)
     assert abs(frequency[False] - y.mean()) > 0.03
-    few = find_pool(halved[None, :6], T.T[codes[:6]], np.ones(6), True)[1]
+    few = fit_pool(halved[None, :6], T.T[codes[:6]], np.ones(6), True)[1]
     assert np.ptp(few) < 0.5
 
 
@@ -983,7 +985,7 @@ def test_weights_of_a_pool_make_labels_most_probable(n_classes, n_learners, seed
     T = symmetric_transition(n_classes, 0.2)
     codes = corrupt_labels(y, T, random_state=seed) if len(np.unique(y)) == n_classes else y
     log_proba = [opinions(y, n_classes, 1.0, 1.5, seed + i) for i in range(n_learners)]
-    weights, intercept = find_pool(np.stack(log_proba), T.T[codes], np.ones(400), fitted)
+    weights, intercept = fit_pool(np.stack(log_proba), T.T[codes], np.ones(400), fitted)
 
     def objective(log_weights, intercept):
         pool = softmax(np.tensordot(np.exp(log_weights), log_proba, 1) + intercept, axis=1)

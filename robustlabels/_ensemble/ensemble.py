@@ -14,20 +14,20 @@ from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from .._fitting import (
-    draw_from,
-    memory_of,
-    remember,
+    cached_call,
+    fresh_random_state,
     unchanged_on_error,
-    unseen_by_autologging,
-    warn_of_unpredicted,
+    usable_memory,
+    warn_unpredicted_classes,
+    without_autologging,
 )
-from .._inner.folds import deal_folds
+from .._inner.folds import assign_folds
 from .._network.parameters import find_device
 from .._network.scores import DOUBT
 from .._typing import Features, Seed
 from .._validation.answers import check_trusted, leave_out_unanswered, read_labels
 from .._validation.features import TableNumbers
-from .._validation.labels import find_rows_and_classes, weigh_classes
+from .._validation.labels import class_factors, find_rows_and_classes
 from .._validation.sklearn_private import (
     HasMethods,
     Interval,
@@ -36,17 +36,17 @@ from .._validation.sklearn_private import (
     _fit_context,
 )
 from ..refinement import LabelRefiner
-from ..refinement._annotators import label_rows
-from ..refinement._crossing import soft_labels_without_folds
+from ..refinement._annotators import aggregate_labels
+from ..refinement._crossing import cross_fitted_soft_labels
 from ..refinement._duplicates import (
-    enough_rows,
-    find_scale,
-    number_copies,
-    number_rows,
-    on_a_common_scale,
+    fit_scale,
+    group_duplicates,
+    group_equal_rows,
+    has_enough_rows,
+    scale_features,
 )
-from ..refinement._evidence import Evidence
-from ..refinement._pooling import find_pool
+from ..refinement._observed_labels import ObservedLabels
+from ..refinement._pooling import fit_pool
 from .learners import make_learners
 
 __all__ = ["RobustEnsembleClassifier"]
@@ -241,7 +241,7 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         # Small probabilities may become 0, even where the user has made that an error.
         with (
             unchanged_on_error(self),
-            unseen_by_autologging(),
+            without_autologging(),
             np.errstate(under="ignore"),
         ):
             self._fit(X, y, sample_weight, trusted)
@@ -260,26 +260,26 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         n_classes = len(self.classes_)
         if self.class_weight is not None:
             # What is wrong with it shows here; finding the noise takes longer.
-            factors = weigh_classes(self.class_weight, self.classes_, np.ones(n_classes))
+            factors = class_factors(self.class_weight, self.classes_, np.ones(n_classes))
             self._check_any_weight(factors)
-        rng = draw_from(self.random_state)
+        rng = fresh_random_state(self.random_state)
         self._refine(X, y, weight, trusted, rng)
         evidence = self._gather(y, weight, trusted, kept)
         X, weight = X[kept], weight[kept] / weight.max()
-        folds = deal_folds(self._number_rows(X, kept), evidence.codes, _FOLDS, rng)
+        folds = assign_folds(self._number_rows(X, kept), evidence.codes, _FOLDS, rng)
         X, evidence, folds, weight = _merge_copies(X, evidence, folds, weight)
         # The mean of the noise, none at all included. Learners are judged by labels that they have
         # not seen, so that it does little harm to overlook some.
-        soft_labels = remember(
-            memory_of(self), soft_labels_without_folds, X, evidence, n_classes, weight, folds,
+        soft_labels = cached_call(
+            usable_memory(self), cross_fitted_soft_labels, X, evidence, n_classes, weight, folds,
             rng=rng, n_jobs=self.n_jobs, verbose=self.verbose,
         )  # fmt: skip
         weight = weight / weight.mean()
         self._factors = self._find_factors(soft_labels, folds, weight)
-        self._scale = find_scale(X)
+        self._scale = fit_scale(X)
         imputer = SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)
         imputer.set_output(transform="default")
-        self._imputer = imputer.fit(on_a_common_scale(X, self._scale))
+        self._imputer = imputer.fit(scale_features(X, self._scale))
         X = self._complete(X)
         self._learners = make_learners(
             X, n_classes, self.max_epochs, self.device, self.n_jobs, self.n_threads, self.verbose
@@ -291,13 +291,13 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         # Of classes without weight nobody has an opinion.
         weight *= self._factors[evidence.codes] > 0
         opinions = self._opinions(unseen)
-        self._weights, self.intercept_ = find_pool(
+        self._weights, self.intercept_ = fit_pool(
             opinions, evidence.likelihood, weight, fit_intercept=True
         )
         names = [name for learner in self._learners for name in learner.names]
         self.weights_ = dict(zip(names, self._weights.tolist(), strict=True))
         unseen = self._pool(opinions).argmax(axis=1)
-        warn_of_unpredicted(
+        warn_unpredicted_classes(
             self, self._factors > 0, len(unseen), lambda rows: unseen[rows], stacklevel=5
         )
 
@@ -308,7 +308,7 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
             return
         refiner = LabelRefiner(
             self.transition_matrix, n_jobs=self.n_jobs, verbose=self.verbose, random_state=rng,
-            memory=memory_of(self),
+            memory=usable_memory(self),
         )  # fmt: skip
         self.refiner_ = refiner.fit(X, y, weight, trusted)
         if refiner.transition_matrix_ is not None:
@@ -318,18 +318,18 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
     def _gather(self, y, weight, trusted, kept):
         """Return what the labels of the rows that are kept say."""
         if self.transition_matrix_ is not None:
-            return self.refiner_._evidence
+            return self.refiner_._observed_labels
         trusted = None if trusted is None else trusted[kept]
-        codes = label_rows(y[kept], self.classes_, trusted, weight[kept])
-        return Evidence(codes, None, np.eye(len(self.classes_))[codes])
+        codes = aggregate_labels(y[kept], self.classes_, trusted, weight[kept])
+        return ObservedLabels(codes, None, np.eye(len(self.classes_))[codes])
 
     def _number_rows(self, X, kept):
         """Return numbers of the rows that are kept, the same for those that are copies."""
-        if not enough_rows(len(X), len(self.classes_)):
-            copies = number_copies(X)[1]
+        if not has_enough_rows(len(X), len(self.classes_)):
+            copies = group_equal_rows(X)[1]
             return copies if copies.any() else np.arange(len(X))
         if self.refiner_ is None:
-            return number_rows(X, len(self.classes_))[1]
+            return group_duplicates(X, len(self.classes_))[1]
         return self.refiner_.row_groups_[kept]
 
     def _find_factors(self, soft_labels, folds, weight):
@@ -340,7 +340,7 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         if self.class_weight is None:
             factors = np.ones(len(self.classes_))
         else:
-            factors = weigh_classes(self.class_weight, self.classes_, totals)
+            factors = class_factors(self.class_weight, self.classes_, totals)
         self._check_any_weight(factors @ totals)
         return factors / (factors @ totals)
 
@@ -376,7 +376,7 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
 
     def _complete(self, X):
         """Return the features on a common scale, none of them missing."""
-        return self._imputer.transform(on_a_common_scale(X, self._scale))
+        return self._imputer.transform(scale_features(X, self._scale))
 
     def predict_proba(self, X: Features) -> NDArray:
         """Estimate the probabilities of the true classes.
@@ -444,8 +444,8 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
 
 def _merge_copies(X, evidence, folds, weight):
     """Make one row, of their weight, of the rows of a fold that are equal, with the same labels."""
-    _, copy = number_copies(X)
-    says = evidence.codes if evidence.of_rows is None else number_copies(evidence.of_rows)[1]
+    _, copy = group_equal_rows(X)
+    says = evidence.codes if evidence.of_rows is None else group_equal_rows(evidence.of_rows)[1]
     key = (copy * (says.max() + 1) + says) * _FOLDS + folds
     _, first, merged = np.unique(key, return_index=True, return_inverse=True)
     return X[first], evidence.take(first), folds[first], np.bincount(merged, weight)

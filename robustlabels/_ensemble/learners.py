@@ -4,7 +4,7 @@ A learner's `fit` trains a part of it for each fold, on the other folds, and ret
 say of the rows that they have not learned: class probabilities of shape (n_names, n_samples,
 n_classes). It takes soft labels of shape (n_samples, n_folds, n_classes), times the weights of rows
 and the factors of classes; and for those who learn labels as given the weights alone, and the
-Evidence. `predict` returns what all parts say of other rows, in the mean. The probabilities have
+ObservedLabels. `predict` returns what all parts say of other rows, in the mean. The probabilities have
 the factors in them if the learner is `weighted`.
 """
 
@@ -21,7 +21,7 @@ from .._inner.expanded_rows import expand
 from .._linear.unhinged import UnhingedClassifier
 from .._network.robust import RobustClassifier
 from .._network.scores import compute_scores, mean_probabilities
-from ..refinement._noise_model import start_without_noise, without_noise
+from ..refinement._noise_model import fit_label_prior, remove_noise
 from .grouped_trees import GroupedTrees
 
 #: Networks: widths, dropout; passes over the data and steps, at most, and at least.
@@ -249,7 +249,7 @@ class Boosting:
         parallel = Parallel(self.n_jobs, prefer="threads")
         for rest, part, labels in parallel(map(delayed(train), range(n_folds), seeds)):
             if part is not None:
-                self._parts.append((part, start_without_noise(labels)))
+                self._parts.append((part, fit_label_prior(labels)))
                 held_out[rest] = self._take_noise_out(labels, self._parts[-1][1])
         return held_out[None]
 
@@ -261,7 +261,7 @@ class Boosting:
     def _take_noise_out(self, labels, start):
         if self._transition is None:
             return labels
-        return without_noise(labels, self._transition, start)
+        return remove_noise(labels, self._transition, start)
 
     def predict(self, X):
         if not self._parts:

@@ -4,7 +4,7 @@ from numbers import Integral
 
 import numpy as np
 
-from .folds import deal_folds
+from .folds import assign_folds
 
 #: A class is left out of a row whose belief in it is less than this share of its greatest.
 _NEGLIGIBLE = 0.01
@@ -105,7 +105,7 @@ class ExpandedRows:
                 f"cv={n_folds} must be at least 2 and at most the number of rows that are no "
                 f"copies of each other, {n_groups}."
             )
-        folds = deal_folds(self.groups, self.codes, n_folds, self.rng)
+        folds = assign_folds(self.groups, self.codes, n_folds, self.rng)
         return [(np.flatnonzero(folds != k), np.flatnonzero(folds == k)) for k in range(n_folds)]
 
     def hold_out(self, share, needed):

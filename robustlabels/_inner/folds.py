@@ -8,7 +8,7 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, check
 from .._validation.sklearn_private import _check_sample_weight
 
 
-def deal_rows(cv, X, labels, groups, seed):
+def make_folds(cv, X, labels, groups, seed):
     """Return the folds of a splitter, or of so many stratified ones, shuffled, as a list."""
     if isinstance(cv, Integral):
         kind = StratifiedKFold if groups is None else StratifiedGroupKFold
@@ -18,7 +18,7 @@ def deal_rows(cv, X, labels, groups, seed):
     return list(splitter.split(X, labels, groups))
 
 
-def weigh_fit(estimator, sample_weight, labels):
+def weight_params(estimator, sample_weight, labels):
     """Return what the `fit` of an estimator is to be given for rows of such weights."""
     if sample_weight is None:
         return {}
@@ -29,13 +29,13 @@ def weigh_fit(estimator, sample_weight, labels):
     return {need_weight_parameter(estimator): weight}
 
 
-def deal_folds(number, codes, n_folds, rng):
+def assign_folds(number, codes, n_folds, rng):
     """Deal the rows to folds, those of a number to the same, and the classes evenly otherwise.
 
     Parameters
     ----------
     number : ndarray of shape (n_samples,)
-        Numbers from 0, as from :func:`number_rows`.
+        Numbers from 0, as from :func:`group_duplicates`.
     codes : ndarray of shape (n_samples,)
         Noisy labels. Of rows of the same number that of the first counts.
     n_folds : int

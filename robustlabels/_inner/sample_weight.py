@@ -8,7 +8,7 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.pipeline import Pipeline
 
-from .._validation.labels import encode, weigh_classes
+from .._validation.labels import class_factors, encode
 from .._validation.sklearn_private import _safe_indexing
 
 #: Rows from which early_stopping="auto" of scikit-learn's boosting stops early.
@@ -101,7 +101,7 @@ def encode_class_weight(estimator, classes, totals):
         if name.split("__")[-1] != "class_weight":
             continue
         if isinstance(value, str) and value in ("balanced", "balanced_subsample"):
-            factors = weigh_classes("balanced", classes, totals)
+            factors = class_factors("balanced", classes, totals)
             estimator.set_params(**{name: dict(enumerate(factors.tolist()))})
         elif isinstance(value, dict):
             try:
@@ -115,7 +115,7 @@ def encode_class_weight(estimator, classes, totals):
             estimator.set_params(**{name: weights})
 
 
-def keep_copies_together(estimator, expanded, X, kept, n_rows, of_copies):
+def keep_duplicates_together(estimator, expanded, X, kept, n_rows, of_copies):
     """Set the inner splits of an estimator so that copies of a row stay on one side.
 
     Parameters

@@ -20,10 +20,10 @@ from .._validation.labels import (
     check_labels,
     check_same_classes,
     check_two_classes,
+    class_factors,
     encode,
     find_classes,
-    refuse_balanced,
-    weigh_classes,
+    reject_balanced,
 )
 from .._validation.sklearn_private import (
     HasMethods,
@@ -33,7 +33,7 @@ from .._validation.sklearn_private import (
     _fit_context,
 )
 from .._validation.transitions import check_correctable
-from ..refinement._temperatures import let_lead
+from ..refinement._temperatures import break_ties
 from .closed_form import ClosedForm
 from .leave_one_out import left_out_scores
 from .statistics import ClassStatistics
@@ -280,7 +280,7 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         """
         go_on = hasattr(self, "statistics_")
         self._validate_params()
-        refuse_balanced(self.class_weight)
+        reject_balanced(self.class_weight)
         if classes is not None:
             classes = find_classes(check_labels(classes, "classes"))
         elif not go_on:
@@ -430,7 +430,7 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
             proba = np.column_stack([expit(-scores), expit(scores)])
         else:
             proba = softmax(scores, axis=1)
-        return let_lead(proba, best)
+        return break_ties(proba, best)
 
     @np.errstate(under="ignore")
     def predict_log_proba(self, X: Features) -> NDArray:
@@ -565,7 +565,7 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
                     "be combined with a transition_matrix. Use intercept='midpoint' to treat all "
                     "classes alike."
                 )
-            self._class_factors = weigh_classes(self.class_weight, classes, totals)
+            self._class_factors = class_factors(self.class_weight, classes, totals)
             if not (self._class_factors * totals).any():
                 raise ValueError(f"class_weight={self.class_weight!r} leaves no row with a weight.")
         return self._class_factors
@@ -595,11 +595,11 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
             return
         # Not for those who only import the class: it takes time.
         from ..refinement import LabelRefiner
-        from ..refinement._noise_model import as_known
+        from ..refinement._noise_model import known_noise
 
         if not isinstance(self.transition_matrix, str):
             self.transition_matrix_ = check_correctable(self.transition_matrix, classes)
-            self.noise_posterior_ = as_known(self.transition_matrix_)
+            self.noise_posterior_ = known_noise(self.transition_matrix_)
             return
         if rows is None:
             raise ValueError(

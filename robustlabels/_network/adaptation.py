@@ -183,7 +183,7 @@ def meta_gradient(tunable, logits, target, weight, tangent, fixed_length=False):
 
     def compute_gradients(at):
         tunable.places = at
-        losses = loss.belief_losses(loss.log_probabilities(logits), target)
+        losses = loss.expected_losses(loss.log_probabilities(logits), target)
         (gradients,) = torch.autograd.grad((weight * losses).mean(), logits)
         length = gradients.norm() if fixed_length else 1.0
         return gradients / (length or 1.0)

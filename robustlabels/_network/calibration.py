@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from ..refinement._pooling import find_pool
+from ..refinement._pooling import fit_pool
 from ..refinement._temperatures import find_temperature, find_temperature_by_labels
 from .scores import merge_members, opinions
 
@@ -30,7 +30,7 @@ class Beliefs(NamedTuple):
     member_weight: np.ndarray | None = None
 
 
-def weigh_members(folds, n_members, n_losses):
+def member_weights(folds, n_members, n_losses):
     """Return what rows weigh for members that do without a fold each, or each n_losses of them."""
     n_folds = folds.max() + 1
     learns = folds[:, None] != np.arange(n_members) // n_losses
@@ -81,7 +81,7 @@ def calibrate(scores, weight, beliefs, loss_weights):
     members = n_losses * folds[held_out, None] + np.arange(n_losses)
     unseen = scores[held_out[:, None], members]
     if n_losses > 1:
-        weights, _ = find_pool(
+        weights, _ = fit_pool(
             opinions(unseen, n_losses).numpy(),
             beliefs.likelihood[held_out],
             targets[held_out].sum(axis=1),

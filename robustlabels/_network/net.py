@@ -370,4 +370,4 @@ def _row_losses(loss, logits, target):
     log_p = loss.log_probabilities(logits)
     if target.ndim == 1:
         return loss.sample_losses(log_p, target)
-    return loss.belief_losses(log_p, target)
+    return loss.expected_losses(log_p, target)

@@ -18,8 +18,13 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 from torch import nn
 
-from .._fitting import draw_from, memory_of, unchanged_on_error, warn_of_unpredicted
-from .._inner.folds import deal_folds
+from .._fitting import (
+    fresh_random_state,
+    unchanged_on_error,
+    usable_memory,
+    warn_unpredicted_classes,
+)
+from .._inner.folds import assign_folds
 from .._typing import Features, Seed
 from .._validation.answers import check_trusted, leave_out_unanswered, read_labels
 from .._validation.labels import (
@@ -28,10 +33,10 @@ from .._validation.labels import (
     check_priors,
     check_same_classes,
     check_two_classes,
+    class_factors,
     encode,
     find_classes,
-    refuse_balanced,
-    weigh_classes,
+    reject_balanced,
 )
 from .._validation.parameters import suggest_parameters
 from .._validation.sklearn_private import (
@@ -45,14 +50,14 @@ from .._validation.sklearn_private import (
 from .._validation.transitions import check_invertible
 from ..losses import Loss
 from ..refinement import LabelRefiner
-from ..refinement._annotators import label_rows
-from ..refinement._temperatures import let_lead
+from ..refinement._annotators import aggregate_labels
+from ..refinement._temperatures import break_ties
 from .adaptation import Adaptation, check_adaptable
 from .calibration import (
     Beliefs,
     calibrate,
+    member_weights,
     merge,
-    weigh_members,
 )
 from .callbacks import check_monitors, not_started_anew
 from .module import add_moments
@@ -558,7 +563,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
             If the data are unfit, a label is not among the classes, or the training diverges.
         """
         go_on = hasattr(self, "net_")
-        refuse_balanced(self.class_weight)
+        reject_balanced(self.class_weight)
         if self.adapt:
             raise ValueError(
                 "partial_fit cannot adapt the loss: it takes labels as given. Call fit, or set "
@@ -647,7 +652,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         scores = self._predict(X)
         best = scores.argmax(axis=1)
         scores /= self.temperature_
-        return let_lead(torch.softmax(torch.from_numpy(scores), dim=-1).numpy(), best)
+        return break_ties(torch.softmax(torch.from_numpy(scores), dim=-1).numpy(), best)
 
     def predict_log_proba(self, X: Features) -> NDArray:
         """Estimate the logarithms of the probabilities of the true classes.
@@ -727,7 +732,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         present = find_classes(y)
         classes = self.classes_ if go_on else present
         check_two_classes(self, classes)
-        codes = label_rows(y, classes, trusted, weight)
+        codes = aggregate_labels(y, classes, trusted, weight)
         if go_on and len(present) != len(classes):
             raise ValueError(
                 f"warm_start needs the classes of the previous fit, {classes.tolist()}, but "
@@ -823,7 +828,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
     def _forget(self):
         """Start the random state anew, without noise found; return that of the trees alone."""
         self._forget_noise()
-        self._random_state = draw_from(self.random_state)
+        self._random_state = fresh_random_state(self.random_state)
         return np.random.RandomState(self._random_state.randint(2**31))
 
     def _forget_noise(self):
@@ -835,7 +840,10 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
     def _refine_labels(self, X, y, weight, trusted, hold_out, rng):
         """Find the noise, and what the true labels probably are; None for labels as given."""
         refiner = LabelRefiner(
-            self.transition_matrix, verbose=self.verbose, random_state=rng, memory=memory_of(self)
+            self.transition_matrix,
+            verbose=self.verbose,
+            random_state=rng,
+            memory=usable_memory(self),
         )
         flat = X if X.ndim == 2 else X.reshape(len(X), -1)
         refiner.fit(flat, y, weight, trusted)
@@ -847,12 +855,12 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         if hold_out:
             n_losses, n_members = len(self.loss_weights_), self.net_.n_members_
             n_folds = max(-(-n_members // n_losses), _MIN_FOLDS)
-            folds = deal_folds(refiner.row_groups_, refiner._evidence.codes, n_folds, rng)
-            member_weight = weigh_members(folds, n_members, n_losses)
+            folds = assign_folds(refiner.row_groups_, refiner._observed_labels.codes, n_folds, rng)
+            member_weight = member_weights(folds, n_members, n_losses)
         rows = np.sort(rng.permutation(len(weight))[:_CALIBRATION_ROWS])
         return Beliefs(
             refiner.soft_labels_, refiner.label_probabilities_, folds, rows,
-            refiner._evidence.take(rows).likelihood, member_weight,
+            refiner._observed_labels.take(rows).likelihood, member_weight,
         )  # fmt: skip
 
     def _weigh_classes(self, weight, codes, classes, beliefs=None):
@@ -867,7 +875,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         else:
             totals = weight @ beliefs.posterior
         if self.class_weight is not None:
-            factors = weigh_classes(self.class_weight, classes, totals)
+            factors = class_factors(self.class_weight, classes, totals)
             total = factors @ totals
             if total == 0:
                 raise ValueError(f"class_weight={self.class_weight!r} leaves no row with a weight.")
@@ -953,7 +961,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         self._start(X, np.arange(soft_labels.shape[2]), refined=True)
         soft_labels = np.repeat(soft_labels, len(self.loss_weights_), axis=1)
         codes = soft_labels[:, 0].argmax(axis=1)  # skorch wants labels; nobody learns them
-        weight = weigh_members(folds, self.n_members, len(self.loss_weights_))
+        weight = member_weights(folds, self.n_members, len(self.loss_weights_))
         beliefs = Beliefs(soft_labels, soft_labels, folds, member_weight=weight)
         self._train(X, codes, np.ones(len(X)), beliefs)
 
@@ -1035,7 +1043,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
             return possible if possible.sum() == 1 else slice(None)
 
         remedy = "" if enough else f" Or lr={self.lr} is too large."
-        warn_of_unpredicted(self, self.class_prior_ > 0, n_rows, predict, stacklevel, remedy)
+        warn_unpredicted_classes(self, self.class_prior_ > 0, n_rows, predict, stacklevel, remedy)
 
     def _keep_what_is_learned(self, stop, key, X, weight, beliefs):
         """Finish a training that Ctrl-C has stopped, and note what of it is usable."""

@@ -265,7 +265,7 @@ def check_probabilities(y_noisy, proba, labels, name):
     return codes, proba, classes
 
 
-def refuse_balanced(class_weight):
+def reject_balanced(class_weight):
     """Say that blocks of rows cannot be balanced before all of them have been seen."""
     if class_weight == "balanced":
         raise ValueError(
@@ -282,7 +282,7 @@ def check_same_classes(classes, first):
         )
 
 
-def weigh_classes(class_weight, classes, totals):
+def class_factors(class_weight, classes, totals):
     """Return the factor of each class that a `class_weight` parameter stands for.
 
     `totals` holds the total weight of the rows of each class, which "balanced" makes equal.

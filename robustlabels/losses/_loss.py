@@ -178,7 +178,7 @@ class Loss(BaseEstimator, nn.Module):
         """
         return self.class_losses(log_p).gather(-1, target.unsqueeze(-1)).squeeze(-1)
 
-    def belief_losses(self, log_p: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    def expected_losses(self, log_p: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Compute the loss of each row at weights of the classes.
 
         Parameters
@@ -306,7 +306,7 @@ class Loss(BaseEstimator, nn.Module):
             logits = logits.float()
         log_p = self.log_probabilities(logits)
         if soft:
-            losses = self.belief_losses(log_p, target)
+            losses = self.expected_losses(log_p, target)
         else:
             try:
                 losses = self.sample_losses(log_p, target.long())

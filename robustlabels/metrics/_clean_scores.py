@@ -281,7 +281,7 @@ class CleanScores:
         on_noisy[0] = np.nan
         beliefs = [
             weights[kept] / weights[kept].sum()
-            for weights in (posterior.weights, posterior.sceptical_weights)
+            for weights in (posterior.weights, posterior.conservative_weights)
         ]
         tail = (1 - confidence_level) / 2
         names = ["noise rate", "accuracy", "balanced accuracy"]

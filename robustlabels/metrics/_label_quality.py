@@ -8,8 +8,8 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.model_selection import cross_val_predict
 from sklearn.utils.multiclass import check_classification_targets
 
-from .._fitting import draw_from
-from .._inner.folds import deal_rows, weigh_fit
+from .._fitting import fresh_random_state
+from .._inner.folds import make_folds, weight_params
 from .._typing import Features, Seed
 from .._validation.labels import check_labels, encode, find_classes
 from .._validation.sklearn_private import HasMethods, validate_params
@@ -124,9 +124,9 @@ def label_quality(
         )
     if len(classes) < 2:
         raise ValueError(f"label_quality needs at least 2 classes. Got {classes.tolist()}.")
-    weights = weigh_fit(estimator, sample_weight, labels)
-    seed = draw_from(random_state).randint(np.iinfo(np.int32).max)
-    folds = deal_rows(cv, X, labels, groups, seed)
+    weights = weight_params(estimator, sample_weight, labels)
+    seed = fresh_random_state(random_state).randint(np.iinfo(np.int32).max)
+    folds = make_folds(cv, X, labels, groups, seed)
     scores = cross_val_predict(
         estimator, X, labels, cv=folds, n_jobs=n_jobs, method=methods[0], params=weights
     )

@@ -5,7 +5,7 @@ import numpy as np
 from .._validation.labels import find_classes, shorten
 from .._validation.transitions import check_correctable
 from ..refinement import LabelRefiner
-from ..refinement._noise_model import as_known
+from ..refinement._noise_model import known_noise
 
 #: A matrix whose smallest singular value is less says nothing of true classes.
 _SINGULAR = 1e-3
@@ -59,7 +59,7 @@ def find_posterior(transition_matrix, estimator, X, y, classes, random_state):
                 f"rows."
             )
         return _in_order(*found, classes)
-    return as_known(check_correctable(transition_matrix, classes))
+    return known_noise(check_correctable(transition_matrix, classes))
 
 
 def _posterior_of(estimator):

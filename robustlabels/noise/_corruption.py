@@ -11,7 +11,7 @@ from scipy.special import entr, softmax
 from scipy.stats import truncnorm
 from sklearn.utils import check_array
 
-from .._fitting import draw_from, unseen_by_autologging
+from .._fitting import fresh_random_state, without_autologging
 from .._typing import Features, Seed
 from .._validation.labels import (
     as_given,
@@ -30,8 +30,8 @@ _RATE = Interval(Real, 0, 1, closed="both")
 
 _TRANSITIONS = {"symmetric": symmetric_transition, "pair": pair_transition}
 #: Kinds of noise that depend on the row, and all that have a name.
-NOISES_OF_ROWS = {"instance", "margin", "boundary"}
-NOISES = {*_TRANSITIONS, *NOISES_OF_ROWS}
+INSTANCE_NOISES = {"instance", "margin", "boundary"}
+NOISES = {*_TRANSITIONS, *INSTANCE_NOISES}
 
 
 @validate_params(
@@ -154,8 +154,8 @@ def corrupted(y, noise, noise_rate, X, random_state, exact, classes=None):
             if has_rate
             else f"A transition matrix holds its own rate. Leave out noise_rate={noise_rate!r}."
         )
-    rng = draw_from(random_state)
-    if isinstance(noise, str) and noise in NOISES_OF_ROWS:
+    rng = fresh_random_state(random_state)
+    if isinstance(noise, str) and noise in INSTANCE_NOISES:
         if X is None:
             raise ValueError(
                 f"noise={noise!r} depends on the features: pass X, or choose 'symmetric', 'pair' "
@@ -236,7 +236,7 @@ def _noise_of_rows(noise, noise_rate, X, codes, n_classes, rng):
             logits[codes == code] = X[codes == code] @ weights
         return rates, softmax(np.where(own, -np.inf, logits), axis=1)
     model = make_pipeline(scaler, LogisticRegression(max_iter=1000))
-    with unseen_by_autologging():
+    with without_autologging():
         model.fit(X, codes)
     proba = model.predict_proba(X)
     second, first = np.sort(proba, axis=1)[:, -2:].T

@@ -14,8 +14,8 @@ from sklearn.metrics import check_scoring, get_scorer_names
 from sklearn.model_selection import check_cv
 from sklearn.utils import check_consistent_length
 
-from .._fitting import draw_from
-from .._inner.folds import deal_rows, weigh_fit
+from .._fitting import fresh_random_state
+from .._inner.folds import make_folds, weight_params
 from .._plotting import COLORS, import_pandas, import_pyplot
 from .._typing import Features, Seed
 from .._validation.labels import check_labels, encode, find_classes
@@ -160,15 +160,16 @@ def _scores(
     if not isinstance(noise, str | Mapping):
         noises = [(scaled, 0.0) for scaled in _scale(noise, rates, labels)]
     weights = {
-        name: weigh_fit(estimator, sample_weight, labels) for name, estimator in estimators.items()
+        name: weight_params(estimator, sample_weight, labels)
+        for name, estimator in estimators.items()
     }
-    rng = draw_from(random_state)
+    rng = fresh_random_state(random_state)
     # Iterators of folds are used up by the first repeat.
     splitter = cv if isinstance(cv, Integral) else check_cv(cv, labels, classifier=True)
     folds = []
     for _ in range(n_repeats):
         seed = rng.randint(np.iinfo(np.int32).max)
-        folds += deal_rows(splitter, X, labels, groups, seed)
+        folds += make_folds(splitter, X, labels, groups, seed)
     seeds = rng.randint(np.iinfo(np.int32).max, size=len(folds))
     tasks = [
         delayed(_score)(

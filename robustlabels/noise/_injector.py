@@ -21,7 +21,7 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .._fitting import draw_from, unchanged_on_error
+from .._fitting import fresh_random_state, unchanged_on_error
 from .._typing import Features, Seed
 from .._validation.labels import check_labels, find_classes
 from .._validation.sklearn_private import (
@@ -33,8 +33,8 @@ from .._validation.sklearn_private import (
     available_if,
 )
 from ._corruption import (
+    INSTANCE_NOISES,
     NOISES,
-    NOISES_OF_ROWS,
     corrupted,
     find_confusable,
 )
@@ -284,7 +284,7 @@ class LabelNoiseInjector(OneToOneFeatureMixin, BaseEstimator):
 
     @property
     def _looks_at_rows(self):
-        return isinstance(self.noise, str) and self.noise in NOISES_OF_ROWS
+        return isinstance(self.noise, str) and self.noise in INSTANCE_NOISES
 
     def _draw(self, y, X, classes=None):
         by_matrix = not isinstance(self.noise, (str, Mapping))
@@ -408,7 +408,7 @@ class NoiseInjectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
         check_classification_targets(y)
         estimator, injector = clone(self.estimator), clone(self.injector)
         if self.random_state is not None:
-            rng = draw_from(self.random_state)
+            rng = fresh_random_state(self.random_state)
             for part in (injector, estimator):
                 _reseed(part, rng)
         if get_config()["enable_metadata_routing"]:

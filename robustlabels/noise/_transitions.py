@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._fitting import draw_from
+from .._fitting import fresh_random_state
 from .._typing import Seed
 from .._validation.labels import align, check_labels, shorten
 from .._validation.sklearn_private import Interval, validate_params
@@ -265,7 +265,7 @@ def random_transition(n_classes: int, noise_rate: float, *, random_state: Seed =
             f"With {n_classes} classes the true one is the most frequent label only for a "
             f"noise_rate below {1 - 1 / n_classes:.4g}. Got {noise_rate}."
         )
-    rng = draw_from(random_state)
+    rng = fresh_random_state(random_state)
     transition = np.zeros((n_classes, n_classes))
     wrong = ~np.eye(n_classes, dtype=bool)
     alike = 1 / (n_classes - 1)

@@ -8,8 +8,8 @@ from scipy.special import log_softmax, logsumexp, softmax
 from .._validation.answers import Answers
 from .._validation.labels import encode
 from ..noise._transitions import symmetric_transition
-from ._evidence import Evidence
-from ._noise_model import estimate_noise, soften, without_noise
+from ._noise_model import estimate_noise, make_soft_labels, remove_noise
+from ._observed_labels import ObservedLabels
 
 #: Answers that what is known of all annotators counts for: for each class, and for the rate.
 _COMMON_ANSWERS, _RATE_ANSWERS = 5.0, 5.0
@@ -48,7 +48,7 @@ class Annotators(NamedTuple):
     likelihood: np.ndarray
 
 
-def find_annotators(answers, trusted, weight, q=None, common=None):
+def fit_annotators(answers, trusted, weight, q=None, common=None):
     r"""Find the noise of each annotator, and the probabilities of the true classes.
 
     By expectation maximisation, as Dawid and Skene did: beliefs are :math:`\pi_k \propto f_k
@@ -129,7 +129,7 @@ def _find_transitions(listed, n_annotators, weight, beliefs, common=None):
     return _shrink(counts, common), common
 
 
-def label_rows(y, classes, trusted, weight):
+def aggregate_labels(y, classes, trusted, weight):
     """Return a label for each row, a position in the classes: what answers speak for, if several.
 
     Parameters
@@ -139,7 +139,7 @@ def label_rows(y, classes, trusted, weight):
     classes : ndarray of shape (n_classes,)
         The sorted classes.
     trusted, weight
-        As in :func:`find_annotators`.
+        As in :func:`fit_annotators`.
 
     Returns
     -------
@@ -149,16 +149,16 @@ def label_rows(y, classes, trusted, weight):
     if not isinstance(y, Answers):
         return encode(y, classes)
     positions = encode(y.classes, classes)
-    return positions[find_annotators(y, trusted, weight).beliefs.argmax(axis=1)]
+    return positions[fit_annotators(y, trusted, weight).beliefs.argmax(axis=1)]
 
 
-def join_features(answers, trusted, weight, codes, proba, common=None):
+def fit_annotators_with_features(answers, trusted, weight, codes, proba, common=None):
     """Find the annotators and the beliefs by what features say, too.
 
     Parameters
     ----------
     answers, trusted, weight, common
-        As in :func:`find_annotators`.
+        As in :func:`fit_annotators`.
     codes : ndarray of shape (n_samples,)
         What the answers of a row speak for.
     proba : ndarray of shape (n_samples, n_classes)
@@ -168,30 +168,30 @@ def join_features(answers, trusted, weight, codes, proba, common=None):
     -------
     found : Annotators
         What was found.
-    evidence : Evidence
+    evidence : ObservedLabels
         What the answers say.
     soft_labels : ndarray of shape (n_samples, n_classes)
         More cautious beliefs.
     """
     # That of the aggregate labels: some of them are wrong as well.
     transition, _ = estimate_noise(codes, proba, answers.classes)
-    found = find_annotators(answers, trusted, weight, without_noise(proba, transition), common)
+    found = fit_annotators(answers, trusted, weight, remove_noise(proba, transition), common)
     log_likelihood, weight = np.log(found.likelihood + 1e-300), _of_mean_one(weight)
     for _ in range(_ROUNDS):
-        log_q = np.log(np.maximum(without_noise(proba, transition), _SMALLEST_CLASS))
+        log_q = np.log(np.maximum(remove_noise(proba, transition), _SMALLEST_CLASS))
         log_prior = _to_the_best_power(log_q, log_likelihood, weight, _MEAN_OF_PROBABILITIES)
         beliefs = softmax(log_prior + log_likelihood, axis=1)
         joint = (beliefs * weight[:, None]).T @ np.eye(len(transition))[codes]
         joint = np.maximum(joint, _SMALLEST)
         transition = joint / joint.sum(axis=1, keepdims=True)
-    evidence = Evidence(codes, transition, found.likelihood)
+    evidence = ObservedLabels(codes, transition, found.likelihood)
     listed = _list(answers, trusted)
     transitions, common = _find_transitions(listed, answers.codes.shape[1], weight, beliefs, common)
     if trusted is not None:
         always = np.setdiff1d(np.flatnonzero(trusted.any(axis=0)), listed[1])
         transitions[always] = np.eye(len(transition))
     found = Annotators(transitions, common, beliefs, found.likelihood)
-    return found, evidence, soften(found.likelihood, proba, transition)
+    return found, evidence, make_soft_labels(found.likelihood, proba, transition)
 
 
 def _of_mean_one(weight):

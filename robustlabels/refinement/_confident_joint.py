@@ -128,7 +128,7 @@ def estimate_transition_matrix(
     transition = np.eye(len(known))
     std_error = np.full_like(transition, np.nan)
     if known.any():
-        inner = known_part(codes, proba, known)
+        inner = restrict_to_known(codes, proba, known)
         found, rows = _transition_and_rows(_confident_joint(*inner), inner[0])
         if refine and known.sum() > 1:
             found, rows = _refined(found, rows, *inner)
@@ -194,7 +194,7 @@ def estimate_noise_rate(
     codes, proba, known = _check(y_noisy, pred_proba, labels)
     if not known.any():
         return 0.0
-    inner = known_part(codes, proba, known)
+    inner = restrict_to_known(codes, proba, known)
     n_wrong = len(inner[0]) * (1 - np.trace(_confident_joint(*inner)))
     return float((n_wrong + _count_strange_labels(codes, proba, known).sum()) / len(codes))
 
@@ -208,7 +208,7 @@ def _check(y_noisy, pred_proba, labels):
             f"Noise takes at least 2 classes to confuse. Got only {classes.tolist()}; pass "
             f"labels if there are classes that are not in y_noisy."
         )
-    known = find_known(codes, proba)
+    known = find_known_classes(codes, proba)
     if not known.all():
         numbers = np.bincount(codes, minlength=n_classes)
         warnings.warn(
@@ -222,7 +222,7 @@ def _check(y_noisy, pred_proba, labels):
     return codes, proba, known
 
 
-def find_known(codes, proba):
+def find_known_classes(codes, proba):
     """Tell of which classes probabilities of labels know something, an array of booleans."""
     n_classes = proba.shape[1]
     numbers = np.bincount(codes, minlength=n_classes)
@@ -231,7 +231,7 @@ def find_known(codes, proba):
     return (numbers > 0) & (_thresholds(codes, proba) >= least)
 
 
-def known_part(codes, proba, known):
+def restrict_to_known(codes, proba, known):
     """Return labels and probabilities of the known classes alone, of the rows labelled so."""
     kept = known[codes]
     return (known.cumsum() - 1)[codes[kept]], proba[kept][:, known]
@@ -240,7 +240,7 @@ def known_part(codes, proba, known):
 def _count_strange_labels(codes, proba, known):
     """Count the members of each known class (row) with the label of each unknown one (column)."""
     kept = known[codes]
-    thresholds = _thresholds(*known_part(codes, proba, known))
+    thresholds = _thresholds(*restrict_to_known(codes, proba, known))
     member, confident = _find_members(proba[~kept][:, known], thresholds)
     strange = ((~known).cumsum() - 1)[codes[~kept]]
     counts = np.zeros((known.sum(), (~known).sum()))

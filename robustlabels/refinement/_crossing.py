@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from ._noise_model import soften
+from ._noise_model import make_soft_labels
 from ._probabilities import out_of_bag_probabilities
 
 #: Trees for each fold.
 _TREES = 60
 
 
-def soft_labels_without_folds(X, evidence, n_classes, weight, folds, rng, n_jobs=None, verbose=0):
+def cross_fitted_soft_labels(X, evidence, n_classes, weight, folds, rng, n_jobs=None, verbose=0):
     """Refine the labels of each table that is left if a fold is taken away.
 
     The label of a row is part of the soft labels of its neighbours. A learner that learned from
@@ -19,7 +19,7 @@ def soft_labels_without_folds(X, evidence, n_classes, weight, folds, rng, n_jobs
     ----------
     X : ndarray of shape (n_samples, n_features)
         Features.
-    evidence : Evidence
+    evidence : ObservedLabels
         What the rows say of their classes.
     n_classes : int
         Number of classes.
@@ -56,5 +56,7 @@ def soft_labels_without_folds(X, evidence, n_classes, weight, folds, rng, n_jobs
             random_splits=True,
         )[0]  # fmt: skip
         proba /= proba.sum(axis=1, keepdims=True)
-        soft_labels[learn, fold] = soften(evidence.likelihood[learn], proba, evidence.transition)
+        soft_labels[learn, fold] = make_soft_labels(
+            evidence.likelihood[learn], proba, evidence.transition
+        )
     return soft_labels

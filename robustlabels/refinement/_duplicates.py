@@ -21,12 +21,12 @@ _NEAR = 0.1
 _NEIGHBOUR = 10
 
 
-def enough_rows(n_rows, n_classes):
+def has_enough_rows(n_rows, n_classes):
     """Tell whether a table is large enough to estimate its noise."""
     return n_rows >= max(_MIN_ROWS, _MIN_ROWS_PER_CLASS * n_classes)
 
 
-def find_scale(X):
+def fit_scale(X):
     """Return the median of each feature and what it is divided by, for a common scale.
 
     By quartiles, for a single huge value must not press all others together.
@@ -39,20 +39,20 @@ def find_scale(X):
     return middle, np.where((spread > 0) & np.isfinite(spread), spread, 1.0)
 
 
-def on_a_common_scale(X, scale=None):
+def scale_features(X, scale=None):
     """Scale features for distances, and so that trees can take them as float32.
 
-    By their own :func:`find_scale`, or that of other rows.
+    By their own :func:`fit_scale`, or that of other rows.
     """
     if issparse(X):
         return MaxAbsScaler().set_output(transform="default").fit_transform(X).astype(np.float32)
-    middle, spread = find_scale(X) if scale is None else scale
+    middle, spread = fit_scale(X) if scale is None else scale
     with np.errstate(over="ignore", invalid="ignore"):
         X = (X - middle) / spread
     return np.clip(X, -_LARGEST, _LARGEST).astype(np.float32)
 
 
-def number_rows(X, n_classes):
+def group_duplicates(X, n_classes):
     """Number rows, those that are copies of each other, or nearly, alike.
 
     Copies tell each other's labels, so that a wrong label that was copied with its row looks
@@ -73,19 +73,19 @@ def number_rows(X, n_classes):
     cluster : ndarray of shape (n_samples,)
         Numbers from 0, the same for rows that are copies or nearly.
     """
-    first, copy = number_copies(X)
-    if not enough_rows(len(first), n_classes):
+    first, copy = group_equal_rows(X)
+    if not has_enough_rows(len(first), n_classes):
         copy = np.arange(X.shape[0])
         return copy, copy
     if not _NEIGHBOUR < len(first) <= _MAX_ROWS:
         return copy, copy
-    cluster = _number_near_copies(on_a_common_scale(X[first]))
-    if not enough_rows(cluster.max() + 1, n_classes):
+    cluster = _number_near_copies(scale_features(X[first]))
+    if not has_enough_rows(cluster.max() + 1, n_classes):
         return copy, copy
     return copy, cluster[copy]
 
 
-def number_copies(X):
+def group_equal_rows(X):
     """Return the first row of each number, and numbers that are the same for rows that are equal.
 
     They are in an order of the rows' contents.

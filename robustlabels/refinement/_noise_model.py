@@ -8,7 +8,7 @@ from scipy.stats import norm
 from sklearn.utils import gen_batches
 
 from ..noise._transitions import symmetric_transition
-from ._confident_joint import estimate_transition_matrix, find_known, known_part
+from ._confident_joint import estimate_transition_matrix, find_known_classes, restrict_to_known
 
 #: Share of the entropy of wrong labels that their dependence on the class must explain, and
 #: difference of the noise rates of two classes: below, the noise is taken to be symmetric.
@@ -74,7 +74,7 @@ class NoisePosterior(NamedTuple):
     n_rows: np.ndarray
 
     @property
-    def sceptical_weights(self):
+    def conservative_weights(self):
         """The weights of the shares to somebody who doubts that there is any noise."""
         odds = _NONE_TO_SCEPTICS / (1 - _NONE_TO_SCEPTICS) * (1 - _NONE) / _NONE
         weights = np.where(self.shares == 0, odds, 1.0) * self.weights
@@ -112,7 +112,7 @@ class NoiseFound(NamedTuple):
         below = norm.cdf(numbers[:, None] + 0.5, expected, spread)
         below[:, shares == 0] = 1.0
         tail = (1 - level) / 2
-        low = np.searchsorted(below @ self.posterior.sceptical_weights, tail)
+        low = np.searchsorted(below @ self.posterior.conservative_weights, tail)
         high = min(np.searchsorted(below @ weights, 1 - tail), len(numbers) - 1)
         return int(numbers[low]), int(numbers[high])
 
@@ -150,7 +150,7 @@ def estimate_noise(codes, proba, classes=None, trusted=None):
     if trusted is not None and not trusted.all():
         codes, proba = codes[~trusted], proba[~trusted]
     transition = estimate_transition_matrix(classes[codes], proba, labels=classes)
-    known = find_known(codes, proba)
+    known = find_known_classes(codes, proba)
     if 2 <= known.sum() < n_classes:
         return _among_known(codes, proba, classes, known)
     share = np.bincount(codes, minlength=n_classes) / len(codes)
@@ -181,7 +181,7 @@ def _among_known(codes, proba, classes, known):
 
     Labels of the others may be mistyped: any class has them as often as they are there.
     """
-    of_rows, inner = known_part(codes, proba, known)
+    of_rows, inner = restrict_to_known(codes, proba, known)
     inner /= inner.sum(axis=1, keepdims=True)
     of_known, evidence = estimate_noise(of_rows, inner, classes[known])
     share = np.bincount(codes, minlength=len(known)) / len(codes)
@@ -202,7 +202,7 @@ def _sharpened(transition, codes, proba):
     """Count labels anew, by the posteriors: misplaced rows blur what a confident joint counts."""
     one_hot = np.eye(len(transition))[codes]
     for _ in range(_COUNTS):
-        posterior = soften(transition.T[codes], proba, transition)
+        posterior = make_soft_labels(transition.T[codes], proba, transition)
         transition = posterior.T @ one_hot / posterior.sum(axis=0)[:, None]
     return transition
 
@@ -216,7 +216,7 @@ def _explained(transition, share):
     return 1 - left / max(share @ rates * np.log(n_classes - 1), 1e-12)
 
 
-def find_noise(codes, proba, transition, known, weight=None, trusted=None):
+def fit_noise(codes, proba, transition, known, weight=None, trusted=None):
     r"""Find how much of a noise there is, and the probabilities of the true labels.
 
     The confident joint counts rows that are hard to place as wrong labels, too. Noise can be told
@@ -255,11 +255,11 @@ def find_noise(codes, proba, transition, known, weight=None, trusted=None):
     shares, log_prior = (np.ones(1), np.zeros(1)) if known else _prior_shares(transition)
     taken_out = np.ones(1) if known else _TAKEN_OUT
     nearest = np.abs(shares[:, None] - taken_out).argmin(axis=1)
-    start = start_without_noise(proba)
+    start = fit_label_prior(proba)
 
     def log_without_noise(rows, knot):
-        noise = noise_of_all(transition, trusted, taken_out[knot])
-        return np.log(without_noise(proba[rows], noise, start) + _SMALLEST_CLASS)
+        noise = noise_beside_trusted(transition, trusted, taken_out[knot])
+        return np.log(remove_noise(proba[rows], noise, start) + _SMALLEST_CLASS)
 
     weight = np.ones(len(codes)) if weight is None else weight / weight.mean()
     log_posterior = log_prior + _log_likelihoods(
@@ -303,7 +303,7 @@ def _log_likelihoods(codes, proba, transition, weight, shares, nearest, log_with
 
     With the prior of the powers. `nearest` says for which share the noise is taken out.
     """
-    rows = draw_some(*proba.shape)
+    rows = subsample_rows(*proba.shape)
     # The same event for all shares.
     top = proba[rows].argmax(axis=1)
     agrees = codes[rows] == top
@@ -322,7 +322,7 @@ def _log_likelihoods(codes, proba, transition, weight, shares, nearest, log_with
     return found
 
 
-def draw_some(n_rows, n_classes):
+def subsample_rows(n_rows, n_classes):
     """Return rows that are enough to find a few numbers by, all of them where they are few.
 
     Drawn at random, for rows may come in periods; always the same.
@@ -331,7 +331,7 @@ def draw_some(n_rows, n_classes):
     return np.random.RandomState(0).permutation(n_rows)[:n_drawn]
 
 
-def noise_of_all(transition, trusted, share=1):
+def noise_beside_trusted(transition, trusted, share=1):
     """Return the matrix of a share of a noise that spares trusted labels, among all labels."""
     return _part_of(transition, share if trusted is None else share * (1 - trusted.mean()))
 
@@ -343,13 +343,13 @@ def _part_of(transition, share):
     return (1 - share) * np.eye(len(transition)) + share * transition
 
 
-def soften(likelihood, proba, transition):
+def make_soft_labels(likelihood, proba, transition):
     """Return beliefs as cautious as the probabilities of the labels are: to no power.
 
     `likelihood`, of shape (n_samples, n_classes), is how probable the labels of a row are where
     its true class is k; `proba` are out-of-sample probabilities of labels of that noise.
     """
-    p = np.maximum(without_noise(proba, transition), _SMALLEST_CLASS)
+    p = np.maximum(remove_noise(proba, transition), _SMALLEST_CLASS)
     posterior = p * (likelihood + _SMALLEST_LABEL)
     return posterior / posterior.sum(axis=1, keepdims=True)
 
@@ -409,7 +409,7 @@ def _by_bayes(log_power, log_q, codes, likelihood, shares, weights):
     return p
 
 
-def start_without_noise(proba):
+def fit_label_prior(proba):
     """Return where taking out the noise starts: the square roots of how often a class leads.
 
     Where labels hardly tell classes apart, the frequent one is likelier.
@@ -418,12 +418,12 @@ def start_without_noise(proba):
     return often / often.sum()
 
 
-def without_noise(proba, transition, start=None):
+def remove_noise(proba, transition, start=None):
     """Return class probabilities under which the noise makes labels as probable as these.
 
     They are found by a fixed number of steps of expectation maximisation, and so stay between
     those that it starts from, the same for all rows, and the noise taken out in full. With None
-    these are the :func:`start_without_noise` of all rows.
+    these are the :func:`fit_label_prior` of all rows.
     """
     change, keep = transition[0, -1], transition[0, 0] - transition[0, -1]
     symmetric = keep * np.eye(len(transition)) + change
@@ -434,7 +434,7 @@ def without_noise(proba, transition, start=None):
 
     else:
         product = np.matmul
-    found = np.tile(start_without_noise(proba) if start is None else start, (len(proba), 1))
+    found = np.tile(fit_label_prior(proba) if start is None else start, (len(proba), 1))
     for rows in _blocks(proba, _IN_CACHE):
         p, labels = found[rows], proba[rows]
         for _ in range(_ITERATIONS):
@@ -447,7 +447,7 @@ def _blocks(proba, size):
     return gen_batches(len(proba), max(1, size // proba.shape[1]))
 
 
-def as_known(transition):
+def known_noise(transition):
     """Return the posterior of somebody who knows the noise."""
     n_classes = len(transition)
     return NoisePosterior(transition, np.ones(1), np.ones(1), np.full(n_classes, np.inf))

@@ -4,7 +4,7 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 
-from ._noise_model import draw_some
+from ._noise_model import subsample_rows
 
 #: Precision of the prior of the logarithms of the weights: about their mean, and of their sum
 #: about 0, that of probabilities that are neither made surer nor less sure; and of the intercept
@@ -18,7 +18,7 @@ _BOUNDS, _INTERCEPT_BOUNDS = (-6.0, 4.0), (-5.0, 5.0)
 _SMALLEST = 1e-12
 
 
-def find_pool(log_proba, likelihood, weight, fit_intercept=False):
+def fit_pool(log_proba, likelihood, weight, fit_intercept=False):
     r"""Find how much each learner counts in the pool of their opinions.
 
     The pool is :math:`p_k \propto e^{b_k} \prod_l p_{lk}^{w_l}`. The weights, all positive, and the
@@ -48,7 +48,7 @@ def find_pool(log_proba, likelihood, weight, fit_intercept=False):
         What is added to the logarithms of the probabilities of a class; 0 without `fit_intercept`.
     """
     n_learners, n_rows, n_classes = log_proba.shape
-    rows = draw_some(n_rows, n_classes)
+    rows = subsample_rows(n_rows, n_classes)
     if len(rows) < n_rows:
         log_proba, likelihood, weight = log_proba[:, rows], likelihood[rows], weight[rows]
     log_proba = log_proba.astype(np.float64, copy=False)

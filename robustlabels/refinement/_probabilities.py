@@ -9,9 +9,9 @@ from sklearn.base import clone
 from sklearn.preprocessing import normalize
 from sklearn.utils.validation import has_fit_parameter
 
-from .._inner.folds import deal_folds
+from .._inner.folds import assign_folds
 from .._validation.sklearn_private import _safe_indexing
-from ._duplicates import number_rows, on_a_common_scale
+from ._duplicates import group_duplicates, scale_features
 
 #: Trees where each draws as many rows as there are, and rows of their leaves at least.
 _TREES = 200
@@ -81,11 +81,11 @@ def out_of_bag_probabilities(
     progress = tqdm(
         total=n_trees, desc="Looking for copies", unit="tree", leave=False, disable=not verbose
     )
-    copy, cluster = number_rows(X, n_classes)
+    copy, cluster = group_duplicates(X, n_classes)
     progress.set_description("Refining labels")
     # Of copies with the same label one is enough. What it weighs counts instead.
     _, first, pair = np.unique(copy * n_classes + codes, return_index=True, return_inverse=True)
-    X, codes, group = on_a_common_scale(X[first]), codes[first], cluster[first]
+    X, codes, group = scale_features(X[first]), codes[first], cluster[first]
     # Sums of weights far from 1 would under- or overflow in a tree.
     weight = np.bincount(pair, weight / weight.max())
     weight = np.maximum(weight / weight.max(), 1e-12)
@@ -169,11 +169,11 @@ def out_of_fold_probabilities(teacher, X, numbers, codes, n_classes, weight, rng
     """
     cluster = np.arange(len(codes))
     if numbers is not None:
-        _, cluster = number_rows(numbers, n_classes)
+        _, cluster = group_duplicates(numbers, n_classes)
     weighted = np.ptp(weight) > 0
     if weighted and not has_fit_parameter(teacher, "sample_weight"):
         raise ValueError(f"sample_weight needs a teacher whose fit takes it. {teacher!r} does not.")
-    folds = deal_folds(cluster, codes, _FOLDS, rng)
+    folds = assign_folds(cluster, codes, _FOLDS, rng)
 
     def predict(fold):
         learn, left_out = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)

@@ -10,7 +10,13 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_consistent_length
 
-from .._fitting import draw_from, memory_of, remember, unchanged_on_error, unseen_by_autologging
+from .._fitting import (
+    cached_call,
+    fresh_random_state,
+    unchanged_on_error,
+    usable_memory,
+    without_autologging,
+)
 from .._plotting import import_pandas
 from .._typing import Features, Seed
 from .._validation.answers import (
@@ -29,15 +35,15 @@ from .._validation.sklearn_private import (
     _safe_indexing,
 )
 from .._validation.transitions import check_invertible
-from ._annotators import join_features, label_rows
-from ._duplicates import enough_rows
-from ._evidence import Evidence, tell
+from ._annotators import aggregate_labels, fit_annotators_with_features
+from ._duplicates import has_enough_rows
 from ._noise_model import (
     NoisePosterior,
     estimate_noise,
-    find_noise,
-    soften,
+    fit_noise,
+    make_soft_labels,
 )
+from ._observed_labels import ObservedLabels, observe_labels
 from ._probabilities import out_of_bag_probabilities, out_of_fold_probabilities
 
 if TYPE_CHECKING:
@@ -104,7 +110,7 @@ class LabelRefiner(BaseEstimator):
         What the noise may be, a named tuple: "counted" is the transition matrix if all that looks
         like noise is, "shares", of shape (n_shares,), are the multiples of it that are weighed
         against each other, "weights" their probabilities, and "n_rows", of shape (n_classes,), the
-        rows of each class that the matrix was counted from. The property "sceptical_weights" has
+        rows of each class that the matrix was counted from. The property "conservative_weights" has
         the probabilities to somebody who doubts that there is any noise, the method
         ``transition_matrices()`` the matrix of each share. A known noise has the one share 1. None
         with several annotators, or too few rows.
@@ -277,7 +283,7 @@ class LabelRefiner(BaseEstimator):
             If a parameter or the data are unfit.
         """
         y = read_labels(y)
-        with unchanged_on_error(self), unseen_by_autologging():
+        with unchanged_on_error(self), without_autologging():
             for name in ("n_features_in_", "feature_names_in_"):
                 self.__dict__.pop(name, None)
             numbers = self._check_features(X)
@@ -329,25 +335,28 @@ class LabelRefiner(BaseEstimator):
             None if estimate else check_invertible(self.transition_matrix, n_classes, self.classes_)
         )
         several = isinstance(y, Answers)
-        codes = label_rows(y, self.classes_, trusted, weight)
+        codes = aggregate_labels(y, self.classes_, trusted, weight)
         self._annotators = y.annotators if several else None
         self.noise_evidence_ = self.noise_posterior_ = self.annotator_transitions_ = None
-        if estimate and not enough_rows(len(codes), n_classes):
+        if estimate and not has_enough_rows(len(codes), n_classes):
             self.transition_matrix_, self.noise_rate_, self.n_wrong_ = None, np.nan, np.nan
             self.n_wrong_interval_ = (0, len(codes))
             as_given = np.eye(n_classes)[codes]
             unknown = np.full((y.codes if several else codes).shape, np.nan)
-            alone, self._evidence = np.arange(len(codes)), Evidence(codes, None, as_given)
+            alone, self._observed_labels = (
+                np.arange(len(codes)),
+                ObservedLabels(codes, None, as_given),
+            )
             self._spread(as_given, as_given, unknown, alone, kept, n_rows)
             return
-        found = remember(
-            memory_of(self), _find, X if numbers is None or self.teacher is not None else None,
+        found = cached_call(
+            usable_memory(self), _find, X if numbers is None or self.teacher is not None else None,
             self.teacher, numbers, y, codes, trusted, self.classes_, weight, known,
-            rng=draw_from(self.random_state), n_jobs=self.n_jobs, verbose=self.verbose,
+            rng=fresh_random_state(self.random_state), n_jobs=self.n_jobs, verbose=self.verbose,
         )  # fmt: skip
         self.transition_matrix_, self.noise_posterior_ = found.transition, found.posterior
         self.annotator_transitions_ = found.of_annotators
-        self.noise_evidence_, self._evidence = found.form, found.evidence
+        self.noise_evidence_, self._observed_labels = found.form, found.evidence
         self.n_wrong_interval_ = found.interval
         if several:
             wrong = 1 - np.take_along_axis(found.beliefs, y.codes, axis=1)
@@ -376,7 +385,7 @@ class _Findings(NamedTuple):
     posterior: NoisePosterior | None
     of_annotators: np.ndarray | None
     form: dict | None
-    evidence: Evidence
+    evidence: ObservedLabels
     beliefs: np.ndarray
     soft_labels: np.ndarray
     interval: tuple | None
@@ -391,7 +400,9 @@ def _find(X, teacher, numbers, y, codes, trusted, classes, weight, known, rng, n
     else:
         proba, groups = out_of_fold_probabilities(teacher, X, numbers, *rest)
     if isinstance(y, Answers):
-        found, evidence, soft_labels = join_features(y, trusted, weight, codes, proba, known)
+        found, evidence, soft_labels = fit_annotators_with_features(
+            y, trusted, weight, codes, proba, known
+        )
         return _Findings(
             found.common, None, found.transitions, None, evidence, found.beliefs, soft_labels,
             None, groups,
@@ -399,13 +410,13 @@ def _find(X, teacher, numbers, y, codes, trusted, classes, weight, known, rng, n
     transition, form = known, None
     if known is None:
         transition, form = estimate_noise(codes, proba, classes, trusted)
-    found = find_noise(codes, proba, transition, known is not None, weight / weight.max(), trusted)
+    found = fit_noise(codes, proba, transition, known is not None, weight / weight.max(), trusted)
     if known is None:
-        form["none"] = float(found.posterior.sceptical_weights[0])
+        form["none"] = float(found.posterior.conservative_weights[0])
     # A learner loses more by noise that is overlooked than by some that is not there.
-    if_noisy = tell(codes, found.if_noisy, trusted)
+    if_noisy = observe_labels(codes, found.if_noisy, trusted)
     return _Findings(
-        found.transition, found.posterior, None, form, tell(codes, found.transition, trusted),
-        found.beliefs, soften(if_noisy.likelihood, proba, if_noisy.transition),
+        found.transition, found.posterior, None, form, observe_labels(codes, found.transition, trusted),
+        found.beliefs, make_soft_labels(if_noisy.likelihood, proba, if_noisy.transition),
         found.count_wrong(codes, _LEVEL), groups,
     )  # fmt: skip

@@ -74,7 +74,7 @@ def find_temperature_by_labels(scores, likelihood, targets):
     return float(np.exp(-minimize_scalar(misfit, bounds=bounds, method="bounded").x))
 
 
-def let_lead(proba, best):
+def break_ties(proba, best):
     """Let the class `best` of each row have the largest probability where rounding made a tie.
 
     Of scores that differ by less than rounding times the temperature the softmax is the same.

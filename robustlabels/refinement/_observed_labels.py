@@ -4,10 +4,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._noise_model import noise_of_all
+from ._noise_model import noise_beside_trusted
 
 
-class Evidence(NamedTuple):
+class ObservedLabels(NamedTuple):
     """What the labels of rows say.
 
     `codes`, of shape (n_samples,), is a label for each row: the one given, or what several
@@ -29,13 +29,13 @@ class Evidence(NamedTuple):
     def take(self, rows):
         """Return that of some rows."""
         of_rows = None if self.of_rows is None else self.of_rows[rows]
-        return Evidence(self.codes[rows], self.transition, of_rows)
+        return ObservedLabels(self.codes[rows], self.transition, of_rows)
 
 
-def tell(codes, transition, trusted=None):
+def observe_labels(codes, transition, trusted=None):
     """Return what labels of a noise say, one for each row; trusted ones are right."""
     if trusted is None:
-        return Evidence(codes, transition)
+        return ObservedLabels(codes, transition)
     of_rows = transition.T[codes]
     of_rows[trusted] = np.eye(len(transition))[codes[trusted]]
-    return Evidence(codes, noise_of_all(transition, trusted), of_rows)
+    return ObservedLabels(codes, noise_beside_trusted(transition, trusted), of_rows)
