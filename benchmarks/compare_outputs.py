@@ -117,8 +117,8 @@ def outputs_of(X, y):
     yield "unhinged: probabilities", unhinged.predict_proba(X)
     scores = CleanScores.from_estimator(unhinged, X, y, random_state=0)
     yield "clean scores", np.array([scores.accuracy.value, scores.accuracy.low])
-    sets = NoisyConformalClassifier(unhinged, random_state=0).fit(X, y)
-    yield "prediction sets", sets.predict_set(X)
+    sets = NoisyConformalClassifier(unhinged, random_state=0).conformalize(X, y)
+    yield "prediction sets", sets.predict_set(X)[1]
     proba = unhinged.predict_proba(X)
     transition = estimate_transition_matrix(y, proba)
     yield "confident joint", transition
