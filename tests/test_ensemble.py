@@ -25,7 +25,7 @@ from robustlabels import (
     pair_transition,
 )
 from robustlabels._ensemble.learners import Boosting, Linear
-from robustlabels.refinement._observed_labels import ObservedLabels
+from robustlabels.refinement._observed_labels import labels_as_given, observe_labels
 
 #: A fit that takes a second, where the networks do not matter.
 SHORT = {"max_epochs": 5, "random_state": 0}
@@ -167,7 +167,7 @@ def test_boosting_takes_the_noise_out_for_any_number_of_jobs():
     rng = np.random.RandomState(0)
     X, T = rng.uniform(size=(2000, 2)), pair_transition(3, 0.4)
     y = np.minimum((3 * X[:, 0]).astype(int), 2)
-    evidence, weight = ObservedLabels(corrupt_labels(y, T, random_state=0), T), np.ones(2000)
+    evidence, weight = observe_labels(corrupt_labels(y, T, random_state=0), T), np.ones(2000)
     folds, soft_labels = np.arange(2000) % 4, np.zeros((2000, 4, 3))
     boosting = [Boosting(20, 0.1, n_jobs) for n_jobs in (1, 2)]
     one, two = (
@@ -191,12 +191,12 @@ def test_boosting_knows_nothing_of_the_rows_that_it_speaks_of(monkeypatch):
     weight, folds = np.ones(2000), np.arange(2000) % 4
     soft_labels = np.zeros((2000, 4, 3))
     (unseen,) = Boosting(50, 0.2, 1).fit(
-        X, soft_labels, folds, weight, ObservedLabels(codes, None), rng
+        X, soft_labels, folds, weight, labels_as_given(codes, 3), rng
     )
     assert (unseen.argmax(axis=1) == codes).mean() < 0.4
     # It learns, also from a part of many rows.
     monkeypatch.setattr("robustlabels._ensemble.learners._BOOSTING_ROWS", 300)
-    easy = ObservedLabels((X[:, 0] > 0).astype(int), None)
+    easy = labels_as_given((X[:, 0] > 0).astype(int), 3)
     (unseen,) = Boosting(20, 0.1, 1).fit(X, soft_labels[:, :, :2], folds, weight, easy, rng)
     assert (unseen.argmax(axis=1) == easy.codes).mean() > 0.9
 
@@ -207,7 +207,7 @@ def test_the_linear_rule_of_few_rows_is_that_of_all_their_features():
     X = (rng.normal(size=(3, 200))[codes] + rng.normal(size=(80, 200))).astype(np.float32)
     to_learn = np.repeat(weight[:, None, None] * np.eye(3)[codes][:, None], 4, axis=1)
     linear = Linear()
-    (unseen,) = linear.fit(X, to_learn, folds, weight, ObservedLabels(codes, None), rng)
+    (unseen,) = linear.fit(X, to_learn, folds, weight, labels_as_given(codes, 3), rng)
     learn = folds != 0
     scaler = StandardScaler().fit(X[learn])
     rule = UnhingedClassifier().fit(scaler.transform(X[learn]), codes[learn], weight[learn])

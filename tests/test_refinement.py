@@ -25,13 +25,14 @@ from robustlabels import (
     random_transition,
     symmetric_transition,
 )
+from robustlabels._inner.folds import assign_folds
 from robustlabels._validation.features import TableNumbers
 from robustlabels.metrics import estimate_transition_matrix
 from robustlabels.refinement import _crossing, _refiner
 from robustlabels.refinement._crossing import cross_fitted_soft_labels
-from robustlabels.refinement._duplicates import assign_folds, group_duplicates
+from robustlabels.refinement._duplicates import group_duplicates
 from robustlabels.refinement._noise_model import estimate_noise, fit_noise
-from robustlabels.refinement._observed_labels import ObservedLabels
+from robustlabels.refinement._observed_labels import labels_as_given, observe_labels
 from robustlabels.refinement._pooling import fit_pool
 from robustlabels.refinement._probabilities import _size_forest, out_of_bag_probabilities
 from robustlabels.refinement._temperatures import find_temperature, find_temperature_by_labels
@@ -908,7 +909,7 @@ def test_soft_labels_without_a_fold_know_nothing_of_its_labels():
     T = symmetric_transition(3, 0.3)
     soft, changed = (
         cross_fitted_soft_labels(
-            X, ObservedLabels(labels, T), 3, np.ones(300), folds, np.random.RandomState(0)
+            X, observe_labels(labels, T), 3, np.ones(300), folds, np.random.RandomState(0)
         )
         for labels in (codes, others)
     )
@@ -917,9 +918,7 @@ def test_soft_labels_without_a_fold_know_nothing_of_its_labels():
     np.testing.assert_allclose(soft.sum(axis=2), 1, rtol=1e-5)
     learned = soft[folds != 2, 2].argmax(axis=1)
     assert (learned == y[folds != 2]).mean() > (codes == y).mean() + 0.15
-    as_given = cross_fitted_soft_labels(
-        X, ObservedLabels(codes, None), 3, np.ones(300), folds, None
-    )
+    as_given = cross_fitted_soft_labels(X, labels_as_given(codes, 3), 3, np.ones(300), folds, None)
     np.testing.assert_array_equal(as_given, np.repeat(np.eye(3)[codes][:, None], 4, axis=1))
 
 

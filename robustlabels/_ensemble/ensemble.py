@@ -11,7 +11,7 @@ from scipy.special import log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.impute import SimpleImputer
 from sklearn.utils import gen_batches
-from sklearn.utils.validation import check_consistent_length, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from .._fitting import (
     cached_call,
@@ -25,14 +25,13 @@ from .._inner.folds import assign_folds
 from .._network.parameters import find_device
 from .._network.scores import DOUBT
 from .._typing import Features, Seed
-from .._validation.answers import check_trusted, leave_out_unanswered, read_labels
 from .._validation.features import TableNumbers
-from .._validation.labels import class_factors, find_rows_and_classes
+from .._validation.labels import class_factors
+from .._validation.rows import read_rows
 from .._validation.sklearn_private import (
     HasMethods,
     Interval,
     StrOptions,
-    _check_sample_weight,
     _fit_context,
 )
 from ..refinement import LabelRefiner
@@ -45,7 +44,7 @@ from ..refinement._duplicates import (
     has_enough_rows,
     scale_features,
 )
-from ..refinement._observed_labels import ObservedLabels
+from ..refinement._observed_labels import labels_as_given
 from ..refinement._pooling import fit_pool
 from .learners import make_learners
 
@@ -236,42 +235,37 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         ValueError
             If a parameter or the data are unfit.
         """
-        y = read_labels(y)
         find_device(self.device)
         # Small probabilities may become 0, even where the user has made that an error.
-        with (
-            unchanged_on_error(self),
-            without_autologging(),
-            np.errstate(under="ignore"),
-        ):
-            self._fit(X, y, sample_weight, trusted)
+        with unchanged_on_error(self), without_autologging(), np.errstate(under="ignore"):
+            for name in ("n_features_in_", "feature_names_in_"):
+                self.__dict__.pop(name, None)
+            self._fit_rows(
+                read_rows(self, lambda: self._read_features(X), y, sample_weight, trusted)
+            )
         return self
 
-    def _fit(self, X, y, sample_weight, trusted):
-        for name in ("n_features_in_", "feature_names_in_"):
-            self.__dict__.pop(name, None)
+    def _read_features(self, X):
         self._numbers = TableNumbers(accept_sparse=False)
-        X = self._numbers.fit_transform(self, X)
-        check_consistent_length(X, y)
-        trusted = check_trusted(trusted, y)
-        weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        weight = leave_out_unanswered(weight, y)
-        kept, self.classes_ = find_rows_and_classes(self, y, weight)
+        return None, self._numbers.fit_transform(self, X)
+
+    def _fit_rows(self, rows):
+        self.classes_ = rows.classes
         n_classes = len(self.classes_)
         if self.class_weight is not None:
-            # What is wrong with it shows here; finding the noise takes longer.
+            # Errors in it show here; finding the noise takes longer.
             factors = class_factors(self.class_weight, self.classes_, np.ones(n_classes))
             self._check_any_weight(factors)
         rng = fresh_random_state(self.random_state)
-        self._refine(X, y, weight, trusted, rng)
-        evidence = self._gather(y, weight, trusted, kept)
-        X, weight = X[kept], weight[kept] / weight.max()
-        folds = assign_folds(self._number_rows(X, kept), evidence.codes, _FOLDS, rng)
-        X, evidence, folds, weight = _merge_copies(X, evidence, folds, weight)
-        # The mean of the noise, none at all included. Learners are judged by labels that they have
-        # not seen, so that it does little harm to overlook some.
+        observed, groups = self._refine(rows, rng)
+        X, weight = rows.numbers, rows.weight / rows.weight.max()
+        folds = assign_folds(groups, observed.codes, _FOLDS, rng)
+        plain = rows.answers is None and rows.trusted is None and observed.transition is not None
+        X, observed, folds, weight = _merge_copies(X, observed, plain, folds, weight)
+        # Use the posterior mean of T, including "no noise". Underestimating the noise does little
+        # harm here, because models are weighted by held-out labels.
         soft_labels = cached_call(
-            usable_memory(self), cross_fitted_soft_labels, X, evidence, n_classes, weight, folds,
+            usable_memory(self), cross_fitted_soft_labels, X, observed, n_classes, weight, folds,
             rng=rng, n_jobs=self.n_jobs, verbose=self.verbose,
         )  # fmt: skip
         weight = weight / weight.mean()
@@ -286,13 +280,13 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         )
         to_learn = soft_labels * (weight[:, None, None] * self._factors).astype(np.float32)
         unseen = [
-            learner.fit(X, to_learn, folds, weight, evidence, rng) for learner in self._learners
+            learner.fit(X, to_learn, folds, weight, observed, rng) for learner in self._learners
         ]
         # Of classes without weight nobody has an opinion.
-        weight *= self._factors[evidence.codes] > 0
+        weight *= self._factors[observed.codes] > 0
         opinions = self._opinions(unseen)
         self._weights, self.intercept_ = fit_pool(
-            opinions, evidence.likelihood, weight, fit_intercept=True
+            opinions, observed.likelihood, weight, fit_intercept=True
         )
         names = [name for learner in self._learners for name in learner.names]
         self.weights_ = dict(zip(names, self._weights.tolist(), strict=True))
@@ -301,36 +295,27 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
             self, self._factors > 0, len(unseen), lambda rows: unseen[rows], stacklevel=5
         )
 
-    def _refine(self, X, y, weight, trusted, rng):
-        """Find the noise, unless labels are to be taken as given."""
+    def _refine(self, rows, rng):
+        """Return what the labels say, and groups of near-duplicates; set the noise."""
         self.refiner_ = self.transition_matrix_ = self.noise_rate_ = self.noise_evidence_ = None
         if self.transition_matrix is None:
-            return
-        refiner = LabelRefiner(
-            self.transition_matrix, n_jobs=self.n_jobs, verbose=self.verbose, random_state=rng,
-            memory=usable_memory(self),
-        )  # fmt: skip
-        self.refiner_ = refiner.fit(X, y, weight, trusted)
-        if refiner.transition_matrix_ is not None:
-            for name in ("transition_matrix_", "noise_rate_", "noise_evidence_"):
-                setattr(self, name, getattr(refiner, name))
-
-    def _gather(self, y, weight, trusted, kept):
-        """Return what the labels of the rows that are kept say."""
-        if self.transition_matrix_ is not None:
-            return self.refiner_._observed_labels
-        trusted = None if trusted is None else trusted[kept]
-        codes = aggregate_labels(y[kept], self.classes_, trusted, weight[kept])
-        return ObservedLabels(codes, None, np.eye(len(self.classes_))[codes])
-
-    def _number_rows(self, X, kept):
-        """Return numbers of the rows that are kept, the same for those that are copies."""
-        if not has_enough_rows(len(X), len(self.classes_)):
-            copies = group_equal_rows(X)[1]
-            return copies if copies.any() else np.arange(len(X))
-        if self.refiner_ is None:
-            return group_duplicates(X, len(self.classes_))[1]
-        return self.refiner_.row_groups_[kept]
+            codes = aggregate_labels(rows).codes
+            observed = labels_as_given(codes, len(rows.classes))
+            groups = group_duplicates(rows.numbers, len(rows.classes))[1]
+        else:
+            self.refiner_ = LabelRefiner(
+                self.transition_matrix, n_jobs=self.n_jobs, verbose=self.verbose, random_state=rng,
+                memory=usable_memory(self),
+            )  # fmt: skip
+            found = self.refiner_.fit_rows(rows)
+            observed, groups = found.observed, found.groups
+            if found.transition is not None:
+                for name in ("transition_matrix_", "noise_rate_", "noise_evidence_"):
+                    setattr(self, name, getattr(self.refiner_, name))
+        if not has_enough_rows(len(rows), len(rows.classes)):
+            copies = group_equal_rows(rows.numbers)[1]
+            groups = copies if copies.any() else np.arange(len(rows))
+        return observed, groups
 
     def _find_factors(self, soft_labels, folds, weight):
         """Return the factors of the classes, such that what is learned weighs 1 in the mean."""
@@ -442,10 +427,10 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         return hasattr(self, "weights_")
 
 
-def _merge_copies(X, evidence, folds, weight):
-    """Make one row, of their weight, of the rows of a fold that are equal, with the same labels."""
+def _merge_copies(X, observed, plain, folds, weight):
+    """Merge samples of a fold that are equal and have the same labels into one, of their weight."""
     _, copy = group_equal_rows(X)
-    says = evidence.codes if evidence.of_rows is None else group_equal_rows(evidence.of_rows)[1]
-    key = (copy * (says.max() + 1) + says) * _FOLDS + folds
+    seen = observed.codes if plain else group_equal_rows(observed.likelihood)[1]
+    key = (copy * (seen.max() + 1) + seen) * _FOLDS + folds
     _, first, merged = np.unique(key, return_index=True, return_inverse=True)
-    return X[first], evidence.take(first), folds[first], np.bincount(merged, weight)
+    return X[first], observed.take(first), folds[first], np.bincount(merged, weight)

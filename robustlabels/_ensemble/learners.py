@@ -4,7 +4,7 @@ A learner's `fit` trains a part of it for each fold, on the other folds, and ret
 say of the rows that they have not learned: class probabilities of shape (n_names, n_samples,
 n_classes). It takes soft labels of shape (n_samples, n_folds, n_classes), times the weights of rows
 and the factors of classes; and for those who learn labels as given the weights alone, and the
-ObservedLabels. `predict` returns what all parts say of other rows, in the mean. The probabilities have
+labels. `predict` returns what all parts say of other rows, in the mean. The probabilities have
 the factors in them if the learner is `weighted`.
 """
 
@@ -70,7 +70,7 @@ class Networks:
         self.n_threads = n_threads
         self.verbose = verbose
 
-    def fit(self, X, soft_labels, folds, weight, evidence, rng):
+    def fit(self, X, soft_labels, folds, weight, observed, rng):
         n_rows, n_folds, _ = soft_labels.shape
         self._networks = RobustClassifier(
             n_members=len(self.names) * n_folds,
@@ -122,7 +122,7 @@ class Trees:
         self.max_features = max_features
         self.n_jobs = n_jobs
 
-    def fit(self, X, soft_labels, folds, weight, evidence, rng):
+    def fit(self, X, soft_labels, folds, weight, observed, rng):
         n_rows, n_folds, n_classes = soft_labels.shape
         held_out = np.full((n_rows, n_classes), 1 / n_classes)
         self._forests = []
@@ -172,7 +172,7 @@ class Linear:
     weighted = True
     names = ("linear",)
 
-    def fit(self, X, soft_labels, folds, weight, evidence, rng):
+    def fit(self, X, soft_labels, folds, weight, observed, rng):
         n_rows, n_folds, n_classes = soft_labels.shape
         held_out = np.full((n_rows, n_classes), 1 / n_classes)
         self._rules = []
@@ -221,11 +221,11 @@ class Boosting:
         self.learning_rate = learning_rate
         self.n_jobs = n_jobs
 
-    def fit(self, X, soft_labels, folds, weight, evidence, rng):
+    def fit(self, X, soft_labels, folds, weight, observed, rng):
         n_rows, n_folds, n_classes = soft_labels.shape
         held_out = np.full((n_rows, n_classes), 1 / n_classes)
-        self._n_classes, self._transition, self._parts = n_classes, evidence.transition, []
-        codes = evidence.codes
+        self._n_classes, self._transition, self._parts = n_classes, observed.transition, []
+        codes = observed.codes
         # With weights it takes thrice as long to find where to cut the features.
         alike = np.ptp(weight) == 0
 

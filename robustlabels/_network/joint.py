@@ -63,10 +63,11 @@ def fit_jointly(classifiers, X, y, sample_weight=None):
         for classifier in classifiers:
             errors.enter_context(unchanged_on_error(classifier, Exception))
             classifier._validate_params()
-            prepared.append(classifier._prepare(X, y, sample_weight))
+            rows = classifier._read_rows(X, y, sample_weight, None)
+            prepared.append(classifier._prepare(rows))
         joint = clone(classifiers[0])
         joint.set_params(n_members=sum(classifier.n_members for classifier in classifiers))
-        joint._prepare(X, y, sample_weight, refine=False)
+        joint._prepare(joint._read_rows(X, y, sample_weight, None), refine=False)
         nets = [classifier.net_ for classifier in classifiers]
         # Of one loss that all members have, a net knows no more.
         joint.net_.losses_ = [

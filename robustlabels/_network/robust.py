@@ -26,7 +26,6 @@ from .._fitting import (
 )
 from .._inner.folds import assign_folds
 from .._typing import Features, Seed
-from .._validation.answers import check_trusted, leave_out_unanswered, read_labels
 from .._validation.labels import (
     NO_CLASSES,
     check_labels,
@@ -39,6 +38,7 @@ from .._validation.labels import (
     reject_balanced,
 )
 from .._validation.parameters import suggest_parameters
+from .._validation.rows import read_rows
 from .._validation.sklearn_private import (
     HasMethods,
     Interval,
@@ -70,7 +70,6 @@ from .parameters import (
 )
 from .scores import compute_scores
 from .seeding import seeded_globally
-from .stopped import Stopped, identify
 from .storage import restore_net, store_net
 from .threads import threads_for
 
@@ -511,15 +510,15 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         with unchanged_on_error(self, Exception) as restore:
             # Ctrl-C before the first step is an error like others: nothing is learned yet.
             with unchanged_on_error(self):
-                data = self._prepare(X, y, sample_weight, trusted, go_on)
+                rows = self._read_rows(X, y, sample_weight, trusted, not go_on)
+                data = self._prepare(rows, go_on)
             X_learned, _, weight, beliefs = data
             try:
                 self._train(*data)
                 self._calibrate(X_learned, weight, beliefs)
             except KeyboardInterrupt as stop:
                 if go_on or self.net_.count_epochs():
-                    key = identify(self, *self._validate(X, y, sample_weight, False, trusted, True))
-                    self._keep_what_is_learned(stop, key, X_learned, weight, beliefs)
+                    self._keep_what_is_learned(stop, X_learned, weight, beliefs)
                 else:
                     restore(stop)
                 raise
@@ -577,8 +576,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         if self.priors is not None:
             raise ValueError("priors need all labels at once. Call fit, or set priors=None.")
         with unchanged_on_error(self, Exception):
-            X, y, weight, _ = self._validate(X, y, sample_weight, not go_on)
-            self._stopped = None
+            X, y, weight = self._read_block(X, y, sample_weight, not go_on)
             if classes is None:
                 classes = self.classes_ if go_on else np.unique(y)
             else:
@@ -726,35 +724,24 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         super()._validate_params()
         self._make_losses(refined=True)
 
-    def _prepare(self, X, y, sample_weight, trusted=None, go_on=False, refine=True):
-        """Check the data, find the noise, and make the net, or the present one anew."""
-        X, y, weight, trusted = self._validate(X, y, sample_weight, not go_on, trusted, True)
-        present = find_classes(y)
-        classes = self.classes_ if go_on else present
-        check_two_classes(self, classes)
-        codes = aggregate_labels(y, classes, trusted, weight)
-        if go_on and len(present) != len(classes):
+    def _prepare(self, rows, go_on=False, refine=True):
+        """Find the noise, and make the net, or the present one anew."""
+        rows = aggregate_labels(rows)
+        classes = self.classes_ if go_on else rows.classes
+        if go_on and not np.array_equal(rows.classes, classes):
             raise ValueError(
                 f"warm_start needs the classes of the previous fit, {classes.tolist()}, but "
-                f"y has only {present.tolist()}. {NO_CLASSES}"
+                f"y has only {rows.classes.tolist()}. {NO_CLASSES}"
             )
-        stopped = getattr(self, "_stopped", None) if go_on else None
-        if stopped is not None and stopped.key != identify(self, X, y, weight, trusted):
-            stopped = None
-        self._stopped = None
-        rng = self._forget() if stopped is None else None
+        rng = self._forget()
         refine = refine and self.transition_matrix is not None
         if self.adapt:
-            self._check_adapt(go_on and stopped is None)
+            self._check_adapt(go_on)
         # All that can be wrong with a parameter shows here; finding the noise takes much longer.
         check_priors(self.priors, classes)
         if not (self.transition_matrix is None or isinstance(self.transition_matrix, str)):
             check_invertible(self.transition_matrix, len(classes), classes)
-        if stopped is not None:
-            # With the losses as they are, which may have learned.
-            self._renew(stopped.beliefs is not None, [clone(loss) for loss in self._losses])
-            self.net_.epochs_before_ = stopped.n_epochs
-            return X, codes, stopped.weight, stopped.beliefs
+        X, codes, weight = rows.X, rows.codes, rows.weight
         self._weigh_classes(weight, codes, classes)
         if go_on:
             self._scaler = StandardScaler(with_mean=False)  # of sparse X it takes no mean
@@ -770,7 +757,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         if refine:
             # A network that goes on may have learned from any row.
             hold_out = (self.net_.n_members_ > 1 or self.adapt) and not go_on
-            beliefs = self._refine_labels(X, y, weight, trusted, hold_out, rng)
+            beliefs = self._refine_labels(rows, hold_out, rng)
             if beliefs is None:
                 if self.adapt:
                     warnings.warn(
@@ -797,20 +784,27 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
                 "loss as it is given."
             )
 
-    def _validate(self, X, y, sample_weight, reset, trusted=None, several=False):
-        """Check the data and drop the rows without weight."""
-        y = read_labels(y) if several else check_labels(y)
+    def _read_rows(self, X, y, sample_weight, trusted, reset=True):
+        """Check the data of `fit`; trees see each row as one long vector."""
+
+        def read_features():
+            features = self._validate_features(X, reset)
+            flat = features if features.ndim == 2 else features.reshape(len(features), -1)
+            return features, flat
+
+        return read_rows(self, read_features, y, sample_weight, trusted)
+
+    def _read_block(self, X, y, sample_weight, reset):
+        """Check the data of `partial_fit`, and drop the rows without weight."""
+        y = check_labels(y)
         X = self._validate_features(X, reset)
         check_consistent_length(X, y)
-        trusted = check_trusted(trusted, y)
         weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        weight = leave_out_unanswered(weight, y)
         if not weight.any():
             raise ValueError("All sample weights are zero: there is no row to learn from.")
         if not weight.all():
-            trusted = None if trusted is None else trusted[weight > 0]
             X, y, weight = X[weight > 0], y[weight > 0], weight[weight > 0]
-        return X, y, weight, trusted
+        return X, y, weight
 
     def _validate_features(self, X, reset):
         X = validate_data(
@@ -837,7 +831,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
             setattr(self, name, None)
         self.temperature_, self._offset = 1.0, None
 
-    def _refine_labels(self, X, y, weight, trusted, hold_out, rng):
+    def _refine_labels(self, rows, hold_out, rng):
         """Find the noise, and what the true labels probably are; None for labels as given."""
         refiner = LabelRefiner(
             self.transition_matrix,
@@ -845,9 +839,8 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
             random_state=rng,
             memory=usable_memory(self),
         )
-        flat = X if X.ndim == 2 else X.reshape(len(X), -1)
-        refiner.fit(flat, y, weight, trusted)
-        if refiner.transition_matrix_ is None:
+        found = refiner.fit_rows(rows)
+        if found.transition is None:
             return None
         for name in _NOISE:
             setattr(self, name, getattr(refiner, name))
@@ -855,12 +848,12 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         if hold_out:
             n_losses, n_members = len(self.loss_weights_), self.net_.n_members_
             n_folds = max(-(-n_members // n_losses), _MIN_FOLDS)
-            folds = assign_folds(refiner.row_groups_, refiner._observed_labels.codes, n_folds, rng)
+            folds = assign_folds(found.groups, found.observed.codes, n_folds, rng)
             member_weight = member_weights(folds, n_members, n_losses)
-        rows = np.sort(rng.permutation(len(weight))[:_CALIBRATION_ROWS])
+        sample = np.sort(rng.permutation(len(rows))[:_CALIBRATION_ROWS])
         return Beliefs(
-            refiner.soft_labels_, refiner.label_probabilities_, folds, rows,
-            refiner._observed_labels.take(rows).likelihood, member_weight,
+            found.soft_labels, found.label_probabilities, folds, sample,
+            found.observed.likelihood[sample], member_weight,
         )  # fmt: skip
 
     def _weigh_classes(self, weight, codes, classes, beliefs=None):
@@ -1045,10 +1038,9 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         remedy = "" if enough else f" Or lr={self.lr} is too large."
         warn_unpredicted_classes(self, self.class_prior_ > 0, n_rows, predict, stacklevel, remedy)
 
-    def _keep_what_is_learned(self, stop, key, X, weight, beliefs):
+    def _keep_what_is_learned(self, stop, X, weight, beliefs):
         """Finish a training that Ctrl-C has stopped, and note what of it is usable."""
         n_epochs = self.net_.count_epochs()
-        self._stopped = Stopped(key, weight, beliefs, n_epochs)
         self.net_.module_.eval()
         usable = f"The network of {n_epochs} epochs is usable"
         try:

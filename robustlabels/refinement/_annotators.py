@@ -5,8 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import log_softmax, logsumexp, softmax
 
-from .._validation.answers import Answers
-from .._validation.labels import encode
+from .._validation.rows import TrainingRows
 from ..noise._transitions import symmetric_transition
 from ._noise_model import estimate_noise, make_soft_labels, remove_noise
 from ._observed_labels import ObservedLabels
@@ -129,27 +128,13 @@ def _find_transitions(listed, n_annotators, weight, beliefs, common=None):
     return _shrink(counts, common), common
 
 
-def aggregate_labels(y, classes, trusted, weight):
-    """Return a label for each row, a position in the classes: what answers speak for, if several.
-
-    Parameters
-    ----------
-    y : ndarray of shape (n_samples,) or Answers
-        Labels.
-    classes : ndarray of shape (n_classes,)
-        The sorted classes.
-    trusted, weight
-        As in :func:`fit_annotators`.
-
-    Returns
-    -------
-    codes : ndarray of shape (n_samples,)
-        Positions.
-    """
-    if not isinstance(y, Answers):
-        return encode(y, classes)
-    positions = encode(y.classes, classes)
-    return positions[fit_annotators(y, trusted, weight).beliefs.argmax(axis=1)]
+def aggregate_labels(rows: TrainingRows) -> TrainingRows:
+    """Return rows with one label each: the most probable class, given the annotators' answers."""
+    if rows.codes is not None:
+        return rows
+    return rows.with_codes(
+        fit_annotators(rows.answers, rows.trusted, rows.weight).beliefs.argmax(axis=1)
+    )
 
 
 def fit_annotators_with_features(answers, trusted, weight, codes, proba, common=None):

@@ -9,7 +9,7 @@ from ._probabilities import out_of_bag_probabilities
 _TREES = 60
 
 
-def cross_fitted_soft_labels(X, evidence, n_classes, weight, folds, rng, n_jobs=None, verbose=0):
+def cross_fitted_soft_labels(X, observed, n_classes, weight, folds, rng, n_jobs=None, verbose=0):
     """Refine the labels of each table that is left if a fold is taken away.
 
     The label of a row is part of the soft labels of its neighbours. A learner that learned from
@@ -19,7 +19,7 @@ def cross_fitted_soft_labels(X, evidence, n_classes, weight, folds, rng, n_jobs=
     ----------
     X : ndarray of shape (n_samples, n_features)
         Features.
-    evidence : ObservedLabels
+    observed : ObservedLabels
         What the rows say of their classes.
     n_classes : int
         Number of classes.
@@ -40,10 +40,10 @@ def cross_fitted_soft_labels(X, evidence, n_classes, weight, folds, rng, n_jobs=
         Probabilities of the true labels, for each fold by the other folds alone. Those of the
         rows of the fold itself are made of their labels and nobody may learn from them.
     """
-    n_folds, codes = folds.max() + 1, evidence.codes
+    n_folds, codes = folds.max() + 1, observed.codes
     given = np.eye(n_classes, dtype=np.float32)[codes]
     soft_labels = np.repeat(given[:, None], n_folds, axis=1)
-    if evidence.transition is None:
+    if observed.transition is None:
         return soft_labels
     for fold in range(n_folds):
         learn = np.flatnonzero(folds != fold)
@@ -57,6 +57,6 @@ def cross_fitted_soft_labels(X, evidence, n_classes, weight, folds, rng, n_jobs=
         )[0]  # fmt: skip
         proba /= proba.sum(axis=1, keepdims=True)
         soft_labels[learn, fold] = make_soft_labels(
-            evidence.likelihood[learn], proba, evidence.transition
+            observed.likelihood[learn], proba, observed.transition
         )
     return soft_labels

@@ -1,41 +1,46 @@
-"""What the labels of rows say of their true classes, for all who learn and judge by them."""
+"""What was seen of each sample, as likelihoods of its true class."""
 
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ._noise_model import noise_beside_trusted
 
 
 class ObservedLabels(NamedTuple):
-    """What the labels of rows say.
+    """The labels of the samples, and how probable each true class makes them.
 
-    `codes`, of shape (n_samples,), is a label for each row: the one given, or what several
-    annotators agree on. `transition`, of shape (n_classes, n_classes), is the noise of these
-    labels, or None where they are believed. `of_rows`, of shape (n_samples, n_classes), is how
-    probable all that was said of a row is where its true class is k, up to a factor; None if that
-    is no more than the label, of that noise.
+    Attributes
+    ----------
+    codes : ndarray of shape (n_samples,)
+        One label for each sample: the given one, or what several annotators agree on.
+    transition : ndarray of shape (n_classes, n_classes) or None
+        Noise of these labels; None where labels are taken as given.
+    likelihood : ndarray of shape (n_samples, n_classes)
+        Probability of all that was seen of a sample, under each true class, up to a factor.
     """
 
-    codes: np.ndarray
-    transition: np.ndarray | None
-    of_rows: np.ndarray | None = None
+    codes: NDArray
+    transition: NDArray | None
+    likelihood: NDArray
 
-    @property
-    def likelihood(self):
-        """How probable the labels of a row are where its true class is k, up to a factor."""
-        return self.transition.T[self.codes] if self.of_rows is None else self.of_rows
-
-    def take(self, rows):
-        """Return that of some rows."""
-        of_rows = None if self.of_rows is None else self.of_rows[rows]
-        return ObservedLabels(self.codes[rows], self.transition, of_rows)
+    def take(self, rows: NDArray) -> Self:
+        """Return the labels of some samples."""
+        return self._replace(codes=self.codes[rows], likelihood=self.likelihood[rows])
 
 
-def observe_labels(codes, transition, trusted=None):
-    """Return what labels of a noise say, one for each row; trusted ones are right."""
-    if trusted is None:
-        return ObservedLabels(codes, transition)
-    of_rows = transition.T[codes]
-    of_rows[trusted] = np.eye(len(transition))[codes[trusted]]
-    return ObservedLabels(codes, noise_beside_trusted(transition, trusted), of_rows)
+def labels_as_given(codes: NDArray, n_classes: int) -> ObservedLabels:
+    """Return labels that are taken to be right."""
+    return ObservedLabels(codes, None, np.eye(n_classes)[codes])
+
+
+def observe_labels(
+    codes: NDArray, transition: NDArray, trusted: NDArray | None = None
+) -> ObservedLabels:
+    """Return labels under a known noise; trusted labels are right."""
+    likelihood = transition.T[codes]
+    if trusted is not None:
+        likelihood[trusted] = np.eye(len(transition))[codes[trusted]]
+        transition = noise_beside_trusted(transition, trusted)
+    return ObservedLabels(codes, transition, likelihood)

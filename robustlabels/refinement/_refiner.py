@@ -6,9 +6,8 @@ from numbers import Integral
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_consistent_length
 
 from .._fitting import (
     cached_call,
@@ -19,20 +18,12 @@ from .._fitting import (
 )
 from .._plotting import import_pandas
 from .._typing import Features, Seed
-from .._validation.answers import (
-    Answers,
-    check_trusted,
-    leave_out_unanswered,
-    read_labels,
-)
 from .._validation.features import TableNumbers
-from .._validation.labels import find_rows_and_classes
+from .._validation.rows import TrainingRows, read_rows
 from .._validation.sklearn_private import (
     HasMethods,
     StrOptions,
-    _check_sample_weight,
     _fit_context,
-    _safe_indexing,
 )
 from .._validation.transitions import check_invertible
 from ._annotators import aggregate_labels, fit_annotators_with_features
@@ -43,7 +34,7 @@ from ._noise_model import (
     fit_noise,
     make_soft_labels,
 )
-from ._observed_labels import ObservedLabels, observe_labels
+from ._observed_labels import ObservedLabels, labels_as_given, observe_labels
 from ._probabilities import out_of_bag_probabilities, out_of_fold_probabilities
 
 if TYPE_CHECKING:
@@ -130,6 +121,9 @@ class LabelRefiner(BaseEstimator):
     row_groups_ : ndarray of shape (n_samples,)
         Numbers from 0, the same for rows that are copies of each other, or nearly. Keep these on
         one side of a split. -1 for rows without weight.
+    likelihood_ : ndarray of shape (n_samples, n_classes)
+        Probability of what was seen of a row, its label or answers, under each true class, up to a
+        factor. NaN for rows without weight.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -282,26 +276,57 @@ class LabelRefiner(BaseEstimator):
         ValueError
             If a parameter or the data are unfit.
         """
-        y = read_labels(y)
         with unchanged_on_error(self), without_autologging():
             for name in ("n_features_in_", "feature_names_in_"):
                 self.__dict__.pop(name, None)
-            numbers = self._check_features(X)
-            check_consistent_length(X if numbers is None else numbers, y)
-            trusted = check_trusted(trusted, y)
-            n_rows = len(y)
-            weight = _check_sample_weight(
-                sample_weight, np.empty((n_rows, 1)), dtype=np.float64, ensure_non_negative=True
+            self.fit_rows(
+                read_rows(self, lambda: self._read_features(X), y, sample_weight, trusted)
             )
-            weight = leave_out_unanswered(weight, y)
-            kept, classes = find_rows_and_classes(self, y, weight)
-            if len(kept) < n_rows:
-                X, y, weight = _safe_indexing(X, kept), y[kept], weight[kept]
-                numbers = None if numbers is None else numbers[kept]
-                trusted = None if trusted is None else trusted[kept]
-            self.classes_ = classes
-            self._refine(X, numbers, y, trusted, weight, kept, n_rows)
         return self
+
+    def fit_rows(self, rows: TrainingRows) -> Refinement:
+        """Find the noise and the probabilities of the true labels of rows that are checked.
+
+        For estimators of this package, which have read their table before.
+
+        Parameters
+        ----------
+        rows : TrainingRows
+            The samples.
+
+        Returns
+        -------
+        refinement : Refinement
+            What was found about these samples. The attributes of the refiner hold it for all
+            samples that were passed.
+        """
+        rows = aggregate_labels(rows)
+        n_classes = len(rows.classes)
+        known = None
+        if not isinstance(self.transition_matrix, str):
+            known = check_invertible(self.transition_matrix, n_classes, rows.classes)
+        if known is None and not has_enough_rows(len(rows), n_classes):
+            found = _labels_as_given(rows)
+        else:
+            found = cached_call(
+                usable_memory(self), _refine, None if self.teacher is None else rows.X,
+                self.teacher, rows.numbers, rows.answers, rows.codes, rows.trusted, rows.classes,
+                rows.weight, known, rng=fresh_random_state(self.random_state),
+                n_jobs=self.n_jobs, verbose=self.verbose,
+            )  # fmt: skip
+        self.classes_ = rows.classes
+        self.transition_matrix_, self.noise_posterior_ = found.transition, found.posterior
+        self.noise_evidence_ = found.evidence
+        self.annotator_transitions_ = found.annotator_transitions
+        self._annotators = None if rows.answers is None else rows.answers.annotators
+        self.n_wrong_, self.n_wrong_interval_ = found.n_wrong, found.n_wrong_interval
+        self.noise_rate_ = found.noise_rate
+        self.label_probabilities_ = rows.spread(found.label_probabilities)
+        self.soft_labels_ = rows.spread(found.soft_labels)
+        self.wrong_probability_ = rows.spread(found.wrong_probability)
+        self.likelihood_ = rows.spread(found.observed.likelihood)
+        self.row_groups_ = rows.spread(found.groups, -1)
+        return found
 
     @property
     def annotator_quality_(self) -> pd.DataFrame | None:
@@ -317,106 +342,87 @@ class LabelRefiner(BaseEstimator):
             index=pd.Index(self._annotators, name="annotator"),
         )
 
-    def _check_features(self, X):
-        """Return the features as numbers, or None if a teacher knows what to do with them."""
+    def _read_features(self, X):
+        """Return the features as they are, and as numbers, or None if only a teacher reads them."""
         try:
-            return TableNumbers().fit_transform(self, X)
+            return X, TableNumbers().fit_transform(self, X)
         except (TypeError, ValueError):
             if self.teacher is None:
                 raise
             # Images and texts are the teacher's business.
-            return None
-
-    def _refine(self, X, numbers, y, trusted, weight, kept, n_rows):
-        """Set what is found, for all of so many rows, of which those that are `kept` count."""
-        n_classes = len(self.classes_)
-        estimate = isinstance(self.transition_matrix, str)
-        known = (
-            None if estimate else check_invertible(self.transition_matrix, n_classes, self.classes_)
-        )
-        several = isinstance(y, Answers)
-        codes = aggregate_labels(y, self.classes_, trusted, weight)
-        self._annotators = y.annotators if several else None
-        self.noise_evidence_ = self.noise_posterior_ = self.annotator_transitions_ = None
-        if estimate and not has_enough_rows(len(codes), n_classes):
-            self.transition_matrix_, self.noise_rate_, self.n_wrong_ = None, np.nan, np.nan
-            self.n_wrong_interval_ = (0, len(codes))
-            as_given = np.eye(n_classes)[codes]
-            unknown = np.full((y.codes if several else codes).shape, np.nan)
-            alone, self._observed_labels = (
-                np.arange(len(codes)),
-                ObservedLabels(codes, None, as_given),
-            )
-            self._spread(as_given, as_given, unknown, alone, kept, n_rows)
-            return
-        found = cached_call(
-            usable_memory(self), _find, X if numbers is None or self.teacher is not None else None,
-            self.teacher, numbers, y, codes, trusted, self.classes_, weight, known,
-            rng=fresh_random_state(self.random_state), n_jobs=self.n_jobs, verbose=self.verbose,
-        )  # fmt: skip
-        self.transition_matrix_, self.noise_posterior_ = found.transition, found.posterior
-        self.annotator_transitions_ = found.of_annotators
-        self.noise_evidence_, self._observed_labels = found.form, found.evidence
-        self.n_wrong_interval_ = found.interval
-        if several:
-            wrong = 1 - np.take_along_axis(found.beliefs, y.codes, axis=1)
-            wrong[y.codes < 0] = np.nan
-        else:
-            wrong = 1 - found.beliefs[np.arange(len(codes)), codes]
-        self.n_wrong_, self.noise_rate_ = float(np.nansum(wrong)), float(np.nanmean(wrong))
-        self._spread(found.beliefs, found.soft_labels, wrong, found.groups, kept, n_rows)
-
-    def _spread(self, beliefs, soft_labels, wrong, groups, kept, n_rows):
-        """Set the attributes that have an entry for each row."""
-        self.label_probabilities_ = np.full((n_rows, beliefs.shape[1]), np.nan)
-        self.soft_labels_ = self.label_probabilities_.copy()
-        self.wrong_probability_ = np.full((n_rows, *wrong.shape[1:]), np.nan)
-        self.row_groups_ = np.full(n_rows, -1)
-        self.label_probabilities_[kept] = beliefs
-        self.soft_labels_[kept] = soft_labels
-        self.wrong_probability_[kept] = wrong
-        self.row_groups_[kept] = groups
+            return X, None
 
 
-class _Findings(NamedTuple):
-    """What is found about the rows: see the attributes of LabelRefiner."""
+class Refinement(NamedTuple):
+    """What was found about the samples of a fit; see the attributes of LabelRefiner."""
 
-    transition: np.ndarray
-    posterior: NoisePosterior | None
-    of_annotators: np.ndarray | None
-    form: dict | None
-    evidence: ObservedLabels
-    beliefs: np.ndarray
-    soft_labels: np.ndarray
-    interval: tuple | None
-    groups: np.ndarray
+    observed: ObservedLabels
+    label_probabilities: NDArray
+    soft_labels: NDArray
+    wrong_probability: NDArray
+    groups: NDArray
+    transition: NDArray | None = None
+    posterior: NoisePosterior | None = None
+    evidence: dict | None = None
+    annotator_transitions: NDArray | None = None
+    n_wrong_interval: tuple[int, int] | None = None
+
+    @property
+    def n_wrong(self) -> float:
+        """Expected number of wrong labels."""
+        return np.nan if self.transition is None else float(np.nansum(self.wrong_probability))
+
+    @property
+    def noise_rate(self) -> float:
+        """Expected share of wrong labels."""
+        return np.nan if self.transition is None else float(np.nanmean(self.wrong_probability))
 
 
-def _find(X, teacher, numbers, y, codes, trusted, classes, weight, known, rng, n_jobs, verbose):
-    """Find the noise, unless it is `known`, and what the true labels probably are."""
+def _labels_as_given(rows):
+    """Return what is known of too few samples: their labels."""
+    observed = labels_as_given(rows.codes, len(rows.classes))
+    labels = rows.codes if rows.answers is None else rows.answers.codes
+    return Refinement(
+        observed=observed,
+        label_probabilities=observed.likelihood,
+        soft_labels=observed.likelihood,
+        wrong_probability=np.full(labels.shape, np.nan),
+        groups=np.arange(len(rows)),
+        n_wrong_interval=(0, len(rows)),
+    )
+
+
+def _refine(
+    X, teacher, numbers, answers, codes, trusted, classes, weight, known, rng, n_jobs, verbose
+):
+    """Find the noise, unless it is `known`, and the probabilities of the true labels."""
     rest = codes, len(classes), weight, rng, n_jobs
     if teacher is None:
         proba, groups = out_of_bag_probabilities(numbers, *rest, verbose=verbose)
     else:
         proba, groups = out_of_fold_probabilities(teacher, X, numbers, *rest)
-    if isinstance(y, Answers):
-        found, evidence, soft_labels = fit_annotators_with_features(
-            y, trusted, weight, codes, proba, known
+    if answers is not None:
+        found, observed, soft_labels = fit_annotators_with_features(
+            answers, trusted, weight, codes, proba, known
         )
-        return _Findings(
-            found.common, None, found.transitions, None, evidence, found.beliefs, soft_labels,
-            None, groups,
+        wrong = 1 - np.take_along_axis(found.beliefs, answers.codes, axis=1)
+        wrong[answers.codes < 0] = np.nan
+        return Refinement(
+            observed, found.beliefs, soft_labels, wrong, groups,
+            transition=found.common, annotator_transitions=found.transitions,
         )  # fmt: skip
-    transition, form = known, None
+    transition, evidence = known, None
     if known is None:
-        transition, form = estimate_noise(codes, proba, classes, trusted)
+        transition, evidence = estimate_noise(codes, proba, classes, trusted)
     found = fit_noise(codes, proba, transition, known is not None, weight / weight.max(), trusted)
     if known is None:
-        form["none"] = float(found.posterior.conservative_weights[0])
-    # A learner loses more by noise that is overlooked than by some that is not there.
+        evidence["none"] = float(found.posterior.conservative_weights[0])
+    # Overlooked noise costs a learner more than noise that is not there.
     if_noisy = observe_labels(codes, found.if_noisy, trusted)
-    return _Findings(
-        found.transition, found.posterior, None, form, observe_labels(codes, found.transition, trusted),
-        found.beliefs, make_soft_labels(if_noisy.likelihood, proba, if_noisy.transition),
-        found.count_wrong(codes, _LEVEL), groups,
+    return Refinement(
+        observe_labels(codes, found.transition, trusted), found.beliefs,
+        make_soft_labels(if_noisy.likelihood, proba, if_noisy.transition),
+        1 - found.beliefs[np.arange(len(codes)), codes], groups,
+        transition=found.transition, posterior=found.posterior, evidence=evidence,
+        n_wrong_interval=found.count_wrong(codes, _LEVEL),
     )  # fmt: skip
