@@ -24,9 +24,9 @@ from robustlabels import (
     corrupt_labels,
     find_wrong_labels,
     pivot_answers,
-    symmetric_transition,
 )
 from robustlabels._validation.answers import Answers, read_labels
+from robustlabels.noise import symmetric_transition
 from robustlabels.refinement._annotators import fit_annotators
 
 #: Probability that each annotator is right.
@@ -64,7 +64,7 @@ def majority(Y):
     return pd.DataFrame(Y).mode(axis=1)[0].to_numpy()
 
 
-def test_annotators_are_told_apart_and_beliefs_join_features_and_answers(crowd, refiner):
+def test_annotators_differ_and_label_probabilities_join_features_and_answers(crowd, refiner):
     _, y, Y = crowd
     quality = refiner.annotator_quality_
     assert quality["n_answers"].tolist() == (~np.isnan(Y)).sum(axis=0).tolist()
@@ -76,7 +76,7 @@ def test_annotators_are_told_apart_and_beliefs_join_features_and_answers(crowd, 
     right = (refiner.label_probabilities_.argmax(axis=1) == y).mean()
     assert right > (majority(Y) == y).mean() + 0.15
     alone = fit_annotators(read_labels(Y), None, np.ones(len(y)))
-    assert right > (alone.beliefs.argmax(axis=1) == y).mean() + 0.05
+    assert right > (alone.label_probabilities.argmax(axis=1) == y).mean() + 0.05
     np.testing.assert_allclose(refiner.soft_labels_.sum(axis=1), 1)
 
 
@@ -119,6 +119,53 @@ def test_few_answers_of_an_annotator_say_what_those_of_all_do():
     few, common = found.transitions[5], found.common
     assert 0.5 * common.trace() < few.trace() < common.trace()
     assert few[2].argmax() == 2
+
+
+@pytest.fixture(scope="module")
+def beside_an_expert():
+    """Counts of two annotators by true class and answer, and what is found beside an expert.
+
+    The expert's answers are trusted, so that the classes are known and the counts are exact.
+    """
+    counts = np.array(
+        [
+            [[400, 60, 0, 20], [30, 300, 30, 0], [0, 90, 240, 60], [10, 0, 50, 180]],
+            [[199, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]],
+        ]
+    )
+    who, y, answer = (
+        part.repeat(counts.ravel()) for part in np.indices(counts.shape).reshape(3, -1)
+    )
+    codes = np.full((len(y), 3), -1)
+    codes[np.arange(len(y)), who], codes[:, 2] = answer, y
+    trusted = np.zeros(codes.shape, bool)
+    trusted[:, 2] = True
+    found = fit_annotators(Answers(codes, np.arange(4), list("abc")), trusted, np.ones(len(y)))
+    np.testing.assert_array_equal(found.label_probabilities, np.eye(4)[y])
+    return counts, found
+
+
+def test_the_common_noise_is_counted_beside_an_answer_per_entry_of_symmetric_noise(
+    beside_an_expert,
+):
+    counts, found = beside_an_expert
+    all_counts = counts.sum(axis=0)
+    rate = 1 - (all_counts.trace() + 1) / (all_counts.sum() + 1)
+    expected = all_counts + 4 * symmetric_transition(4, rate)
+    expected /= expected.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(found.common, expected, rtol=1e-9)
+
+
+def test_the_rate_of_an_annotator_holds_for_classes_without_answers(beside_an_expert):
+    _, found = beside_an_expert
+    common = 1 - found.common.diagonal()
+    # One wrong answer of 200 to a single class, beside five answers at the common rate.
+    prior = 5 * common.mean()
+    share = (1 + prior) / (200 * common[0] + prior)
+    assert share < 0.2
+    off = ~np.eye(4, dtype=bool)[1:]
+    expected = share * found.common[1:][off]
+    np.testing.assert_allclose(found.transitions[1][1:][off], expected, rtol=1e-9)
 
 
 def test_trees_tell_annotators_apart_where_each_row_has_one_answer():
@@ -170,7 +217,7 @@ def test_answers_contradict_trees_that_mix_up_two_classes():
     # They take most rows of the last class for the second, and are sure.
     q = np.array([[0.9, 0.05, 0.05], [0.05, 0.9, 0.05], [0.02, 0.68, 0.3]])[y]
     found = fit_annotators(answers, None, np.ones(len(y)), q)
-    assert (found.beliefs.argmax(axis=1) == y)[y == 2].mean() > 0.85
+    assert (found.label_probabilities.argmax(axis=1) == y)[y == 2].mean() > 0.85
     assert found.common.trace() / 3 == pytest.approx(0.7, abs=0.05)
 
 
@@ -247,7 +294,9 @@ def test_few_rows_and_labels_as_given_are_what_annotators_agree_on(crowd):
     assert refiner.transition_matrix_ is refiner.annotator_quality_ is None
     assert refiner.wrong_probability_.shape == (20, 5)
     clf = RobustEnsembleClassifier(None, max_epochs=3, random_state=0).fit(X, Y)
-    agreed = fit_annotators(read_labels(Y), None, np.ones(len(X))).beliefs.argmax(axis=1)
+    agreed = fit_annotators(read_labels(Y), None, np.ones(len(X))).label_probabilities.argmax(
+        axis=1
+    )
     plain = clone(clf).fit(X, agreed)
     np.testing.assert_array_equal(clf.predict_proba(X), plain.predict_proba(X))
 
@@ -298,7 +347,7 @@ def test_inside_cross_validation_and_searches(crowd):
     ],
 )
 @pytest.mark.parametrize("clf", CLASSIFIERS[:3], ids=lambda clf: type(clf).__name__)
-def test_answers_that_cannot_be_are_refused(clf, Y, message):
+def test_answers_that_cannot_be_are_rejected(clf, Y, message):
     X = np.arange(120.0).reshape(60, 2)
     with pytest.raises(ValueError, match=message):
         clone(clf).fit(X, Y)
@@ -327,8 +376,8 @@ def checked():
 def test_trusted_labels_are_believed(checked):
     X, y, y_given, trusted = checked
     refiner = LabelRefiner(random_state=0).fit(X, y_given, trusted=trusted)
-    for beliefs in (refiner.label_probabilities_, refiner.soft_labels_):
-        np.testing.assert_allclose(beliefs[trusted], np.eye(3)[y[trusted]], atol=1e-6)
+    for proba in (refiner.label_probabilities_, refiner.soft_labels_):
+        np.testing.assert_allclose(proba[trusted], np.eye(3)[y[trusted]], atol=1e-6)
     np.testing.assert_allclose(refiner.wrong_probability_[trusted], 0, atol=1e-9)
     none = LabelRefiner(random_state=0).fit(X, y_given)
     nobody = LabelRefiner(random_state=0).fit(X, y_given, trusted=np.zeros(600, bool))
@@ -387,6 +436,6 @@ def test_a_class_that_no_majority_names():
     answers = np.repeat((X > 30).astype(float), 3, axis=1)
     answers[::10, 0] = 2.0
     clf = RobustEnsembleClassifier(None, max_epochs=1, random_state=0)
-    with pytest.warns(ConvergenceWarning, match=r"of the classes \[2\]"):
+    with pytest.warns(ConvergenceWarning, match=r"never predicts the classes \[2\]"):
         clf.fit(X, answers)
     assert clf.predict_proba(X).shape == (60, 3)

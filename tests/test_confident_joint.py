@@ -10,14 +10,10 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from robustlabels import (
-    UnhingedClassifier,
-    corrupt_labels,
-    pair_transition,
-    symmetric_transition,
-)
+from robustlabels import UnhingedClassifier, corrupt_labels
 from robustlabels.metrics import estimate_noise_rate, estimate_transition_matrix
-from robustlabels.refinement._confident_joint import _shrunk
+from robustlabels.noise import pair_transition, symmetric_transition
+from robustlabels.refinement._confident_joint import _shrink
 
 FOLDS = KFold(5, shuffle=True, random_state=0)
 NOISES = {"symmetric": symmetric_transition, "pair": pair_transition}
@@ -125,7 +121,7 @@ def test_symmetric_noise_is_rejected_at_the_level_of_the_test():
     assert 0.02 < np.mean(rejected) < 0.09
 
 
-def test_wrong_labels_are_shrunk_as_far_as_they_are_few():
+def test_wrong_labels_are_shrink_as_far_as_they_are_few():
     # James and Stein: the variance of the shares, over their squared distance from equal ones.
     transition = np.array([[0.6, 0.3, 0.1], [0.0, 1.0, 0.0], [0.2, 0.2, 0.6]])
     for n_rows in (20, 200, 20_000):
@@ -134,7 +130,7 @@ def test_wrong_labels_are_shrunk_as_far_as_they_are_few():
         share = np.array([0.75, 0.25])
         intensity = (1 - (share**2).sum()) / (n_wrong - 1) / ((share - 0.5) ** 2).sum()
         expected = 0.4 * (min(intensity, 1) / 2 + (1 - min(intensity, 1)) * share)
-        found = _shrunk(transition, rows)
+        found = _shrink(transition, rows)
         np.testing.assert_allclose(found[0], [0.6, *expected])
         np.testing.assert_allclose(found[1:], transition[1:])
     assert found[0, 1] == pytest.approx(0.3, abs=1e-3)

@@ -1,4 +1,6 @@
-"""What the labels of a table say of its noise, and of the true labels."""
+"""LabelRefiner and its parts: trees, duplicates, features, temperatures, pools; wrong labels."""
+
+from dataclasses import replace
 
 import dask.dataframe
 import numpy as np
@@ -9,29 +11,22 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import sparse
 from scipy.special import softmax
+from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from robustlabels import (
-    LabelRefiner,
-    RobustEnsembleClassifier,
-    corrupt_labels,
-    find_wrong_labels,
-    pair_transition,
-    random_transition,
-    symmetric_transition,
-)
+from robustlabels import LabelRefiner, corrupt_labels, find_wrong_labels
 from robustlabels._inner.folds import assign_folds
 from robustlabels._validation.features import TableNumbers
-from robustlabels.metrics import estimate_transition_matrix
-from robustlabels.refinement import _crossing, _refiner
+from robustlabels.noise import pair_transition, symmetric_transition
+from robustlabels.refinement import _crossing, _probabilities, _refiner
 from robustlabels.refinement._crossing import cross_fitted_soft_labels
 from robustlabels.refinement._duplicates import group_duplicates
-from robustlabels.refinement._noise_model import estimate_noise, fit_noise
 from robustlabels.refinement._observed_labels import labels_as_given, observe_labels
 from robustlabels.refinement._pooling import fit_pool
 from robustlabels.refinement._probabilities import _size_forest, out_of_bag_probabilities
@@ -45,16 +40,8 @@ def blobs(n_classes, seed, n=1500, spread=0.3):
     return np.eye(n_classes)[y] + spread * rng.normal(size=(n, n_classes)), y
 
 
-def rate_of(codes, proba):
-    """Expected rate of the noise that is found."""
-    transition, _ = estimate_noise(codes, proba)
-    return 1 - fit_noise(codes, proba, transition, known=False).transition[0, 0]
-
-
-def of_rows(y, noise, rate, X, seed=0):
-    y_noisy = corrupt_labels(y, noise, rate, random_state=seed)
-    rng = np.random.RandomState(seed)
-    return y_noisy, out_of_bag_probabilities(X, y_noisy, y.max() + 1, np.ones(len(y)), rng)[0]
+#: Quick, where the trees do not matter.
+TEACHER = KNeighborsClassifier(30)
 
 
 def test_probabilities_come_from_trees_that_have_not_seen_the_row():
@@ -72,7 +59,9 @@ def test_copies_of_a_row_do_not_tell_its_label():
     y_noisy = corrupt_labels(y, "symmetric", 0.4, random_state=0)
     copies = np.repeat(np.arange(300), 3)
     one, three = (
-        out_of_bag_probabilities(X[rows], y_noisy[rows], 3, weight, np.random.RandomState(0))[0]
+        out_of_bag_probabilities(
+            X[rows], y_noisy[rows], 3, weight, np.random.RandomState(0), n_trees=60
+        )[0]
         for rows, weight in ((np.arange(300), np.full(300, 3.0)), (copies, np.ones(900)))
     )
     np.testing.assert_allclose(three, one[copies])
@@ -151,9 +140,11 @@ def test_many_rows_of_many_classes_are_learned_by_parts(tell):
         assert (guessed == y_noisy).mean() < 2 / n_classes
 
 
-def test_of_many_rows_splits_may_be_drawn():
+def test_of_many_rows_splits_may_be_drawn(monkeypatch):
+    settings = replace(_probabilities._SETTINGS, full_rows=500)
+    monkeypatch.setattr(_probabilities, "_SETTINGS", settings)
     rng = np.random.RandomState(0)
-    X = rng.normal(size=(8000, 10))
+    X = rng.normal(size=(2000, 10))
     y = (X[:, :3].sum(axis=1) > 0).astype(int)
     y_noisy = corrupt_labels(y, "symmetric", 0.2, random_state=0)
 
@@ -165,10 +156,10 @@ def test_of_many_rows_splits_may_be_drawn():
         return proba, np.mean(proba.argmax(axis=1) == y[:n_rows])
 
     # Of few rows none are.
-    np.testing.assert_array_equal(right(2000, True)[0], right(2000, False)[0])
-    (drawn, right_if_drawn), (best, right_if_best) = right(8000, True), right(8000, False)
+    np.testing.assert_array_equal(right(500, True)[0], right(500, False)[0])
+    (drawn, right_if_drawn), (best, right_if_best) = right(2000, True), right(2000, False)
     assert (drawn != best).any()
-    assert right_if_drawn == pytest.approx(right_if_best, abs=0.02)
+    assert right_if_drawn == pytest.approx(right_if_best, abs=0.03)
 
 
 def test_splits_are_drawn_for_folds_and_not_for_labels_that_are_looked_at(monkeypatch):
@@ -181,8 +172,10 @@ def test_splits_are_drawn_for_folds_and_not_for_labels_that_are_looked_at(monkey
     for module in (_crossing, _refiner):
         monkeypatch.setattr(module, "out_of_bag_probabilities", grow)
     X, y = load_iris(return_X_y=True)
-    RobustEnsembleClassifier(max_epochs=1, random_state=0).fit(X, y)
-    assert asked == [False, True, True, True, True]
+    LabelRefiner(random_state=0).fit(X, y)
+    observed, rng = observe_labels(y, symmetric_transition(3, 0.2)), np.random.RandomState(0)
+    cross_fitted_soft_labels(X, observed, 3, np.ones(150), np.arange(150) % 2, rng)
+    assert asked == [False, True, True]
 
 
 def test_rows_that_every_tree_has_seen():
@@ -192,32 +185,13 @@ def test_rows_that_every_tree_has_seen():
     assert sorted(number) == [0, 1]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("step", [2, 3])
-def test_noise_that_comes_and_goes_with_the_order_of_rows_is_counted_in_full(step):
-    # More rows than a rate is found by, of which every other or third has no wrong label.
-    y = np.arange(60_000) // 10 % 3
-    noisy = corrupt_labels(y, "symmetric", 0.3, random_state=0)
-    y_noisy = np.where(np.arange(60_000) % step, noisy, y)
-    rate = (y_noisy != y).mean()
-    proba = symmetric_transition(3, rate)[y]
-    order = np.random.RandomState(0).permutation(60_000)
-    mixed = rate_of(y_noisy[order], proba[order])
-    assert rate / 2 < mixed < rate + 0.02
-    assert rate_of(y_noisy, proba) == pytest.approx(mixed, abs=0.02)
-
-
-def test_a_matrix_has_no_more_entries_than_there_are_rows():
-    X, y = blobs(20, 0, 380)
-    transition, _ = estimate_noise(*of_rows(y, "pair", 0.3, X))
-    np.testing.assert_allclose(transition, symmetric_transition(20, 1 - transition[0, 0]))
-
-
 def test_weights_count_rows():
     X, y = blobs(2, 0, 400, spread=2.0)
     weight = np.where(y == 0, 9.0, 1.0)
-    proba, _ = out_of_bag_probabilities(X, y, 2, weight, np.random.RandomState(0))
-    even, _ = out_of_bag_probabilities(X, y, 2, np.ones(400), np.random.RandomState(0))
+    proba, even = (
+        out_of_bag_probabilities(X, y, 2, w, np.random.RandomState(0), n_trees=60)[0]
+        for w in (weight, np.ones(400))
+    )
     assert proba[:, 0].mean() > even[:, 0].mean() + 0.15
 
 
@@ -226,138 +200,10 @@ def test_scale_of_weights_does_not_count(scale):
     X, y = blobs(3, 0, 300)
     weight = np.where(y == 0, 2.0, 1.0)
     proba, scaled = (
-        out_of_bag_probabilities(X, y, 3, w, np.random.RandomState(0))[0]
+        out_of_bag_probabilities(X, y, 3, w, np.random.RandomState(0), n_trees=60)[0]
         for w in (weight, scale * weight)
     )
     np.testing.assert_allclose(scaled, proba, atol=1e-6)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("n_classes", [2, 3, 8])
-@pytest.mark.parametrize("rate", [0.2, 0.4])
-def test_symmetric_noise_is_found_symmetric(n_classes, rate):
-    X, y = blobs(n_classes, 0)
-    y_noisy, proba = of_rows(y, "symmetric", rate, X)
-    transition, _ = estimate_noise(y_noisy, proba)
-    np.testing.assert_allclose(transition, symmetric_transition(n_classes, 1 - transition[0, 0]))
-    assert rate_of(y_noisy, proba) == pytest.approx(rate, abs=0.05)
-
-
-@pytest.mark.parametrize("n_classes", [2, 3, 8])
-def test_no_noise_is_found_where_none_is(n_classes):
-    X, y = blobs(n_classes, 0)
-    transition, _ = estimate_noise(*of_rows(y, "symmetric", 0.0, X))
-    np.testing.assert_allclose(transition, np.eye(n_classes), atol=0.05)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("n_classes", "spread", "rate"), [(2, 0.8, 0.0), (3, 0.6, 0.0), (3, 0.6, 0.2), (3, 0.6, 0.4)]
-)
-def test_rows_that_trees_misplace_are_not_taken_for_noise(n_classes, spread, rate):
-    X, y = blobs(n_classes, 0, 2000, spread)
-    y_noisy, proba = of_rows(y, "symmetric", rate, X)
-    joint = estimate_transition_matrix(y_noisy, proba, refine=False)
-    misplaced = 1 - joint.diagonal().mean() - rate
-    assert misplaced > 0.1
-    refiner = LabelRefiner(random_state=0).fit(X, y_noisy)
-    assert refiner.noise_rate_ < rate + misplaced * 2 / 3
-    low, high = refiner.n_wrong_interval_
-    assert low <= (y_noisy != y).sum() <= high
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("n_classes", [3, 8])
-@pytest.mark.parametrize("rate", [0.2, 0.4])
-def test_pair_noise_is_found(n_classes, rate):
-    X, y = blobs(n_classes, 0)
-    transition, _ = estimate_noise(*of_rows(y, "pair", rate, X))
-    distance = np.abs(transition - pair_transition(n_classes, rate)).sum(axis=1).mean() / 2
-    assert distance < 0.1
-
-
-def test_rates_of_two_classes_that_differ_are_found():
-    X, y = blobs(2, 0)
-    T = np.array([[0.6, 0.4], [0.05, 0.95]])
-    y_noisy = corrupt_labels(y, T, random_state=0)
-    proba, _ = out_of_bag_probabilities(X, y_noisy, 2, np.ones(len(y)), np.random.RandomState(0))
-    np.testing.assert_allclose(estimate_noise(y_noisy, proba)[0], T, atol=0.1)
-
-
-def test_rates_of_two_classes_that_hardly_differ_are_taken_to_be_equal():
-    X, y = blobs(2, 0, 4000)
-    y_noisy = corrupt_labels(y, np.array([[0.8, 0.2], [0.1, 0.9]]), random_state=0)
-    proba, _ = out_of_bag_probabilities(X, y_noisy, 2, np.ones(len(y)), np.random.RandomState(0))
-    transition, _ = estimate_noise(y_noisy, proba)
-    np.testing.assert_allclose(transition, symmetric_transition(2, transition[0, 1]))
-
-
-def known_noise(codes, proba, transition):
-    return fit_noise(codes, proba, transition, known=True).beliefs
-
-
-@given(
-    logits=hnp.arrays(float, (6, 4), elements=st.floats(-20, 20)),
-    codes=hnp.arrays(int, 6, elements=st.integers(0, 3)),
-    rate=st.floats(0.05, 0.7),
-    seed=st.integers(0, 1000),
-    known=st.booleans(),
-)
-@settings(deadline=None)
-def test_beliefs_are_distributions(logits, codes, rate, seed, known):
-    proba = softmax(logits, axis=1) + 1e-6
-    proba /= proba.sum(axis=1, keepdims=True)
-    transition = random_transition(4, rate, random_state=seed)
-    found = fit_noise(codes, proba, transition, known)
-    assert (found.beliefs > 0).all()
-    np.testing.assert_allclose(found.beliefs.sum(axis=1), 1)
-    np.testing.assert_allclose(found.posterior.weights.sum(), 1)
-    np.testing.assert_allclose(found.transition.sum(axis=1), 1)
-    assert (found.transition >= 0).all()
-    low, high = found.count_wrong(codes, 0.9)
-    assert 0 <= low <= high <= 6
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_beliefs_obey_bayes(seed):
-    # Labels drawn from probabilities that are right: then no power is needed.
-    rng = np.random.RandomState(seed)
-    clean = softmax(2 * rng.normal(size=(5000, 3)), axis=1)
-    y = (clean.cumsum(axis=1) < rng.uniform(size=(5000, 1))).sum(axis=1)
-    T = random_transition(3, 0.3, random_state=seed)
-    codes = corrupt_labels(y, T, random_state=seed)
-    expected = clean * T[:, codes].T
-    expected /= expected.sum(axis=1, keepdims=True)
-    beliefs = known_noise(codes, clean @ T, T)
-    assert np.abs(beliefs - expected).mean() < 0.03
-
-
-def test_without_noise_labels_stay():
-    proba = np.full((5, 3), 1 / 3)
-    codes = np.array([0, 1, 2, 0, 1])
-    np.testing.assert_allclose(known_noise(codes, proba, np.eye(3)), np.eye(3)[codes], atol=1e-5)
-    # Even where the trees are sure of another class, and there are many.
-    proba = np.full((1, 1000), 1e-6)
-    proba[0, 0] = 1 - 999e-6
-    assert known_noise(np.array([1]), proba, np.eye(1000))[0, 1] > 0.999
-
-
-def test_labels_that_cannot_occur_say_nothing():
-    T = np.array([[1.0, 0, 0], [1.0, 0, 0], [0, 0, 1.0]])
-    beliefs = known_noise(np.array([1]), np.full((1, 3), 1 / 3), T)
-    other = known_noise(np.array([2]), np.full((1, 3), 1 / 3), T)
-    assert other[0, 2] > 0.999
-    # Nothing but how often a class is the most probable one: of one row once and not at all, and
-    # once more for each.
-    assert 1.3 < beliefs[0, 0] / beliefs[0, 1] < 1.6
-    assert beliefs[0, 1] > 0.15
-
-
-def test_certain_rows_overrule_their_labels():
-    T = pair_transition(3, 0.4)
-    beliefs = known_noise(np.array([1]), T[:1], T)
-    assert beliefs[0].argmax() == 0
-    assert beliefs[0, 0] > 0.9
 
 
 @pytest.mark.slow
@@ -380,30 +226,31 @@ def test_more_labels_are_right_after_than_before(noise, rate):
         (("symmetric", 0.4), 0.6),
     ],
 )
-def test_beliefs_are_as_sure_as_they_are_right(noise, spread):
-    X, y = blobs(4, 1, 3000, spread)
+def test_label_probabilities_are_calibrated(noise, spread):
+    X, y = blobs(4, 1, 1500, spread)
     y_noisy = corrupt_labels(y, *noise, random_state=0)
     refiner = LabelRefiner(random_state=0).fit(X, y_noisy)
-    beliefs, chance = refiner.label_probabilities_, refiner.wrong_probability_
+    proba, chance = refiner.label_probabilities_, refiner.wrong_probability_
     wrong = y_noisy != y
     bins = np.minimum((5 * chance).astype(int), 4)
     error = sum(abs((chance - wrong)[bins == k].sum()) for k in range(5)) / len(y)
     assert error < 0.06
-    assert abs(beliefs.max(axis=1).mean() - (beliefs.argmax(axis=1) == y).mean()) < 0.06
+    assert abs(proba.max(axis=1).mean() - (proba.argmax(axis=1) == y).mean()) < 0.06
     # Those to learn from are right more often than the labels, too.
     soft = refiner.soft_labels_
     np.testing.assert_allclose(soft.sum(axis=1), 1)
     assert (soft.argmax(axis=1) == y).mean() > (~wrong).mean() + 0.05
 
 
-@pytest.mark.parametrize("n_classes", [2, 4])
+@pytest.mark.parametrize(("n_classes", "teacher"), [(2, TEACHER), (4, None)])
 @pytest.mark.filterwarnings("ignore:Nothing can be estimated")
-def test_a_mistyped_label_leaves_the_noise_as_it_is(n_classes):
+def test_a_mistyped_label_leaves_the_noise_as_it_is(n_classes, teacher):
     X, y = blobs(n_classes, 0, 1000, 0.45)
     y_noisy = corrupt_labels(y, "symmetric", 0.25, random_state=0)
     mistyped = y_noisy.copy()
     mistyped[5] = 99
-    plain, other = (LabelRefiner(random_state=0).fit(X, labels) for labels in (y_noisy, mistyped))
+    refiner = LabelRefiner(teacher=teacher, random_state=0)
+    plain, other = (clone(refiner).fit(X, labels) for labels in (y_noisy, mistyped))
     assert other.noise_rate_ == pytest.approx(plain.noise_rate_, abs=0.01)
     inner = other.transition_matrix_[:n_classes, :n_classes]
     np.testing.assert_allclose(inner, plain.transition_matrix_, atol=0.01)
@@ -413,14 +260,19 @@ def test_a_mistyped_label_leaves_the_noise_as_it_is(n_classes):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("n_classes", [2, 5])
-@pytest.mark.parametrize("rate", [0.0, 0.2, 0.4])
-def test_interval_holds_the_number_of_wrong_labels(n_classes, rate):
+@pytest.mark.parametrize(
+    ("n_classes", "rate", "teacher"),
+    [
+        *[(2, 0.0, None), (2, 0.4, None), (5, 0.2, None)],
+        *[(2, 0.2, TEACHER), (5, 0.0, TEACHER), (5, 0.4, TEACHER)],
+    ],
+)
+def test_interval_holds_the_number_of_wrong_labels(n_classes, rate, teacher):
     held, widths = [], []
     for seed in range(4):
         X, y = blobs(n_classes, seed, 600, 0.45)
         y_noisy = corrupt_labels(y, "symmetric", rate, random_state=seed)
-        refiner = LabelRefiner(random_state=seed).fit(X, y_noisy)
+        refiner = LabelRefiner(teacher=teacher, random_state=seed).fit(X, y_noisy)
         low, high = refiner.n_wrong_interval_
         held.append(low <= (y_noisy != y).sum() <= high)
         widths.append(high - low)
@@ -430,8 +282,9 @@ def test_interval_holds_the_number_of_wrong_labels(n_classes, rate):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("n", [300, 2000])
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(
+    ("n", "seed"), [(300, 0), (300, 1), (300, 2), (300, 3), (2000, 0), (2000, 1)]
+)
 def test_hard_rows_need_not_be_wrong_labels(n, seed):
     # Three in ten rows lie on the other class's side; no label is wrong.
     rng = np.random.RandomState(seed)
@@ -443,7 +296,7 @@ def test_hard_rows_need_not_be_wrong_labels(n, seed):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_labels_of_a_rare_class_are_not_taken_for_noise(seed):
     rng = np.random.RandomState(seed)
     y = np.int64(np.arange(2000) < 100)
@@ -453,73 +306,6 @@ def test_labels_of_a_rare_class_are_not_taken_for_noise(seed):
     called_wrong = refiner.wrong_probability_ > 0.5
     assert called_wrong[(y == 1) & (y_noisy == 1)].mean() < 0.3
     assert called_wrong[(y == 0) & (y_noisy == 1)].mean() > 0.9
-
-
-def test_labels_at_random_have_no_rate_of_one():
-    # The confident joint may count more wrong labels than random ones have.
-    codes, proba = np.arange(1000) % 2, np.tile([[0.4, 0.6], [0.6, 0.4]], (500, 1))
-    joint = estimate_transition_matrix(codes, proba, refine=False)
-    assert 1 - joint.diagonal().mean() > 0.9
-    transition, _ = estimate_noise(codes, proba)
-    np.testing.assert_allclose(transition, symmetric_transition(2, 0.475))
-    found = fit_noise(codes, proba, transition, known=False)
-    assert 1 - found.transition[0, 0] < 0.5
-
-
-@pytest.mark.parametrize("scale", [1, 3])
-def test_probabilities_are_made_as_sure_as_labels_say(scale):
-    # Teachers that are too careful, or too bold, end in nearly the same beliefs.
-    rng = np.random.RandomState(0)
-    logits = 2 * rng.normal(size=(4000, 3))
-    y = (softmax(logits, axis=1).cumsum(axis=1) < rng.uniform(size=(4000, 1))).sum(axis=1)
-    T = symmetric_transition(3, 0.2)
-    codes = corrupt_labels(y, T, random_state=0)
-    distorted = softmax(logits * scale / 2, axis=1) @ T
-    right = known_noise(codes, softmax(logits, axis=1) @ T, T)
-    assert np.abs(known_noise(codes, distorted, T) - right).mean() < 0.06
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("noise", "rate", "n_classes", "form", "figure"),
-    [
-        ("symmetric", 0.4, 5, "symmetric", "explained"),
-        ("pair", 0.4, 5, "class-dependent", "explained"),
-        ("symmetric", 0.4, 2, "symmetric", "rate_difference"),
-        (np.array([[0.6, 0.4], [0.05, 0.95]]), None, 2, "class-dependent", "rate_difference"),
-    ],
-)
-def test_evidence_says_what_was_chosen_and_why(noise, rate, n_classes, form, figure):
-    X, y = blobs(n_classes, 0)
-    transition, evidence = estimate_noise(*of_rows(y, noise, rate, X))
-    assert evidence["form"] == form
-    dependent = evidence["tenable"] and evidence[figure] > evidence["threshold"]
-    assert dependent == (form == "class-dependent")
-    symmetric = symmetric_transition(n_classes, 1 - transition[0, 0])
-    assert np.allclose(transition, symmetric) == (form == "symmetric")
-
-
-def test_evidence_below_the_threshold_is_not_enough():
-    X, y = blobs(4, 1, 3000, 0.6)
-    transition, evidence = estimate_noise(*of_rows(y, "pair", 0.3, X))
-    assert 0.3 < evidence["explained"] < 0.5
-    np.testing.assert_allclose(transition, symmetric_transition(4, 1 - transition[0, 0]))
-
-
-def test_a_label_that_mostly_means_another_class_misleads():
-    # Half of a rare class are labelled as the other, of which a tenth bear its label.
-    y = np.int64(np.arange(4000) < 200)
-    y_noisy = corrupt_labels(y, np.array([[0.9, 0.1], [0.5, 0.5]]), random_state=0)
-    proba = np.where(y[:, None] == 1, [[0.5, 0.5]], [[0.9, 0.1]])
-    transition, evidence = estimate_noise(y_noisy, proba)
-    assert evidence["rate_difference"] > evidence["threshold"]
-    assert not evidence["tenable"]
-    np.testing.assert_allclose(transition, symmetric_transition(2, transition[0, 1]))
-
-
-def test_evidence_says_where_rows_are_too_few():
-    X, y = blobs(20, 0, 380)
-    assert not estimate_noise(*of_rows(y, "pair", 0.3, X))[1]["tenable"]
 
 
 @pytest.mark.parametrize("noise", [symmetric_transition(4, 0.4), pair_transition(4, 0.4)])
@@ -647,8 +433,10 @@ def test_labels_that_were_checked_are_listed_as_right():
 def test_find_wrong_labels_says_the_same_as_its_refiner():
     X, y = load_iris(return_X_y=True)
     y_noisy = corrupt_labels(y, "symmetric", 0.2, random_state=0)
-    refiner = LabelRefiner(symmetric_transition(3, 0.2), random_state=1)
+    refiner = LabelRefiner(symmetric_transition(3, 0.2), teacher=TEACHER, random_state=1)
     labels = find_wrong_labels(X, y_noisy, refiner=refiner)
+    with pytest.raises(ValueError, match="random_state has no effect if a refiner is passed"):
+        find_wrong_labels(X, y_noisy, refiner=refiner, random_state=0)
     refiner.fit(X, y_noisy)
     np.testing.assert_array_equal(
         labels.wrong_probability, refiner.wrong_probability_[labels.index]
@@ -679,7 +467,7 @@ def test_few_rows_say_nothing():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("jitter", [0.0, 1e-3])
-def test_copies_do_not_vouch_for_each_other(jitter):
+def test_copies_do_not_confirm_each_other(jitter):
     rng = np.random.RandomState(0)
     X = rng.normal(size=(400, 6))
     y = np.int64(X[:, 0] + X[:, 1] > 0)
@@ -696,6 +484,17 @@ def test_copies_do_not_vouch_for_each_other(jitter):
     assert len(np.unique(alone.row_groups_)) > 390
 
 
+@pytest.mark.parametrize("n_copies", [2, 10])
+def test_ten_near_copies_are_one_group(n_copies):
+    rng = np.random.RandomState(0)
+    X = np.repeat(rng.normal(size=(80, 4)), n_copies, axis=0)
+    X += 1e-3 * rng.normal(size=X.shape)
+    refiner = LabelRefiner(teacher=TEACHER, random_state=0).fit(X, np.arange(len(X)) % 2)
+    groups = refiner.row_groups_.reshape(80, n_copies)
+    assert (groups == groups[:, :1]).all()
+    assert len(np.unique(groups)) == 80
+
+
 def test_any_number_of_jobs_gives_the_same():
     X, y = blobs(3, 0, 300)
     one, two = (LabelRefiner(random_state=0, n_jobs=n).fit(X, y) for n in (1, 2))
@@ -704,9 +503,9 @@ def test_any_number_of_jobs_gives_the_same():
 
 def test_sparse_rows_are_taken_as_dense_ones():
     X, y = load_digits(return_X_y=True)
-    X, y = X[:500], y[:500]
+    X, y = X[:300], y[:300]
     y_noisy = corrupt_labels(y, "symmetric", 0.2, random_state=0)
-    rows = np.arange(500) // 2  # every row twice
+    rows = np.arange(300) // 2  # every row twice
     dense, csr = (
         LabelRefiner(random_state=0).fit(part[rows], y_noisy[rows])
         for part in (X, sparse.csr_matrix(X))
@@ -766,14 +565,29 @@ def test_rows_without_weight_play_no_part():
     y_noisy = corrupt_labels(y, "symmetric", 0.2, random_state=0)
     weight = np.float64(np.arange(400) < 300)
     y_noisy[350] = 7  # a class that has no other row
-    some = LabelRefiner(random_state=0).fit(X, y_noisy, sample_weight=weight)
-    alone = LabelRefiner(random_state=0).fit(X[:300], y_noisy[:300])
+    refiner = LabelRefiner(teacher=TEACHER, random_state=0)
+    some = clone(refiner).fit(X, y_noisy, sample_weight=weight)
+    alone = clone(refiner).fit(X[:300], y_noisy[:300])
     np.testing.assert_array_equal(some.label_probabilities_[:300], alone.label_probabilities_)
     assert np.isnan(some.label_probabilities_[300:]).all()
     assert np.isnan(some.wrong_probability_[300:]).all()
     assert (some.row_groups_[300:] == -1).all()
     assert some.n_wrong_interval_ == alone.n_wrong_interval_
     assert some.classes_.tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("noisy", [True, False])
+def test_labels_count_by_their_weight_in_the_noise(noisy):
+    # The labels of one half of the table are noisy, and only one half has much weight.
+    X, y = blobs(3, 0, 900)
+    half = np.arange(900) < 450
+    y_noisy = np.where(half, corrupt_labels(y, "symmetric", 0.3, random_state=0), y)
+    weight = np.where(half == noisy, 1.0, 1e-3)
+    refiner = LabelRefiner(teacher=GaussianNB(), random_state=0).fit(X, y_noisy, weight)
+    # All labels have half of the noise of the noisy ones, and more than the right ones.
+    posterior = refiner.noise_posterior_
+    share = posterior.shares @ posterior.weights
+    assert share > 1.05 if noisy else share < 0.01
 
 
 def test_some_row_must_have_a_weight():
@@ -820,7 +634,7 @@ def test_features_that_trees_cannot_take(X, message):
 
 def test_errors_leave_a_refiner_as_it_was():
     X, y = blobs(3, 0, 300)
-    refiner = LabelRefiner(random_state=0).fit(X, y)
+    refiner = LabelRefiner(teacher=TEACHER, random_state=0).fit(X, y)
     before = dict(vars(refiner))
     with pytest.raises(ValueError, match="only one class"):
         refiner.fit(X, np.zeros(300))
@@ -841,7 +655,7 @@ def test_numbers_of_copies():
     assert copy[0] == copy[1] == copy[3] != copy[2]
 
 
-@pytest.mark.parametrize("huge", [1e9, 1e12, 1e155])
+@pytest.mark.parametrize("huge", [1e9, 1e155])
 def test_a_huge_value_does_not_hide_the_others(huge):
     X, y = blobs(4, 0, 400)
     y_noisy = corrupt_labels(y, "symmetric", 0.2, random_state=0)
@@ -859,11 +673,17 @@ def test_scale_of_features_does_not_count(scale):
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.4])
-def test_interval_holds_the_expected_number_where_the_noise_is_given(rate):
-    X, y = blobs(2, 0, 300)
-    refiner = LabelRefiner(symmetric_transition(2, rate), random_state=0).fit(X, y)
+def test_an_end_of_the_interval_is_passed_in_one_case_of_twenty_if_the_noise_is_given(rate):
+    X, y = blobs(2, 0, 1500, 0.8)
+    y_noisy = corrupt_labels(y, "symmetric", rate, random_state=0)
+    known = symmetric_transition(2, rate)
+    refiner = LabelRefiner(known, teacher=TEACHER, random_state=0).fit(X, y_noisy)
     low, high = refiner.n_wrong_interval_
-    assert low <= refiner.n_wrong_ <= high + 0.5
+    assert low <= refiner.n_wrong_ <= high
+    wrong = np.random.RandomState(0).uniform(size=(4000, 1500)) < refiner.wrong_probability_
+    n_wrong = wrong.sum(axis=1)
+    assert 0.03 < np.mean(n_wrong < low) < 0.06
+    assert 0.03 < np.mean(n_wrong > high) < 0.06
 
 
 def test_ctrl_c_leaves_a_refiner_as_it_was():
@@ -873,12 +693,12 @@ def test_ctrl_c_leaves_a_refiner_as_it_was():
         def fit(self, X, y, sample_weight=None):
             raise KeyboardInterrupt
 
-    refiner = LabelRefiner(random_state=0).fit(X, y)
+    refiner = LabelRefiner(teacher=TEACHER, random_state=0).fit(X, y)
     before = dict(vars(refiner))
     refiner.teacher = Interrupted()
     with pytest.raises(KeyboardInterrupt):
         refiner.fit(X[:, :2], y + 5)
-    refiner.teacher = None
+    refiner.teacher = TEACHER
     assert vars(refiner) == before
 
 
@@ -889,7 +709,7 @@ def test_a_teacher_keeps_its_labels():
         def fit(self, X, y, sample_weight=None):
             return super().fit(X, np.array(["a", "b", "c"])[y], sample_weight)
 
-    with pytest.raises(ValueError, match="must keep the labels that it is fitted to, 0 to 2"):
+    with pytest.raises(ValueError, match="must keep the labels that it is fitted to, here 0 to 2"):
         LabelRefiner(teacher=Named()).fit(X, y)
 
 

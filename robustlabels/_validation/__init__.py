@@ -1,1 +1,1 @@
-"""What comes in: labels, answers, features, matrices; and others' private names."""
+"""Checked inputs: labels, answers, features, matrices. And private names of other packages."""

@@ -1,12 +1,13 @@
-"""Labels of which a row may have several: answers of annotators; and labels that are trusted."""
+"""Checked answers of several annotators, and checked masks of trusted labels."""
 
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array
 
@@ -20,13 +21,13 @@ __all__ = ["pivot_answers"]
 
 
 class Answers:
-    """What several annotators say of the same rows.
+    """Answers of several annotators for the same samples.
 
     `codes`, of shape (n_samples, n_annotators), are positions in the sorted `classes`, or -1 where
-    there is no answer; `annotators` are their names.
+    there is no answer; `annotators` are their names. Classes without an answer are dropped.
     """
 
-    def __init__(self, codes, classes, annotators):
+    def __init__(self, codes: NDArray, classes: NDArray, annotators: Sequence[str]) -> None:
         given = np.unique(codes[codes >= 0])
         if len(given) < len(classes):
             position = np.full(len(classes) + 1, -1)
@@ -34,124 +35,100 @@ class Answers:
             codes, classes = position[codes], classes[given]
         self.codes, self.classes, self.annotators = codes, classes, annotators
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.codes)
 
-    def __getitem__(self, rows):
+    def __getitem__(self, rows: Any) -> Answers:
         return Answers(self.codes[rows], self.classes, self.annotators)
 
-    def count_votes(self):
-        """Return how many annotators name each class, of shape (n_samples, n_classes)."""
+    def count_votes(self) -> NDArray:
+        """Return the number of votes for each class, of shape (n_samples, n_classes)."""
         return np.stack([(self.codes == k).sum(axis=1) for k in range(len(self.classes))], axis=1)
 
 
-def read_labels(y):
-    """Return the checked labels, an array of one dimension, or the answers of several annotators.
-
-    A single column is a label for each row, as everywhere in scikit-learn.
-    """
+def read_labels(y: Any) -> Any:
+    """Return checked labels as a one-dimensional array, or the Answers of several annotators."""
     if isinstance(y, Answers):
         return y
-    if not _has_columns(y):
+    try:
+        shape: Any = y.shape if hasattr(y, "shape") else np.asarray(y).shape
+    except ValueError:  # rows of several lengths
+        shape = ()
+    if len(shape) != 2 or shape[1] <= 1:  # one column is a label per row, as in scikit-learn
         y = check_labels(y)
         check_classification_targets(y)
         return y
     names = [str(name) for name in y.columns] if hasattr(y, "columns") else None
-    answers = _as_objects(y)
-    missing = find_missing(answers.ravel()).reshape(answers.shape)
-    if missing.all():
-        raise ValueError("y has no answer of any annotator.")
-    given = check_labels(answers[~missing])
-    # Whole numbers beside missing ones are floats.
-    if given.dtype.kind == "f" and (given == np.round(given)).all():
-        given = given.astype(np.int64)
-    check_classification_targets(given)
-    classes, found = np.unique(given, return_inverse=True)
-    codes = np.full(answers.shape, -1)
-    codes[~missing] = found
-    if given.dtype.kind == "i" and not missing.any() and len(classes) > 2 and classes[0] == -1:
-        warnings.warn(
-            "y has several columns, -1 among the answers and none missing; -1 is taken for a "
-            "class. Where it means that there is no answer pass np.where(y == -1, np.nan, y).",
-            stacklevel=3,
-        )
-    return Answers(codes, classes, names or [str(a) for a in range(codes.shape[1])])
-
-
-def _has_columns(y):
-    """Tell whether there are several labels for each row."""
-    shape = getattr(y, "shape", None)
-    if shape is None:
-        try:
-            shape = np.asarray(y).shape
-        except ValueError:  # rows of several lengths
-            return False
-    return len(shape) == 2 and shape[1] > 1
-
-
-def _as_objects(y):
     if hasattr(y, "to_pandas"):
         y = y.to_pandas()
     if hasattr(y, "compute"):
         raise TypeError("y is not in memory. Pass y.compute().")
     if hasattr(y, "toarray"):
-        raise TypeError(
-            "y is a sparse matrix, where a missing answer is 0. Pass an array with NaN."
+        raise TypeError("y is a sparse matrix, where a missing answer is 0. Pass an array and NaN.")
+    answers = np.asarray(y, dtype=object)
+    missing = find_missing(answers.ravel()).reshape(answers.shape)
+    if missing.all():
+        raise ValueError("y has no answer of any annotator.")
+    given = check_labels(answers[~missing])
+    # Integers beside missing values have become floats.
+    if given.dtype.kind == "f" and (given == np.round(given)).all():
+        given = given.astype(np.int64)
+    check_classification_targets(given)
+    classes, found = np.unique(given, return_inverse=True)
+    codes: NDArray = np.full(answers.shape, -1)
+    codes[~missing] = found
+    if given.dtype.kind == "i" and not missing.any() and len(classes) > 2 and classes[0] == -1:
+        warnings.warn(
+            "y has several columns, contains -1 and has no missing answer; -1 is taken for a "
+            "class. If it stands for a missing answer, pass np.where(y == -1, np.nan, y).",
+            stacklevel=3,
         )
-    return np.asarray(y, dtype=object)
+    return Answers(codes, classes, names or [str(a) for a in range(codes.shape[1])])
 
 
-def check_trusted(trusted, y):
-    """Return which labels are known to be right, in the shape of the labels; None if none is."""
+def check_trusted(trusted: ArrayLike | None, y: Any) -> NDArray | None:
+    """Return which labels or answers are known to be right; None if none is."""
     if trusted is None:
         return None
     if np.ndim(trusted) == 0:
         raise ValueError(f"trusted must be True or False for each row. Got {trusted!r}.")
-    trusted = check_array(trusted, ensure_2d=False, dtype=None, input_name="trusted")
-    if not np.isin(trusted, [False, True]).all():
-        raise ValueError(f"trusted must be True or False for each row. Got {shorten(trusted)}.")
-    trusted = trusted.astype(bool)
-    shapes = [(len(y),)]
-    if isinstance(y, Answers):
-        shapes.append(y.codes.shape)
-    if trusted.shape not in shapes:
+    mask = check_array(trusted, ensure_2d=False, dtype=None, input_name="trusted")
+    if not np.isin(mask, [False, True]).all():
+        raise ValueError(f"trusted must be True or False for each row. Got {shorten(mask)}.")
+    mask = mask.astype(bool)
+    several = isinstance(y, Answers)
+    shapes = [(len(y),), y.codes.shape] if several else [(len(y),)]
+    if mask.shape not in shapes:
         raise ValueError(
             f"trusted must have the shape {' or '.join(map(str, shapes))}, a value for each row"
-            f"{' or each answer' if len(shapes) > 1 else ''}. Got {trusted.shape}."
+            f"{' or each answer' * several}. Got {mask.shape}."
         )
-    if isinstance(y, Answers):
-        trusted = (trusted if trusted.ndim == 2 else trusted[:, None]) & (y.codes >= 0)
-        lowest = np.where(trusted, y.codes, len(y.classes)).min(axis=1)
-        against = trusted.any(axis=1) & (np.where(trusted, y.codes, -1).max(axis=1) != lowest)
+    if several:
+        mask = (mask if mask.ndim == 2 else mask[:, None]) & (y.codes >= 0)
+        lowest = np.where(mask, y.codes, len(y.classes)).min(axis=1)
+        against = mask.any(axis=1) & (np.where(mask, y.codes, -1).max(axis=1) != lowest)
         if against.any():
             rows = shorten(against.nonzero()[0])
             raise ValueError(f"Trusted answers contradict each other in the rows {rows}.")
-    return trusted if trusted.any() else None
-
-
-def leave_out_unanswered(weight, y):
-    """Return the weights of rows, 0 for those without an answer."""
-    if not isinstance(y, Answers):
-        return weight
-    return weight * (y.codes >= 0).any(axis=1)
+    return mask if mask.any() else None
 
 
 def pivot_answers(
     rows: ArrayLike, annotators: ArrayLike, answers: ArrayLike, *, index: ArrayLike | None = None
 ) -> pd.DataFrame:
-    """Make a table of answers, a row each and a column for each annotator, from a long list.
+    """Turn a long list of answers into a table with a row per sample and a column per annotator.
 
     Parameters
     ----------
     rows : array-like of shape (n_answers,)
-        Which row each answer is about.
+        The sample that each answer is about.
     annotators : array-like of shape (n_answers,)
         Who gave it.
     answers : array-like of shape (n_answers,)
         The answers, labels of any kind.
     index : array-like of shape (n_samples,) or None, default=None
-        The names of the rows of X in order, as `rows` calls them: ``X.index`` of a data frame,
-        ``range(len(X))`` where they are positions. None takes the rows that occur, sorted.
+        All values that `rows` may have, in the order of the rows of X: ``X.index`` of a data frame,
+        ``range(len(X))`` for positions. None takes the values that occur, sorted.
 
     Returns
     -------
@@ -163,11 +140,11 @@ def pivot_answers(
     ImportError
         If pandas is missing.
     ValueError
-        If an annotator answers twice for a row, or a row is not in `index`.
+        If an annotator answers twice for a sample, or a sample is not in `index`.
 
     See Also
     --------
-    LabelRefiner : What learns from such a table.
+    LabelRefiner : Learns from such a table.
 
     Examples
     --------
@@ -179,13 +156,8 @@ def pivot_answers(
     2  cat  NaN
     """
     pd = import_pandas("pivot_answers")
-    long = pd.DataFrame(
-        {
-            "row": np.asarray(rows),
-            "annotator": np.asarray(annotators),
-            "answer": np.asarray(answers),
-        }
-    )
+    columns = {"row": rows, "annotator": annotators, "answer": answers}
+    long = pd.DataFrame({name: np.asarray(column) for name, column in columns.items()})
     twice = long.duplicated(["row", "annotator"])
     if twice.any():
         first = long[twice].iloc[0]
@@ -199,7 +171,7 @@ def pivot_answers(
         return table
     index = pd.Index(index)
     if not index.is_unique:
-        raise ValueError("index must name each row once.")
+        raise ValueError("index must contain each row once.")
     strangers = table.index.difference(index)
     if len(strangers):
         raise ValueError(f"rows has {shorten(strangers)}, which are not in index.")

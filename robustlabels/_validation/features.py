@@ -1,66 +1,55 @@
-"""The features of a table, as numbers that trees can split."""
+"""The features of a table as numbers that trees can split."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import issparse
 from sklearn.utils.validation import validate_data
 
-#: Categories of a feature that get a column, at most. The rarest of more are in none.
+from .._typing import Features
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Categories of a feature that get a column, at most; the rarest of more get none.
 _MAX_CATEGORIES = 31
 
-#: What pandas calls columns of Python's numbers.
+#: What pandas calls object columns of numbers, and those that are neither numbers nor categories.
 _NUMBERS = ("integer", "floating", "mixed-integer-float", "decimal", "boolean")
-
-#: What it calls columns of other objects, such as lists.
 _NO_CATEGORIES = ("mixed", "complex", "bytes", "datetime", "date", "timedelta")
-
-#: What a text in an array is told, where it must be a number.
-_HINT = (
-    "Pass a data frame, whose columns of categories and texts are taken as they are, or encode "
-    "them, with sklearn.preprocessing.OneHotEncoder for example."
-)
 
 
 class TableNumbers:
-    """The features of a table as numbers: the same columns for later rows as for the first.
+    """Encoder of the features of a table, with the same columns for later samples.
 
-    A feature of numbers is a column; one of categories or texts a column of 0 and 1 for each
-    category, and one more where some are missing.
+    A numeric feature is a column. A feature of categories or strings is a 0/1 column for each
+    category, the most frequent first, and one more if some values are missing.
     """
 
-    def __init__(self, accept_sparse="csr"):
+    def __init__(self, accept_sparse: Any = "csr") -> None:
         self.accept_sparse = accept_sparse
 
-    def fit_transform(self, estimator, X):
-        """Check the features and return them as numbers, for the `fit` of `estimator`.
+    def fit_transform(self, estimator: Any, X: Features) -> Features:
+        """Check the features, learn their encoding, and return them as floats.
 
-        Parameters
-        ----------
-        estimator : estimator
-            It gets `n_features_in_` and the names of the features.
-        X : {array-like, sparse matrix, data frame} of shape (n_samples, n_features)
-            Numbers; in a data frame also categories and texts. Values may be missing, except in
-            a sparse matrix.
-
-        Returns
-        -------
-        numbers : {ndarray, sparse matrix} of shape (n_samples, n_columns)
-            Floats; missing values are NaN.
-
-        Raises
-        ------
-        ValueError
-            If a feature is infinite or of a kind that has no order and no categories.
+        X is an array, a sparse matrix or a data frame of shape (n_samples, n_features). Missing
+        values, which a sparse matrix cannot have, become NaN. `estimator` gets `n_features_in_` and
+        the feature names. Infinite features raise, and features that are neither numeric nor
+        categorical.
         """
+        self._columns: list[_Column] | None = None
         if not _is_frame(X):
-            self._columns = None
             return self._check_array(estimator, X, reset=True)
         validate_data(estimator, X, skip_check_array=True)
         X = _as_pandas(X)
         self._columns = [_Column(name, X.iloc[:, i]) for i, name in enumerate(X.columns)]
-        return self._put_together(X)
+        return self._encode(X)
 
-    def transform(self, estimator, X):
-        """Return the features of other rows as numbers, for `estimator` to predict from."""
+    def transform(self, estimator: Any, X: Features) -> Features:
+        """Return the features of later samples as floats, for `estimator` to predict from."""
         if self._columns is None:
             return self._check_array(estimator, X, reset=False)
         if not _is_frame(X):
@@ -69,10 +58,9 @@ class TableNumbers:
                 f"columns."
             )
         validate_data(estimator, X, reset=False, skip_check_array=True)
-        return self._put_together(_as_pandas(X))
+        return self._encode(_as_pandas(X))
 
-    def _check_array(self, estimator, X, reset):
-        """Return an array or a sparse matrix of numbers, checked."""
+    def _check_array(self, estimator: Any, X: Features, reset: bool) -> Features:
         try:
             return validate_data(
                 estimator,
@@ -83,22 +71,25 @@ class TableNumbers:
                 ensure_all_finite=True if issparse(X) else "allow-nan",
             )
         except ValueError as error:
-            if "could not convert string" in str(error):
-                raise ValueError(f"{error}. {_HINT}") from error
-            raise
+            if "could not convert string" not in str(error):
+                raise
+            raise ValueError(
+                f"{error}. Pass a data frame, whose columns of categories and strings are encoded, "
+                f"or encode them, for example with sklearn.preprocessing.OneHotEncoder."
+            ) from error
 
-    def _put_together(self, X):
-        if not self._columns or len(X) == 0:
-            raise ValueError(f"X is empty: {len(X)} rows of {len(self._columns)} features.")
-        parts = [column.as_numbers(X.iloc[:, i]) for i, column in enumerate(self._columns)]
-        return np.column_stack(parts)
+    def _encode(self, X: pd.DataFrame) -> NDArray:
+        columns = self._columns or []
+        if not columns or len(X) == 0:
+            raise ValueError(f"X is empty: {len(X)} rows of {len(columns)} features.")
+        return np.column_stack([column.encode(X.iloc[:, i]) for i, column in enumerate(columns)])
 
 
-def _is_frame(X):
+def _is_frame(X: Features) -> bool:
     return hasattr(X, "columns") and hasattr(X, "dtypes")
 
 
-def _as_pandas(X):
+def _as_pandas(X: Features) -> pd.DataFrame:
     X = X.to_pandas() if hasattr(X, "to_pandas") else X
     if not hasattr(X, "iloc") or hasattr(X, "compute"):
         raise TypeError(
@@ -109,14 +100,13 @@ def _as_pandas(X):
 
 
 class _Column:
-    """A feature of a data frame, and the columns of numbers that it becomes."""
+    """A feature of a data frame and its encoding: `categories` with a column, None for numbers."""
 
-    def __init__(self, name, column):
+    def __init__(self, name: Any, column: pd.Series) -> None:
         from pandas.api import types
 
         self.name, kind = name, column.dtype
-        #: The categories that have a column, or None where the feature is a number.
-        self.categories = None
+        self.categories: NDArray | None = None
         if types.is_complex_dtype(kind):
             raise ValueError(f"Feature {name!r} has complex numbers. Pass their real parts.")
         if types.is_bool_dtype(kind) or types.is_numeric_dtype(kind):
@@ -127,19 +117,18 @@ class _Column:
         texts = isinstance(kind, types.CategoricalDtype) or types.is_string_dtype(kind)
         if values in _NO_CATEGORIES or (values is None and not texts):
             raise ValueError(
-                f"Feature {name!r} is of the kind {values or kind}, which has no categories and "
-                f"is no number. Turn it into numbers, as column.dt.year does with dates, or drop "
-                f"it."
+                f"Feature {name!r} is of the kind {values or kind}, which is neither numeric nor "
+                f"categorical. Turn it into numbers, for dates with column.dt.year, or drop it."
             )
         codes, names = _name_categories(column)
         names, merged = np.unique(names, return_inverse=True)
         counts = np.bincount(merged[codes[codes >= 0]], minlength=len(names))
-        # Those of equal number by name, not by the order of the rows.
+        # Ties are broken by name and not by the order of the samples.
         self.categories = names[np.argsort(-counts, kind="stable")[:_MAX_CATEGORIES]]
         self.some_missing = bool((codes < 0).any())
 
-    def as_numbers(self, column):
-        """Return the feature of some rows as columns of numbers."""
+    def encode(self, column: pd.Series) -> NDArray:
+        """Return the feature of some samples as one or more columns of floats."""
         if self.categories is None:
             try:
                 numbers = column.to_numpy(dtype=np.float64, na_value=np.nan)
@@ -153,16 +142,16 @@ class _Column:
                 )
             return numbers
         codes, names = _name_categories(column)
-        # The last row stands for missing values, whose code is -1.
+        # The last row is that of missing values, whose code is -1.
         rows = np.vstack([names[:, None] == self.categories, np.zeros(len(self.categories), bool)])
         columns = rows[codes].astype(float)
         return np.column_stack([columns, codes < 0]) if self.some_missing else columns
 
 
-def _name_categories(column):
-    """Return the position of each value of a column in its different ones, or -1, and their names.
+def _name_categories(column: pd.Series) -> tuple[NDArray, NDArray]:
+    """Return the code of each value, -1 where it is missing, and the name of each code.
 
-    Whole numbers are named alike whether they come as integers or, beside missing ones, as floats.
+    Integers have the same name as whole floats, which they become beside missing values.
     """
     from pandas import factorize
 

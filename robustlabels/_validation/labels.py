@@ -1,4 +1,4 @@
-"""Labels, checked and as positions in the classes; probabilities and weights of classes."""
+"""Checked labels, and class probabilities, weights and priors in the order of the classes."""
 
 from collections.abc import Mapping
 from numbers import Real
@@ -13,20 +13,19 @@ from sklearn.utils import (
 )
 from sklearn.utils.multiclass import check_classification_targets
 
-#: Integer labels that span less than this are counted and looked up, not sorted; unless they
-#: lie so far out that differences would overflow.
+#: Integer labels that span less than this are counted and looked up instead of sorted, unless
+#: they are so large that differences would overflow.
 _MAX_TABLE, _FAR = 4096, 2**62
-
 
 #: Classes or numbers that a message lists, at most.
 _MAX_LISTED = 10
 
-#: Why there may be fewer classes than a user thinks.
+#: Why there may be fewer classes than expected.
 NO_CLASSES = "Classes that no row has, or only rows whose sample_weight is 0, do not count."
 
 
 def shorten(values):
-    """Return classes or numbers as a text for a message: all, or the first ones of many."""
+    """Return classes or numbers as text for a message, only the first if there are many."""
     values = values.tolist() if hasattr(values, "tolist") else list(values)
     if len(values) <= _MAX_LISTED:
         return str(values)
@@ -34,7 +33,7 @@ def shorten(values):
 
 
 def find_rows_and_classes(estimator, y, weight):
-    """Return the positions of the rows that have a weight, and their sorted labels."""
+    """Return the positions of the samples with a weight, and their sorted labels."""
     kept = np.flatnonzero(weight)
     if not len(kept):
         raise ValueError("All sample weights are zero: there is no row to learn from.")
@@ -44,7 +43,7 @@ def find_rows_and_classes(estimator, y, weight):
 
 
 def check_two_classes(estimator, classes):
-    """Say if an estimator has nothing to tell apart."""
+    """Raise if there are fewer than two classes."""
     if len(classes) < 2:
         raise ValueError(
             f"{type(estimator).__name__} needs at least 2 classes, but y has only one class, "
@@ -53,10 +52,10 @@ def check_two_classes(estimator, classes):
 
 
 def check_labels(y, name="y"):
-    """Return labels as an array of one dimension, of strings or of numbers, none of them missing.
+    """Return labels as a one-dimensional array of strings or numbers; raise if any is missing.
 
-    All labels that users pass come here, before anything else converts them: NumPy makes strings
-    of strings beside NaN, and scikit-learn floats of what pandas calls Int64 or boolean.
+    All labels of users pass here before anything else converts them: NumPy turns NaN beside
+    strings into a string, and scikit-learn turns the Int64 and boolean types of pandas into floats.
     """
     if y is None:
         raise ValueError(
@@ -70,8 +69,8 @@ def check_labels(y, name="y"):
     if labels.ndim == 2 and labels.shape[1] > 1:
         raise ValueError(
             f"{name} should be a 1d array of labels, got an array of shape {labels.shape} instead. "
-            f"The answers of several annotators are what LabelRefiner takes, and the classifiers "
-            f"that use it; not here."
+            f"Only LabelRefiner and the classifiers that use it take the answers of several "
+            f"annotators."
         )
     labels = column_or_1d(labels, warn=True)
     missing = find_missing(labels)
@@ -85,14 +84,14 @@ def check_labels(y, name="y"):
             f"pandas.notna({name})."
         )
     if labels.dtype == object:
-        labels = _of_one_type(labels, name)
+        labels = _to_one_type(labels, name)
         if not is_array and labels.dtype == object:
             labels = labels.astype(str)
     return check_array(labels, ensure_2d=False, dtype=None, input_name=name)
 
 
 def find_missing(labels):
-    """Return which labels are None, NaN, NaT or NA."""
+    """Return which labels are None, NaN, NaT or NA, as booleans."""
     if labels.dtype.kind in "biu":
         return np.zeros(len(labels), dtype=bool)  # faster than a comparison
     if labels.dtype != object:
@@ -105,32 +104,32 @@ def find_missing(labels):
 def _is_missing(label):
     try:
         return label is None or bool(label != label)
-    except TypeError:
-        # The NA of pandas is neither equal to itself nor unequal.
+    except TypeError:  # comparisons with the NA of pandas are NA, which has no truth value
         return True
 
 
-def _of_one_type(labels, name):
-    """Return objects that are all strings, or numbers as an array of numbers; refuse others."""
+def _to_one_type(labels, name):
+    """Return objects that are all strings as they are, numbers as an array; reject others."""
     types = {*map(type, labels)}
     texts = {kind for kind in types if issubclass(kind, str)}
     strange = {kind for kind in types - texts if not issubclass(kind, Real | np.bool_)}
     names = " and ".join(sorted(kind.__name__ for kind in strange or types))
     if strange:
         raise ValueError(
-            f"{name} has labels of the type {names}. Labels are strings, integers, booleans or "
-            f"whole floats; make them strings first, as {name}.astype(str) does."
+            f"{name} has labels of the type {names}. Labels must be strings, integers, booleans or "
+            f"whole floats; convert them to strings, for example with {name}.astype(str)."
         )
     if texts and texts != types:
         raise ValueError(
-            f"{name} has labels of the types {names} beside each other: whether '1' and 1 are the "
-            f"same class only you know. Make all labels of one type, as {name}.astype(str) does."
+            f"{name} has labels of the types {names} beside each other, so that it is unclear "
+            f"whether '1' and 1 are the same class. Convert all labels to one type, for example "
+            f"with {name}.astype(str)."
         )
     if texts or len(labels) == 0:
         return labels
     numbers = np.array(labels.tolist())
     if numbers.dtype == object or (numbers != labels).any():
-        raise ValueError(f"{name} has numbers that no type of NumPy keeps apart. Use strings.")
+        raise ValueError(f"{name} has numbers that no NumPy type can represent. Use strings.")
     return numbers
 
 
@@ -142,24 +141,13 @@ def as_given(labels, y):
     return labels.astype(y.dtype) if isinstance(y, np.ndarray) and y.dtype.kind in "OT" else labels
 
 
-def _refuse_other_type(of_labels, of_classes, name):
-    """Say if labels and classes are not both strings, both numbers or both dates."""
-    kinds = {"O": "strings", "U": "strings", "M": "dates", "m": "spans of time"}
-    first, second = (kinds.get(v.dtype.kind, "numbers") for v in (of_labels, of_classes))
-    if first != second:
-        raise ValueError(
-            f"{name} has labels that are {first}, {shorten(np.unique(of_labels))}, beside classes "
-            f"that are {second}, {shorten(of_classes)}. Make them of one type."
-        )
-
-
 def find_classes(y):
-    """Return the sorted labels of `y`, without sorting `y` where it holds small integers."""
-    if hasattr(y, "classes"):  # of several annotators
+    """Return the sorted labels of `y`, without sorting `y` if it holds small integers."""
+    if hasattr(y, "classes"):  # answers of several annotators
         return y.classes
     if y.dtype.kind in "iu" and len(y) > 0:
         low, high = int(y.min()), int(y.max())
-        if low > -_FAR and high < _FAR and high - low < _MAX_TABLE:
+        if _fit_into_table(low, high):
             counts = np.zeros(high - low + 1, dtype=np.intp)
             for rows in gen_batches(len(y), 32768):
                 counts += np.bincount(y[rows].astype(np.intp) - low, minlength=len(counts))
@@ -170,13 +158,13 @@ def find_classes(y):
 
 
 def encode(y, classes, name="y"):
-    """Return the position of each label of `y` in the sorted `classes`, or name a stranger."""
-    _refuse_other_type(y, classes, name)
+    """Return the position of each label of `y` in the sorted `classes`; raise for other labels."""
+    _reject_other_type(y, classes, name)
     if y.dtype.kind in "iu" and classes.dtype.kind in "iu" and len(y) > 0:
         low, high = int(classes[0]), int(classes[-1])
-        if low > -_FAR and high < _FAR and high - low < _MAX_TABLE:
+        if _fit_into_table(low, high):
             codes = np.subtract(y, low, dtype=np.int64, casting="unsafe")
-            # Seen as unsigned, a label below the range lies far above it.
+            # As an unsigned integer, a label below the range is far above it.
             known = codes.view(np.uint64).max() <= high - low
             if known and high - low + 1 > len(classes):
                 table = np.full(high - low + 1, -1)
@@ -195,19 +183,34 @@ def encode(y, classes, name="y"):
     return codes
 
 
+def _fit_into_table(low, high):
+    return low > -_FAR and high < _FAR and high - low < _MAX_TABLE
+
+
+def _reject_other_type(labels, classes, name):
+    """Raise unless labels and classes are both strings, both numbers or both dates."""
+    kinds = {"O": "strings", "U": "strings", "M": "dates", "m": "spans of time"}
+    first, second = (kinds.get(v.dtype.kind, "numbers") for v in (labels, classes))
+    if first != second:
+        raise ValueError(
+            f"{name} has labels that are {first}, {shorten(np.unique(labels))}, but classes that "
+            f"are {second}, {shorten(classes)}. Convert them to one type."
+        )
+
+
 def encode_together(labels, **columns):
     """Return each column as positions in the classes, and the classes."""
     columns = {name: check_labels(column, name) for name, column in columns.items()}
     check_consistent_length(*columns.values())
     for name, column in columns.items():
         check_classification_targets(column)
-        _refuse_other_type(column, columns["y_noisy"], name)
+        _reject_other_type(column, columns["y_noisy"], name)
     if labels is None:
         classes = np.unique(np.concatenate([*columns.values()]))
     elif len(labels) > 0:
         classes = check_labels(labels, "labels")
     else:
-        raise ValueError("labels must name the classes. Got none; leave it out to take those of y.")
+        raise ValueError("labels must name the classes. Got none; omit it to take those of y.")
     if len(np.unique(classes)) < len(classes):
         raise ValueError(f"labels must name each class once. Got {shorten(classes)}.")
     order = np.argsort(classes)
@@ -216,10 +219,10 @@ def encode_together(labels, **columns):
 
 
 def align(values, classes, name, axes=(0,)):
-    """Return values in the order of the classes where they are named, and as they are where not.
+    """Return values in the order of the classes if they are named, otherwise as they are.
 
-    Names are the keys of a dict, and what pandas has along the axes, unless that is only the
-    default 0, 1, 2, ... along all of them, for other classes.
+    Names are the keys of a dict, or the labels of pandas along the axes, unless these are the
+    default 0, 1, 2, ... along all axes.
     """
     if isinstance(values, Mapping):
         values, names = np.array(list(values.values())), [list(values)]
@@ -238,8 +241,8 @@ def align(values, classes, name, axes=(0,)):
         if len(of_axis) != len(classes) or position.keys() != set(classes):
             raise ValueError(
                 f"{name} has the names {shorten(of_axis)}, which must be the classes "
-                f"{shorten(classes)}, in any order. Name all of them so, or pass a NumPy array in "
-                f"the order of the classes." + f" {NO_CLASSES}" * (len(of_axis) > len(classes))
+                f"{shorten(classes)}, in any order. Rename them, or pass a NumPy array in the "
+                f"order of the classes." + f" {NO_CLASSES}" * (len(of_axis) > len(classes))
             )
         order.append([position[label] for label in classes])
     if isinstance(values, np.ndarray):
@@ -266,16 +269,16 @@ def check_probabilities(y_noisy, proba, labels, name):
 
 
 def reject_balanced(class_weight):
-    """Say that blocks of rows cannot be balanced before all of them have been seen."""
+    """Raise for balanced class weights, which need all labels at once."""
     if class_weight == "balanced":
         raise ValueError(
-            "class_weight='balanced' needs all labels at once. For partial_fit pass a dict "
-            "of weights, as sklearn.utils.compute_class_weight makes it."
+            "class_weight='balanced' needs all labels at once. For partial_fit pass a dict of "
+            "weights, for example from sklearn.utils.compute_class_weight."
         )
 
 
 def check_same_classes(classes, first):
-    """Say if the classes of a later block differ from those of the first."""
+    """Raise if the classes of a later block differ from those of the first."""
     if not np.array_equal(classes, first):
         raise ValueError(
             f"classes={shorten(classes)} differ from those of the first call, {shorten(first)}."
@@ -283,9 +286,9 @@ def check_same_classes(classes, first):
 
 
 def class_factors(class_weight, classes, totals):
-    """Return the factor of each class that a `class_weight` parameter stands for.
+    """Return the factor of each class that a `class_weight` parameter means.
 
-    `totals` holds the total weight of the rows of each class, which "balanced" makes equal.
+    `totals` is the sum of sample weights of each class, which "balanced" equalises.
     """
     if class_weight == "balanced":
         there = totals > 0
@@ -299,7 +302,7 @@ def class_factors(class_weight, classes, totals):
 
 
 def check_priors(priors, classes):
-    """Return a `priors` parameter in the order of the classes, or say if it does not fit them."""
+    """Return a `priors` parameter as an array in the order of the classes, or None or a string."""
     if priors is None or isinstance(priors, str):
         return priors
     shares = np.asarray(align(priors, classes, "priors"), dtype=float)

@@ -1,16 +1,16 @@
-"""What a mistyped name of a parameter was probably meant to be."""
+"""Suggestions for misspelt parameter names."""
 
 import difflib
 
 
 def suggest(name, known):
-    """Return a sentence with the known name that is most like another, or nothing."""
+    """Return a sentence with the most similar known name, or nothing."""
     close = difflib.get_close_matches(name, known, n=1)
     return f" Did you mean {close[0]!r}?" if close else ""
 
 
 def suggest_parameters(estimator, params):
-    """Say which parameter of an estimator is meant by an unknown one that is much like it."""
+    """Raise for an unknown parameter that resembles one of the estimator."""
     known = estimator.get_params(deep=False)
     for name in params:
         hint = suggest(name, known)

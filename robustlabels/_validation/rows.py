@@ -24,8 +24,7 @@ class TrainingRows:
     numbers : {ndarray, sparse matrix} of shape (n_samples, n_columns) or None
         Features as trees take them; None if only a teacher understands them.
     codes : ndarray of shape (n_samples,) or None
-        Label of each sample, as a position in `classes`. None while `answers` have not been
-        aggregated.
+        Label of each sample, as a position in `classes`. None before answers are aggregated.
     answers : Answers or None
         Answers of several annotators.
     classes : ndarray of shape (n_classes,)
@@ -42,7 +41,7 @@ class TrainingRows:
 
     X: Any
     numbers: Any
-    codes: NDArray | None
+    codes: Any
     answers: Answers | None
     classes: NDArray
     weight: NDArray
@@ -78,8 +77,8 @@ def read_rows(
     estimator : estimator
         Named in messages.
     read_features : callable
-        Returns `X` and `numbers` of all samples, checked. It is called after the labels have been
-        checked, which is cheaper.
+        Returns the checked `X` and `numbers` of all samples. It is called after the cheaper check
+        of the labels.
     y : array-like of shape (n_samples,) or (n_samples, n_annotators)
         Labels, or answers of several annotators.
     sample_weight : array-like of shape (n_samples,) or None
@@ -92,35 +91,35 @@ def read_rows(
     rows : TrainingRows
         The samples that count.
     """
-    y = read_labels(y)
+    labels = read_labels(y)
     X, numbers = read_features()
-    check_consistent_length(X if numbers is None else numbers, y)
-    trusted = check_trusted(trusted, y)
-    n_passed = len(y)
+    check_consistent_length(X if numbers is None else numbers, labels)
+    known = check_trusted(trusted, labels)
+    n_passed = len(labels)
     weight = _check_sample_weight(
         sample_weight, np.empty((n_passed, 1)), dtype=np.float64, ensure_non_negative=True
     )
-    several = isinstance(y, Answers)
+    several = isinstance(labels, Answers)
     if several:
-        weight = weight * (y.codes >= 0).any(axis=1)
+        weight = weight * (labels.codes >= 0).any(axis=1)
     kept = np.flatnonzero(weight)
     if not len(kept):
         raise ValueError("All sample weights are zero: there is no row to learn from.")
     if len(kept) < n_passed:
         X = None if X is None else _safe_indexing(X, kept)
         numbers = None if numbers is None else numbers[kept]
-        y, weight = y[kept], weight[kept]
-        trusted = None if trusted is None else trusted[kept]
-    classes = find_classes(y)
+        labels, weight = labels[kept], weight[kept]
+        known = None if known is None else known[kept]
+    classes = find_classes(labels)
     check_two_classes(estimator, classes)
     return TrainingRows(
         X=X,
         numbers=numbers,
-        codes=None if several else encode(y, classes),
-        answers=y if several else None,
+        codes=None if several else encode(labels, classes),
+        answers=labels if several else None,
         classes=classes,
         weight=weight,
-        trusted=trusted,
+        trusted=known,
         kept=kept,
         n_passed=n_passed,
     )

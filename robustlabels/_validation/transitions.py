@@ -1,4 +1,4 @@
-"""What is wrong with a transition matrix, and whether noise by it can be corrected for."""
+"""Checked transition matrices."""
 
 import warnings
 
@@ -9,10 +9,7 @@ from .labels import NO_CLASSES, align, shorten
 
 
 def check_transition(transition, n_classes, classes=None):
-    """Return a transition matrix as a float64 array, or say what is wrong with it.
-
-    Where the `classes` are given, a matrix with names is put in their order.
-    """
+    """Return a transition matrix as floats, in the order of `classes` if it has names."""
     if classes is not None:
         transition = align(transition, classes, "The transition matrix", axes=(0, 1))
     transition = np.array(transition, dtype=float)
@@ -34,26 +31,26 @@ def check_transition(transition, n_classes, classes=None):
 
 
 def check_invertible(transition, n_classes, classes=None):
-    """Return a transition matrix that can be corrected for, or say what is wrong with it."""
+    """Return a transition matrix that has an inverse; raise if it has none."""
     matrix = check_transition(transition, n_classes, classes)
     smallest = np.linalg.svd(matrix, compute_uv=False)[-1]
     if smallest < 1e-6:
         raise ValueError(
-            f"transition_matrix is singular, its smallest singular value is {smallest:.2g}: "
-            f"under such noise some classes cannot be told apart by their noisy labels, and no "
-            f"correction exists."
+            f"transition_matrix is singular: its smallest singular value is {smallest:.2g}. "
+            f"Under such noise the noisy labels cannot distinguish some classes, and no correction "
+            f"exists."
         )
     return matrix
 
 
 def check_correctable(transition, classes):
-    """Return a transition matrix to correct with; warn if that is hardly possible."""
+    """Return a transition matrix that has an inverse; warn if it amplifies errors."""
     matrix = check_invertible(transition, len(classes), classes)
     gain = 1 / np.linalg.svd(matrix, compute_uv=False)[-1]
     if gain > 20:
         warnings.warn(
-            f"The transition matrix is nearly singular: what is estimated with it has an error "
-            f"up to {gain:.0f} times that on clean labels.",
+            f"The transition matrix is nearly singular: estimates that use it have an error of up "
+            f"to {gain:.0f} times that on clean labels.",
             UndefinedMetricWarning,
             stacklevel=5,
         )

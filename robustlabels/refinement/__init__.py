@@ -1,4 +1,4 @@
-"""What the true labels probably are: the noise of a table, its beliefs, and its wrong labels."""
+"""Label noise of a table, the probabilities of its true labels, and its wrong labels."""
 
 from ._refiner import LabelRefiner
 from ._wrong_labels import find_wrong_labels

@@ -1,32 +1,46 @@
-"""Soft labels that know nothing of the labels of some rows, for learners to be judged by these."""
+"""Soft labels for each fold that are estimated without the labels of that fold."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ._noise_model import make_soft_labels
+from ._observed_labels import ObservedLabels
 from ._probabilities import out_of_bag_probabilities
 
 #: Trees for each fold.
 _TREES = 60
 
+#: Smallest probability of a label.
+_SMALLEST = 1e-6
 
-def cross_fitted_soft_labels(X, observed, n_classes, weight, folds, rng, n_jobs=None, verbose=0):
-    """Refine the labels of each table that is left if a fold is taken away.
 
-    The label of a row is part of the soft labels of its neighbours. A learner that learned from
-    those is no judge of that label, even if it did not learn from the row.
+def cross_fitted_soft_labels(
+    X: NDArray,
+    observed: ObservedLabels,
+    n_classes: int,
+    weight: NDArray,
+    folds: NDArray,
+    rng: np.random.RandomState,
+    n_jobs: int | None = None,
+    verbose: int = 0,
+) -> NDArray:
+    """Refine the labels of the samples outside of each fold.
+
+    The label of a sample contributes to the soft labels of its neighbours. A learner trained on
+    these cannot be judged by that label, even if it left out the sample itself.
 
     Parameters
     ----------
     X : ndarray of shape (n_samples, n_features)
         Features.
     observed : ObservedLabels
-        What the rows say of their classes.
+        The labels, and how probable each true class makes them.
     n_classes : int
         Number of classes.
     weight : ndarray of shape (n_samples,)
         Positive weights.
     folds : ndarray of shape (n_samples,)
-        Numbers of the folds, from 0.
+        The fold of each sample, from 0.
     rng : numpy.random.RandomState
         Source of the trees' randomness.
     n_jobs : int or None, default=None
@@ -37,8 +51,9 @@ def cross_fitted_soft_labels(X, observed, n_classes, weight, folds, rng, n_jobs=
     Returns
     -------
     soft_labels : ndarray of shape (n_samples, n_folds, n_classes)
-        Probabilities of the true labels, for each fold by the other folds alone. Those of the
-        rows of the fold itself are made of their labels and nobody may learn from them.
+        ``soft_labels[:, f]`` are probabilities of the true labels, estimated without the labels of
+        fold f. For the samples of fold f itself they are the labels as given and must not be
+        learned.
     """
     n_folds, codes = folds.max() + 1, observed.codes
     given = np.eye(n_classes, dtype=np.float32)[codes]
@@ -47,12 +62,12 @@ def cross_fitted_soft_labels(X, observed, n_classes, weight, folds, rng, n_jobs=
         return soft_labels
     for fold in range(n_folds):
         learn = np.flatnonzero(folds != fold)
-        present, of_present = np.unique(codes[learn], return_inverse=True)
+        present, labels = np.unique(codes[learn], return_inverse=True)
         if len(present) < 2:
             continue
-        proba = np.full((len(learn), n_classes), 1e-6)
+        proba = np.full((len(learn), n_classes), _SMALLEST)
         proba[:, present] += out_of_bag_probabilities(
-            X[learn], of_present, len(present), weight[learn], rng, n_jobs, _TREES, verbose,
+            X[learn], labels, len(present), weight[learn], rng, n_jobs, _TREES, verbose,
             random_splits=True,
         )[0]  # fmt: skip
         proba /= proba.sum(axis=1, keepdims=True)

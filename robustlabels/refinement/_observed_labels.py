@@ -1,15 +1,15 @@
-"""What was seen of each sample, as likelihoods of its true class."""
+"""What was observed of each sample, as likelihoods of its true class."""
 
 from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ._noise_model import noise_beside_trusted
+from ._noise_model import make_soft_labels, noise_beside_trusted
 
 
 class ObservedLabels(NamedTuple):
-    """The labels of the samples, and how probable each true class makes them.
+    """The labels of the samples, and their likelihood under each true class.
 
     Attributes
     ----------
@@ -18,7 +18,7 @@ class ObservedLabels(NamedTuple):
     transition : ndarray of shape (n_classes, n_classes) or None
         Noise of these labels; None where labels are taken as given.
     likelihood : ndarray of shape (n_samples, n_classes)
-        Probability of all that was seen of a sample, under each true class, up to a factor.
+        Likelihood of all that was observed of a sample, up to a factor.
     """
 
     codes: NDArray
@@ -29,9 +29,15 @@ class ObservedLabels(NamedTuple):
         """Return the labels of some samples."""
         return self._replace(codes=self.codes[rows], likelihood=self.likelihood[rows])
 
+    def soft_labels(self, proba: NDArray) -> NDArray:
+        """Return the labels to learn from, given out-of-sample probabilities of the codes."""
+        if self.transition is None:
+            return self.likelihood
+        return make_soft_labels(self.likelihood, proba, self.transition)
+
 
 def labels_as_given(codes: NDArray, n_classes: int) -> ObservedLabels:
-    """Return labels that are taken to be right."""
+    """Return labels that are assumed to be right."""
     return ObservedLabels(codes, None, np.eye(n_classes)[codes])
 
 

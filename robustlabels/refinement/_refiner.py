@@ -1,4 +1,4 @@
-"""LabelRefiner: the noise of a table, and what its true labels probably are."""
+"""LabelRefiner: the noise of a table, and the probabilities of its true labels."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
+from sklearn.utils import indexable
 
 from .._fitting import (
     cached_call,
@@ -18,22 +19,14 @@ from .._fitting import (
 )
 from .._plotting import import_pandas
 from .._typing import Features, Seed
+from .._validation.answers import Answers
 from .._validation.features import TableNumbers
 from .._validation.rows import TrainingRows, read_rows
-from .._validation.sklearn_private import (
-    HasMethods,
-    StrOptions,
-    _fit_context,
-)
+from .._validation.sklearn_private import HasMethods, StrOptions, _fit_context
 from .._validation.transitions import check_invertible
 from ._annotators import aggregate_labels, fit_annotators_with_features
 from ._duplicates import has_enough_rows
-from ._noise_model import (
-    NoisePosterior,
-    estimate_noise,
-    fit_noise,
-    make_soft_labels,
-)
+from ._noise_model import NoisePosterior, estimate_noise, fit_noise
 from ._observed_labels import ObservedLabels, labels_as_given, observe_labels
 from ._probabilities import out_of_bag_probabilities, out_of_fold_probabilities
 
@@ -42,151 +35,159 @@ if TYPE_CHECKING:
 
 __all__ = ["LabelRefiner"]
 
-#: Probability with which the number of wrong labels lies in its interval.
+#: Probability that the interval of the number of wrong labels holds it.
 _LEVEL = 0.9
 
 
 class LabelRefiner(BaseEstimator):
-    r"""Finds out how many labels of a table are wrong, and what the true ones probably are.
+    r"""Estimate label noise and the probabilities of the true labels.
 
-    It takes tables as they are, with categories and missing values. What it finds serves any
-    classifier, see :class:`RefinedClassifier`.
+    Works on tables as they are, with categories and missing values. Its results help to clean the
+    labels, and to train any classifier, see :class:`RefinedClassifier`.
 
     Parameters
     ----------
     transition_matrix : array-like or "estimate", default="estimate"
-        The noise, of shape (n_classes, n_classes): ``T[i, j]`` is the probability of the label j
-        where the true class is i, the classes in sorted order, or in a data frame by the names of
-        its rows and columns. "estimate" estimates it from the data.
+        Noise of shape (n_classes, n_classes): ``T[i, j]`` is the probability of the label j given
+        the true class i. The classes are in sorted order, or named by the rows and columns of a
+        data frame. "estimate" estimates it from the data.
     teacher : classifier or None, default=None
-        What says how probable the labels of a row are, from its features, without having seen
-        it. None grows a random forest, whose trees speak for the rows that they were not grown
-        from. A classifier with ``predict_proba`` speaks for folds that it was not fitted to; it
-        gets X as it is, and labels as integers from 0.
+        Predicts the label of each sample from its features without having learned from it. None
+        uses the out-of-bag predictions of a random forest. A classifier with ``predict_proba`` is
+        cross-fitted; it gets X as it is, and labels as integers from 0.
     n_jobs : int or None, default=None
-        Trees, or folds, that are fitted at the same time. The result is the same for any.
+        Number of trees or folds fitted in parallel. It does not change the result.
     verbose : int, default=0
         1 shows a progress bar over the trees.
     random_state : int, RandomState instance or None, default=None
-        Source of the trees and of the folds. None draws fresh entropy. That of `teacher` is left
-        as it is.
+        Randomness of the trees and the folds. None draws fresh entropy. The random state of
+        `teacher` is not changed.
     memory : joblib.Memory, str or None, default=None
-        Where what is found is kept, an object or the path of a folder: another fit of the same
-        rows with the same parameters, in a search say, then looks it up. None, or no
-        `random_state`, keeps nothing; with an int it is found again.
+        Cache, or the path of its folder. Another fit to the same samples with the same parameters,
+        for example in a search, then reuses the result. Nothing is cached if `memory` or
+        `random_state` is None.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        Class labels, sorted.
+        Sorted class labels.
     label_probabilities_ : ndarray of shape (n_samples, n_classes)
-        Probabilities of the true labels of the rows in `fit`, given their features and labels:
-        the beliefs. NaN for rows without weight.
+        Probabilities of the true labels given features and labels. NaN for samples without weight.
     soft_labels_ : ndarray of shape (n_samples, n_classes)
-        More cautious probabilities, to learn from: see the notes.
+        More cautious label probabilities to train on, see Notes.
     wrong_probability_ : ndarray of the shape of y
-        Probability that the label of a row, or each answer of an annotator, is wrong. NaN where
-        there is none, or nothing is known, see the notes.
+        Probability that a label, or an annotator's answer, is wrong. NaN where there is none, and
+        where nothing is known, see Notes.
     n_wrong_ : float
-        Expected number of wrong labels: the sum of these.
+        Expected number of wrong labels, the sum of `wrong_probability_`.
     n_wrong_interval_ : tuple of int
-        Lower and upper end of the number of wrong labels, with a probability of 90 %. None with
-        several annotators.
+        Interval that holds the number of wrong labels with a probability of 90 %. None with several
+        annotators.
     noise_rate_ : float
         Expected share of wrong labels.
     transition_matrix_ : ndarray of shape (n_classes, n_classes) or None
-        The noise, as given or estimated, with several annotators that of all answers. None where
-        there are too few rows for an estimate.
+        Given or estimated noise; with several annotators, that of all answers. None if there are
+        too few samples for an estimate.
     noise_posterior_ : NoisePosterior or None
-        What the noise may be, a named tuple: "counted" is the transition matrix if all that looks
-        like noise is, "shares", of shape (n_shares,), are the multiples of it that are weighed
-        against each other, "weights" their probabilities, and "n_rows", of shape (n_classes,), the
-        rows of each class that the matrix was counted from. The property "conservative_weights" has
-        the probabilities to somebody who doubts that there is any noise, the method
-        ``transition_matrices()`` the matrix of each share. A known noise has the one share 1. None
-        with several annotators, or too few rows.
+        Posterior of the noise, a named tuple: "counted", the transition matrix if all labels that
+        look wrong are wrong; "shares", of shape (n_shares,), the possible shares of it that are
+        noise; "weights", their probabilities, and "conservative_weights", the same under even prior
+        odds for no noise; "n_rows", of shape (n_classes,), the samples behind each row of the
+        matrix. ``transition_matrices()`` returns the matrix of each share. A known noise has the
+        one share 1. None with several annotators or too few samples.
     annotator_transitions_ : ndarray of shape (n_annotators, n_classes, n_classes) or None
-        The noise of each annotator; None with one label for each row, or too few rows.
+        Noise of each annotator. None with one label per sample or too few samples.
     annotator_quality_ : pandas.DataFrame or None
-        A row for each annotator: "n_answers", how many there are, and "quality", the probability
-        that one is right where classes are as frequent as in these rows. Needs pandas. None as
-        above.
+        A row for each annotator: "n_answers", and "quality", the probability that an answer is
+        right given the class frequencies in these samples. Needs pandas. None as above.
     noise_evidence_ : dict or None
-        Why the estimated noise has the form it has: "form", "symmetric" or "class-dependent";
-        "explained", the share of the entropy of wrong labels that their true class explains, or
-        with two classes "rate_difference", that of their noise rates; "threshold", what this has
-        to exceed for a matrix that depends on the class; "tenable", whether the data allow for one
-        at all; and "none", the probability that no label is wrong, to a sceptic. None if the noise
-        is known or there are several annotators.
+        Why the estimated noise has its form. "form" is "symmetric" or "class-dependent".
+        "explained" is the share of the entropy of wrong labels that their true class explains; with
+        two classes, "rate_difference" is the difference of their noise rates instead. "threshold"
+        is the value it has to exceed for a class-dependent matrix, and "tenable" whether the data
+        allow for one at all. "none" is the conservative probability that no label is wrong. None if
+        the noise is known or there are several annotators.
     row_groups_ : ndarray of shape (n_samples,)
-        Numbers from 0, the same for rows that are copies of each other, or nearly. Keep these on
-        one side of a split. -1 for rows without weight.
+        Group numbers from 0, shared by duplicates and near-duplicates: keep each group on one side
+        of a split. -1 for samples without weight.
     likelihood_ : ndarray of shape (n_samples, n_classes)
-        Probability of what was seen of a row, its label or answers, under each true class, up to a
-        factor. NaN for rows without weight.
+        Likelihood of the label or the answers of a sample under each true class, up to a factor.
+        NaN for samples without weight.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features, if X had any that are all strings.
+        Feature names, if X has names that are all strings.
 
     See Also
     --------
-    find_wrong_labels : A list of the labels that are probably wrong.
-    RefinedClassifier : Any classifier, trained on these probabilities.
+    find_wrong_labels : List the labels that are probably wrong.
+    RefinedClassifier : Train any classifier on the soft labels.
 
     Notes
     -----
-    The probabilities of labels given features come from trees, or a `teacher`, that have not
-    learned from the row. Rows of the same features are left out together, and so are rows whose
-    distance is less than a tenth of that to their tenth neighbour: copies vouch for each other.
-    Of more than 5000 rows a tree draws a part, and of many classes it tells groups apart, drawn
-    anew for each tree, so that the trees take less time than what is trained on their labels.
+    **Label predictions.** The model starts from probabilities of the labels given the features, by
+    trees or a `teacher` that have not learned from the sample. Duplicates are held out together,
+    and so are near-duplicates, whose distance is less than a tenth of that to the tenth neighbour:
+    a copied label would confirm itself. To save time, a tree draws a part of more than 5000
+    samples, and separates random groups of many classes.
 
-    The confident joint [1]_ counts labels that these probabilities contradict. Among them are
-    rows that are hard to place. Noise strikes rows that are easy to place as well: what share s of
-    the counted matrix T is noise has a posterior distribution. Its prior is 1/10 for no noise at
-    all and normal otherwise, with mean 0.9 and standard deviation 0.25, from 0 to 1.2. The matrix
-    depends on the class where the class explains at least
-    half of the entropy of the wrong labels, or, with two classes, their noise rates differ by
-    more than 1/4; otherwise it is symmetric. Then Bayes' rule gives the probabilities of the true
-    label, :math:`P(k \mid x, \tilde{y}) \propto q_k(x) \, T_s[k, \tilde{y}]`, averaged over s.
-    q is raised to the power, averaged over as well, that makes it as sure as the labels say it
-    can be. `soft_labels_` leave that out and take the mean of s if there is any noise: learners
+    **Amount of noise.** The confident joint [1]_ counts labels that contradict these predictions.
+    Some of them are right labels of hard samples. Noise, however, also changes labels of easy
+    samples, so that the data inform about the share s of the counted matrix T that is noise,
+    :math:`T_s = (1 - s) I + s T`. A priori there is no noise with probability 1/10; otherwise s is
+    normal with mean 0.9 and standard deviation 0.25, between 0 and 1.2.
+
+    **Form of noise.** T depends on the class if the class explains more than half of the entropy of
+    the wrong labels or, with two classes, if their noise rates differ by more than 1/4. Otherwise
+    it is symmetric.
+
+    **Label probabilities.** Bayes' rule gives
+
+    .. math:: P(k \mid x, \tilde{y}) \propto q_k(x)^\beta \, T_s[k, \tilde{y}],
+
+    averaged over the posterior of s and :math:`\beta`. Here q are the predictions with the noise
+    removed, and the power :math:`\beta` makes them as confident as the labels justify.
+    `soft_labels_` omit the power, and use the mean of T given that there is noise: learners
     generalise better from these.
 
-    The upper end of `n_wrong_interval_` is the 95 % quantile of the posterior. The lower end is
-    the 5 % quantile to a sceptic, who gives even odds to no noise: where it is 0 the labels can be
-    explained without a wrong one.
+    **Interval.** The upper end of `n_wrong_interval_` is the 95 % quantile of the posterior. The
+    lower end is the 5 % quantile under even prior odds for no noise; if it is 0, the data can be
+    explained without a wrong label.
 
-    With several annotators :math:`P(k \mid x, \tilde{y}) \propto q_k(x)^\beta \prod_a T^a[k,
-    \tilde{y}_a]` over the answers that there are [2]_: the answers of annotators who are right more
-    often count for more. Each T^a is found by expectation maximisation, where the trees are one
-    more annotator, and drawn to the common matrix by as much as 5 answers for each class: first to
-    a share of its noise, as large as the wrong answers of the annotator say. An annotator may be
-    wrong more often than right. The trees learn what the answers agree on, and q is what these say
-    without the noise that is left in it; the power :math:`\beta` is the one that makes the answers
-    most probable. Where annotators are misled together, as a real crowd was, the beliefs are too
-    sure.
+    **Several annotators.** The answers of a sample are combined as [2]_
 
-    Trusted labels are beliefs of 1. They also tell how hard rows are, free of noise, and so what of
-    the rest is noise.
+    .. math:: P(k \mid x, \tilde{y}) \propto q_k(x)^\beta \prod_a T^a[k, \tilde{y}_a],
 
-    Noise that depends on the row sits on hard rows, and passes for hardness in part: the number
-    found is too low then. Labels that look random throughout are noise, or a task that is hard
-    throughout; the data cannot tell.
+    where accurate annotators count for more; an annotator may even be wrong more often than right.
+    Each :math:`T^a` is fitted by expectation maximisation, with the trees as one more annotator. It
+    is shrunk, with the weight of 5 answers per class, towards a multiple of the common noise that
+    matches the number of the annotator's wrong answers. The trees learn the aggregated answers; q
+    are their predictions with the remaining noise removed, and :math:`\beta` is the power that
+    makes the answers most probable. Answers are assumed to be independent given the true class. If
+    annotators are misled together, as in real crowds, the probabilities are overconfident.
 
-    Fewer than 50 rows, or 10 for each class, are too few for an estimate. Then labels are believed
-    as they are, `transition_matrix_` is None, `noise_rate_` and `wrong_probability_` are NaN, and
-    the interval of the number of wrong labels is from 0 to all. Rows of sample weight 0 are left
-    out, and a class that has no others. Rates and numbers count rows, whatever they weigh.
+    **Trusted labels.** A trusted label has probability 1. Trusted labels also show how hard the
+    samples are without noise, and so which part of the contradictions is noise.
+
+    **Assumptions.** The noise depends on the class at most. Instance-dependent noise concentrates
+    on ambiguous samples and is partly mistaken for ambiguity, so the estimate is too low. Labels
+    that look random everywhere are either noisy or inherently unpredictable; the data cannot
+    distinguish the two.
+
+    **Few samples.** With fewer than 50 samples, or 10 times the number of classes, the noise is not
+    estimated. Labels are taken as they are: `transition_matrix_` is None, `noise_rate_` and
+    `wrong_probability_` are NaN, and the interval ranges from 0 to all samples.
+
+    **Weights.** Samples of weight 0 are left out, and so are classes without other samples. Rates
+    and numbers count samples, whatever their weights.
 
     References
     ----------
     .. [1] Northcutt, Jiang and Chuang, "Confident Learning: Estimating Uncertainty in Dataset
        Labels", Journal of Artificial Intelligence Research 70, 2021.
     .. [2] Dawid and Skene, "Maximum Likelihood Estimation of Observer Error-Rates Using the EM
-       Algorithm", Journal of the Royal Statistical Society C 28, 1979; with features in the place
-       of class frequencies: Raykar et al., "Learning from Crowds", JMLR 11, 2010.
+       Algorithm", Journal of the Royal Statistical Society C 28, 1979; with features in place of
+       class frequencies: Raykar et al., "Learning from Crowds", JMLR 11, 2010.
 
     Examples
     --------
@@ -200,8 +201,8 @@ class LabelRefiner(BaseEstimator):
     >>> low, high = refiner.n_wrong_interval_
     >>> bool(low <= wrong.sum() <= high)
     True
-    >>> guessed = refiner.classes_[refiner.label_probabilities_.argmax(axis=1)]
-    >>> float((guessed == y).mean().round(2))
+    >>> predicted = refiner.classes_[refiner.label_probabilities_.argmax(axis=1)]
+    >>> float((predicted == y).mean().round(2))
     0.98
     """
 
@@ -231,7 +232,7 @@ class LabelRefiner(BaseEstimator):
         self.random_state = random_state
         self.memory = memory
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
         tags.input_tags.sparse = True
@@ -241,7 +242,7 @@ class LabelRefiner(BaseEstimator):
         return tags
 
     @_fit_context(prefer_skip_nested_validation=False)
-    @np.errstate(under="ignore")  # what becomes 0 may, even where users have made it an error
+    @np.errstate(under="ignore")  # underflow is harmless, even where users made it an error
     def fit(
         self,
         X: Features,
@@ -249,22 +250,22 @@ class LabelRefiner(BaseEstimator):
         sample_weight: ArrayLike | None = None,
         trusted: ArrayLike | None = None,
     ) -> Self:
-        """Find the noise and the probabilities of the true labels.
+        """Estimate the noise and the probabilities of the true labels.
 
         Parameters
         ----------
         X : {array-like, sparse matrix, data frame} of shape (n_samples, n_features)
-            Features on any scale. Numbers may be missing; in a data frame columns of categories
-            and texts are taken as they are, but for the rarest of more than 31. With a `teacher`,
-            whatever it takes.
+            Features on any scale. Numbers may be missing. In a data frame, columns of categories
+            and of strings are encoded, the rarest of more than 31 categories as none. A `teacher`
+            may take anything.
         y : array-like of shape (n_samples,) or (n_samples, n_annotators)
-            Labels of any kind, two classes at least; some of them may be wrong. With several
-            columns the answers of several annotators, missing where they are None, NaN or NA; see
-            :func:`pivot_answers`. Rows without an answer count as rows without weight.
+            Noisy labels of two or more classes. Several columns are the answers of several
+            annotators, missing where they are None, NaN or NA; see :func:`pivot_answers`. Samples
+            without an answer count as samples without weight.
         sample_weight : array-like of shape (n_samples,) or None, default=None
-            Weights of the rows, not negative; only their ratios matter.
+            Non-negative weights; only their ratios matter.
         trusted : array-like of bool of shape (n_samples,) or None, default=None
-            Which labels are known to be right; with several annotators also in the shape of y.
+            Labels that are known to be right; with several annotators also of the shape of y.
 
         Returns
         -------
@@ -274,31 +275,31 @@ class LabelRefiner(BaseEstimator):
         Raises
         ------
         ValueError
-            If a parameter or the data are unfit.
+            If a parameter or the data are invalid.
         """
-        with unchanged_on_error(self), without_autologging():
+        with unchanged_on_error(self):
             for name in ("n_features_in_", "feature_names_in_"):
                 self.__dict__.pop(name, None)
             self.fit_rows(
-                read_rows(self, lambda: self._read_features(X), y, sample_weight, trusted)
+                read_rows(self, lambda: read_features(self, X), y, sample_weight, trusted)
             )
         return self
 
+    @np.errstate(under="ignore")
+    @without_autologging()
     def fit_rows(self, rows: TrainingRows) -> Refinement:
-        """Find the noise and the probabilities of the true labels of rows that are checked.
-
-        For estimators of this package, which have read their table before.
+        """Fit to samples that an estimator of this package has already checked.
 
         Parameters
         ----------
         rows : TrainingRows
-            The samples.
+            The samples that have a weight and a label.
 
         Returns
         -------
         refinement : Refinement
-            What was found about these samples. The attributes of the refiner hold it for all
-            samples that were passed.
+            What was found about these samples. The attributes hold the same for all samples that
+            were passed.
         """
         rows = aggregate_labels(rows)
         n_classes = len(rows.classes)
@@ -306,7 +307,7 @@ class LabelRefiner(BaseEstimator):
         if not isinstance(self.transition_matrix, str):
             known = check_invertible(self.transition_matrix, n_classes, rows.classes)
         if known is None and not has_enough_rows(len(rows), n_classes):
-            found = _labels_as_given(rows)
+            found = _take_as_given(rows)
         else:
             found = cached_call(
                 usable_memory(self), _refine, None if self.teacher is None else rows.X,
@@ -330,7 +331,7 @@ class LabelRefiner(BaseEstimator):
 
     @property
     def annotator_quality_(self) -> pd.DataFrame | None:
-        """How many answers each annotator gave, and how many of them are right."""
+        """Number of answers, and share of right ones, of each annotator."""
         if self.annotator_transitions_ is None:
             return None
         pd = import_pandas("annotator_quality_")
@@ -342,19 +343,20 @@ class LabelRefiner(BaseEstimator):
             index=pd.Index(self._annotators, name="annotator"),
         )
 
-    def _read_features(self, X):
-        """Return the features as they are, and as numbers, or None if only a teacher reads them."""
-        try:
-            return X, TableNumbers().fit_transform(self, X)
-        except (TypeError, ValueError):
-            if self.teacher is None:
-                raise
-            # Images and texts are the teacher's business.
-            return X, None
+
+def read_features(refiner: LabelRefiner, X: Features) -> tuple[Any, Any]:
+    """Return the features, and the same as numbers or None if only a teacher takes them."""
+    (X,) = indexable(X)
+    try:
+        return X, TableNumbers().fit_transform(refiner, X)
+    except (TypeError, ValueError):
+        if refiner.teacher is None:
+            raise
+        return X, None
 
 
 class Refinement(NamedTuple):
-    """What was found about the samples of a fit; see the attributes of LabelRefiner."""
+    """Result for the samples of a fit; see the attributes of LabelRefiner."""
 
     observed: ObservedLabels
     label_probabilities: NDArray
@@ -378,8 +380,8 @@ class Refinement(NamedTuple):
         return np.nan if self.transition is None else float(np.nanmean(self.wrong_probability))
 
 
-def _labels_as_given(rows):
-    """Return what is known of too few samples: their labels."""
+def _take_as_given(rows: TrainingRows) -> Refinement:
+    """Return the result for too few samples: labels as they are."""
     observed = labels_as_given(rows.codes, len(rows.classes))
     labels = rows.codes if rows.answers is None else rows.answers.codes
     return Refinement(
@@ -393,36 +395,37 @@ def _labels_as_given(rows):
 
 
 def _refine(
-    X, teacher, numbers, answers, codes, trusted, classes, weight, known, rng, n_jobs, verbose
-):
-    """Find the noise, unless it is `known`, and the probabilities of the true labels."""
+    X: Features, teacher: Any, numbers: Features, answers: Answers | None, codes: NDArray,
+    trusted: NDArray | None, classes: NDArray, weight: NDArray, known: NDArray | None,
+    rng: np.random.RandomState, n_jobs: int | None, verbose: int,
+) -> Refinement:  # fmt: skip
+    """Estimate the noise, unless it is `known`, and the probabilities of the true labels."""
     rest = codes, len(classes), weight, rng, n_jobs
     if teacher is None:
         proba, groups = out_of_bag_probabilities(numbers, *rest, verbose=verbose)
     else:
         proba, groups = out_of_fold_probabilities(teacher, X, numbers, *rest)
     if answers is not None:
-        found, observed, soft_labels = fit_annotators_with_features(
+        annotators, observed, soft_labels = fit_annotators_with_features(
             answers, trusted, weight, codes, proba, known
         )
-        wrong = 1 - np.take_along_axis(found.beliefs, answers.codes, axis=1)
+        wrong = 1 - np.take_along_axis(annotators.label_probabilities, answers.codes, axis=1)
         wrong[answers.codes < 0] = np.nan
         return Refinement(
-            observed, found.beliefs, soft_labels, wrong, groups,
-            transition=found.common, annotator_transitions=found.transitions,
+            observed, annotators.label_probabilities, soft_labels, wrong, groups,
+            transition=annotators.common, annotator_transitions=annotators.transitions,
         )  # fmt: skip
     transition, evidence = known, None
-    if known is None:
+    if transition is None:
         transition, evidence = estimate_noise(codes, proba, classes, trusted)
     found = fit_noise(codes, proba, transition, known is not None, weight / weight.max(), trusted)
-    if known is None:
+    if evidence is not None:
         evidence["none"] = float(found.posterior.conservative_weights[0])
-    # Overlooked noise costs a learner more than noise that is not there.
-    if_noisy = observe_labels(codes, found.if_noisy, trusted)
+    # Overlooking noise costs a learner more than assuming noise that is not there.
+    soft_labels = observe_labels(codes, found.if_noisy, trusted).soft_labels(proba)
     return Refinement(
-        observe_labels(codes, found.transition, trusted), found.beliefs,
-        make_soft_labels(if_noisy.likelihood, proba, if_noisy.transition),
-        1 - found.beliefs[np.arange(len(codes)), codes], groups,
+        observe_labels(codes, found.transition, trusted), found.label_probabilities, soft_labels,
+        1 - found.label_probabilities[np.arange(len(codes)), codes], groups,
         transition=found.transition, posterior=found.posterior, evidence=evidence,
         n_wrong_interval=found.count_wrong(codes, _LEVEL),
     )  # fmt: skip

@@ -1,39 +1,29 @@
-"""What scores are divided by for their softmax to be probabilities of the true labels."""
+"""Temperatures: what scores are divided by before their softmax."""
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import brentq, minimize_scalar
 from scipy.special import log_softmax, softmax
 
-#: Largest logarithm of a temperature.
-_MAX_LOG_TEMPERATURE = 5.0
+from ._settings import TemperatureSettings
 
-#: Labels that beliefs count for where a temperature is found.
-_LABELS_OF_BELIEFS = 20
+_SETTINGS = TemperatureSettings()
 
 
-def find_temperature(scores, targets):
-    r"""Find what scores are divided by for their softmax to be most like other probabilities.
+def find_temperature(scores: NDArray, targets: NDArray) -> float:
+    r"""Return the temperature that makes the softmax of scores most like given probabilities.
 
-    Parameters
-    ----------
-    scores : ndarray of shape (n_samples, n_classes)
-        Scores of the classes.
-    targets : ndarray of shape (n_samples, n_classes)
-        Probabilities, times the weights of the rows.
-
-    Returns
-    -------
-    temperature : float
-        What maximises :math:`\sum_{ik} t_{ik} \log \mathrm{softmax}(s_i / \tau)_k`.
+    It maximises :math:`\sum_{ik} t_{ik} \log \mathrm{softmax}(s_i / \tau)_k`. Both arrays have the
+    shape (n_samples, n_classes); `targets` are probabilities times sample weights.
     """
     weight = targets.sum(axis=1)
 
-    def slope(log_inverse):
+    def slope(log_inverse: float) -> float:
         expected = softmax(np.exp(log_inverse) * scores, axis=1)
         return ((targets - weight[:, None] * expected) * scores).sum()
 
-    # The slope falls with the inverse temperature.
-    low, high = -_MAX_LOG_TEMPERATURE, _MAX_LOG_TEMPERATURE
+    # The slope decreases in the inverse temperature.
+    low, high = -_SETTINGS.max_log_temperature, _SETTINGS.max_log_temperature
     if slope(low) <= 0:
         return float(np.exp(-low))
     if slope(high) >= 0:
@@ -41,44 +31,34 @@ def find_temperature(scores, targets):
     return float(np.exp(-brentq(slope, low, high)))
 
 
-def find_temperature_by_labels(scores, likelihood, targets):
-    r"""Find what scores are divided by for noisy labels that they do not know of.
+def find_temperature_by_labels(scores: NDArray, likelihood: NDArray, targets: NDArray) -> float:
+    r"""Return the temperature that makes held-out noisy labels most probable.
 
-    The labels are most probable, :math:`\sum_k p_k T_{k\tilde{y}}` with p the softmax of the
-    divided scores. Where they leave much open, that is, are few or hardly known to be right, the
-    beliefs decide, which count for as much as a few labels.
+    It maximises :math:`\sum_i \log \sum_k p_{ik} T_{k \tilde{y}_i}`, where p is the softmax of the
+    divided scores. The label probabilities in `targets` count as much as a few labels; they decide
+    where labels are few or uninformative.
 
-    Parameters
-    ----------
-    scores : ndarray of shape (n_samples, n_classes)
-        Scores of the classes, by a network that did not learn from the row.
-    likelihood : ndarray of shape (n_samples, n_classes)
-        How probable the labels of a row are where its true class is k; the scale does not count.
-    targets : ndarray of shape (n_samples, n_classes)
-        Beliefs, times the weights of the rows.
-
-    Returns
-    -------
-    temperature : float
-        The divisor.
+    All three have the shape (n_samples, n_classes): `scores` are from a network that has not
+    learned from the sample, `likelihood` is that of the observed labels, up to a factor, and
+    `targets` are label probabilities times sample weights.
     """
     weight = targets.sum(axis=1)
 
-    def misfit(log_inverse):
+    def misfit(log_inverse: float) -> float:
         log_p = log_softmax(np.exp(log_inverse) * scores, axis=1)
         labels = weight @ np.log(np.maximum((np.exp(log_p) * likelihood).sum(axis=1), 1e-15))
-        beliefs = (targets * log_p).sum()
-        return -(labels + _LABELS_OF_BELIEFS / len(scores) * beliefs)
+        prior = (targets * log_p).sum()
+        return -(labels + _SETTINGS.prior_labels / len(scores) * prior)
 
-    bounds = -_MAX_LOG_TEMPERATURE, _MAX_LOG_TEMPERATURE
+    bounds = -_SETTINGS.max_log_temperature, _SETTINGS.max_log_temperature
     return float(np.exp(-minimize_scalar(misfit, bounds=bounds, method="bounded").x))
 
 
-def break_ties(proba, best):
-    """Let the class `best` of each row have the largest probability where rounding made a tie.
+def break_ties(proba: NDArray, best: NDArray) -> NDArray:
+    """Give the class `best` of each sample the largest probability where rounding made a tie.
 
-    Of scores that differ by less than rounding times the temperature the softmax is the same.
-    `proba` has the shape (n_samples, n_classes), `best` (n_samples,); the former is changed.
+    Scores whose difference vanishes beside the temperature have the same softmax. `proba`, of
+    shape (n_samples, n_classes), is changed in place; `best` has the shape (n_samples,).
     """
     tied = np.flatnonzero(proba.argmax(axis=1) != best)
     largest = proba[tied].max(axis=1)

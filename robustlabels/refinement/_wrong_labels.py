@@ -1,4 +1,4 @@
-"""A list of the labels that are probably wrong."""
+"""find_wrong_labels: a list of the labels that are probably wrong."""
 
 from __future__ import annotations
 
@@ -27,47 +27,48 @@ def find_wrong_labels(
     refiner: LabelRefiner | None = None,
     random_state: Seed = None,
 ) -> pd.DataFrame:
-    """List the labels of a table, those first that are most probably wrong.
+    """List the labels of a table, those most probably wrong first.
 
     Parameters
     ----------
     X : {array-like, sparse matrix, data frame} of shape (n_samples, n_features)
         Features, with categories and missing values as they are; see :class:`LabelRefiner`.
     y : array-like of shape (n_samples,)
-        Labels of any kind, two classes at least, 50 rows at least and 10 for each class.
+        Labels of two or more classes, at least 50 and 10 times the number of classes.
     trusted : array-like of bool of shape (n_samples,) or None, default=None
-        Which labels are known to be right, since somebody has checked them: they have the
-        probability 0, and tell of the others.
+        Labels that are known to be right, because somebody has checked them. They get the
+        probability 0 and improve the others.
     refiner : LabelRefiner or None, default=None
-        What finds the noise; it is cloned. None is ``LabelRefiner(random_state=random_state)``.
+        Estimates the noise; it is cloned. Pass one to set `n_jobs`, `memory`, a `teacher` and so
+        on. None takes ``LabelRefiner(random_state=random_state)``.
     random_state : int, RandomState instance or None, default=None
-        Source of the trees where `refiner` is None.
+        Randomness of the trees. Set it in `refiner` if you pass one.
 
     Returns
     -------
     labels : pandas.DataFrame of shape (n_samples, 3)
-        One row for each label, indexed as `y`, or else as `X`, with the columns "label", the given
-        one; "suggested", the most probable one; and "wrong_probability", the probability that the
-        given one is wrong, by which it is sorted. Its ``attrs`` hold "n_wrong", the number of
-        labels that are expected to be wrong, and "n_wrong_interval", the lower and the upper end
-        of that number with a probability of 90 %.
+        One row per label, indexed as `y`, or else as `X`, and sorted by "wrong_probability", the
+        probability that the given label is wrong. The other columns are "label", the given label,
+        and "suggested", the most probable one. Its ``attrs`` hold "n_wrong", the expected number of
+        wrong labels, and "n_wrong_interval", which holds that number with a probability of 90 %.
 
     Raises
     ------
     ImportError
         If pandas is missing.
     ValueError
-        If the data are unfit, or too few to tell.
+        If the data are invalid or too few, or if both `refiner` and `random_state` are passed.
 
     See Also
     --------
-    LabelRefiner : The same as attributes, for all rows in their order.
-    robustlabels.metrics.label_quality : A ranking of the labels by a classifier of one's own.
+    LabelRefiner : The same as attributes, in the order of the samples.
+    robustlabels.metrics.label_quality : Rank labels by a classifier of your own.
 
     Notes
     -----
-    A label with a probability of 0.8 is wrong in about 8 cases of 10. Look at the first `n_wrong`
-    rows; what is right among them is hard. See :class:`LabelRefiner` for what it assumes.
+    Of the labels with a probability of 0.8, about 8 in 10 are wrong. Check the first `n_wrong`
+    rows; the right labels among them belong to hard samples. See :class:`LabelRefiner` for the
+    assumptions.
 
     Examples
     --------
@@ -83,19 +84,25 @@ def find_wrong_labels(
     """
     pd = import_pandas("find_wrong_labels")
     given = check_labels(y)
-    refiner = LabelRefiner(random_state=random_state) if refiner is None else clone(refiner)
-    # A refiner of the user's may know of no trusted labels.
-    refiner.fit(X, given, **({} if trusted is None else {"trusted": trusted}))
+    if refiner is None:
+        refiner = LabelRefiner(random_state=random_state)
+    elif random_state is not None:
+        raise ValueError(
+            "random_state has no effect if a refiner is passed. Set it there: "
+            f"refiner={type(refiner).__name__}(..., random_state={random_state!r})."
+        )
+    # Refiners of users need not take trusted labels.
+    refiner = clone(refiner).fit(X, given, **({} if trusted is None else {"trusted": trusted}))
     if refiner.transition_matrix_ is None:
         raise ValueError(
-            f"{len(given)} rows of {len(refiner.classes_)} classes are too few to tell wrong "
-            f"labels from right ones: 50 are needed, and 10 for each class. Rank them by a "
+            f"{len(given)} rows of {len(refiner.classes_)} classes are too few to find wrong "
+            f"labels: at least 50 are needed, and 10 for each class. Rank the labels by a "
             f"classifier that you trust instead, with robustlabels.metrics.label_quality."
         )
-    beliefs, codes = refiner.label_probabilities_, encode(given, refiner.classes_)
-    best = beliefs.argmax(axis=1)
-    # Of equals the given one.
-    best = np.where(beliefs[np.arange(len(codes)), codes] >= beliefs.max(axis=1), codes, best)
+    proba, codes = refiner.label_probabilities_, encode(given, refiner.classes_)
+    # The given label wins ties.
+    own = proba[np.arange(len(codes)), codes]
+    best = np.where(own >= proba.max(axis=1), codes, proba.argmax(axis=1))
     frames = [data for data in (y, X) if isinstance(data, pd.Series | pd.DataFrame)]
     labels = pd.DataFrame(
         {

@@ -1,0 +1,106 @@
+"""Tuning constants of this package: what each means and where it comes from.
+
+Where no origin is given, a value was chosen on the tables ``CHOOSE`` of benchmarks/accuracy.py and
+on drawn problems; docs/accuracy.md reports what was tried. "Numerics" means that results hardly
+depend on the value. Grids are the first value, the last value and the number of values.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class NoiseSettings:
+    """The noise model of tables with one label per sample."""
+
+    # The noise is symmetric unless the class explains this share of the entropy of wrong labels, or
+    # unless the rates of two classes differ by as much.
+    min_explained: float = 0.5
+    min_rate_difference: float = 0.25
+    max_relative_rate: float = 0.95  # largest rate, relative to random labels (theory: below 1)
+    n_recounts: int = 3  # rounds of counting labels by their posterior, after the confident joint
+    no_noise: float = 0.1  # prior probability of no noise
+    conservative_no_noise: float = 0.5  # the same for the lower end of intervals: even odds
+    # If there is noise, the share of the counted noise that is real has a normal prior.
+    share_mean: float = 0.9
+    share_std: float = 0.25
+    shares: tuple[float, float, int] = (0.0, 1.2, 25)  # grid (numerics)
+    removed_shares: tuple[float, float, int] = (0.0, 1.2, 5)  # grid for noise removal (numerics)
+    # The log-power that calibrates out-of-sample probabilities has a normal prior.
+    log_power_mean: float = 0.2
+    log_power_std: float = 0.5
+    log_powers: tuple[float, float, int] = (-1.5, 3.5, 26)  # grid (numerics)
+    label_weight: float = 0.3  # of a label in the likelihood: out-of-bag neighbours are dependent
+    # Samples, and probabilities, that the posterior is computed from, at most (speed).
+    max_rows: int = 20_000
+    max_probabilities: int = 2**22
+    n_steps: int = 30  # of noise removal: few, to stay between class frequencies and exact solution
+
+
+@dataclass(frozen=True)
+class ConfidentJointSettings:
+    """The confident joint."""
+
+    # A class is unknown if its mean predicted probability, over samples with its label, is below
+    # this share of 1 / n_classes and below this multiple of its label frequency.
+    known_share: float = 0.1
+    known_multiple: float = 3
+    test_level: float = 0.05  # of the chi-squared tests of simpler forms of the noise (convention)
+    counted_share: float = 0.7  # of the members of a class that are counted again
+    min_counted: int = 30  # members of a class that are counted, at least
+
+
+@dataclass(frozen=True)
+class AnnotatorSettings:
+    """The noise of several annotators, chosen on the simulated crowds of docs/accuracy.md."""
+
+    class_answers: float = 5.0  # prior answers per class from the common noise
+    rate_answers: float = 5.0  # prior answers for the rate of an annotator
+    symmetric_answers: float = 1.0  # prior answers per entry of the common matrix
+    max_steps: int = 100  # of expectation maximisation (numerics)
+    tolerance: float = 1e-4  # change of a probability that ends it (numerics)
+    n_rounds: int = 2  # that alternate between noise of the aggregated labels and posterior
+    # The log-power of the trees' probabilities has a normal prior: as class probabilities, and as
+    # answers of one more annotator.
+    probability_mean: float = 0.2
+    answer_mean: float = 0.7
+    log_power_std: float = 0.5
+    log_powers: tuple[float, float, int] = (-1.5, 2.0, 15)  # grid (numerics)
+    row_weight: float = 0.1  # of a sample in the likelihood of a power: neighbours are dependent
+
+
+@dataclass(frozen=True)
+class TreeSettings:
+    """Trees and folds that predict the labels of samples they have not learned from."""
+
+    n_trees: int = 200  # if each draws as many samples as there are
+    min_samples_leaf: int = 5
+    # A tree draws as many samples as there are up to the first number, then the geometric mean of
+    # both, up to the second (speed).
+    full_rows: int = 5000
+    max_rows_per_tree: int = 20_000
+    random_features: float = 2  # tried by a random split, in square roots of their number
+    max_entries: int = 2**18  # samples of a tree times its groups of classes, at most (memory)
+    min_parts: int = 32  # groups of classes of a tree, at least
+    n_folds: int = 5  # of a teacher (convention)
+
+
+@dataclass(frozen=True)
+class DuplicateSettings:
+    """Near-duplicates, and tables that are too small."""
+
+    min_rows: int = 50  # samples that an estimate of the noise needs
+    min_rows_per_class: int = 10
+    # Samples up to which near-duplicates are searched for. Of more, a tree draws so few that the
+    # duplicates of a sample hardly matter.
+    max_rows: int = 20_000
+    # A near-duplicate is nearer than this share of the distance to that neighbour.
+    near_share: float = 0.1
+    n_neighbors: int = 10
+
+
+@dataclass(frozen=True)
+class TemperatureSettings:
+    """Temperatures of networks."""
+
+    prior_labels: float = 20  # that the label probabilities are worth, where labels say little
+    max_log_temperature: float = 5.0  # largest absolute value (numerics)

@@ -1,0 +1,333 @@
+"""Noise that is estimated from out-of-sample probabilities, and Bayes' rule with it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from scipy.special import softmax
+from sklearn.model_selection import cross_val_predict
+from sklearn.neighbors import KNeighborsClassifier
+
+from robustlabels import LabelRefiner, corrupt_labels
+from robustlabels.metrics import estimate_transition_matrix
+from robustlabels.noise import pair_transition, random_transition, symmetric_transition
+from robustlabels.refinement import _noise_model
+from robustlabels.refinement._noise_model import estimate_noise, fit_noise, make_soft_labels
+from robustlabels.refinement._observed_labels import observe_labels
+
+
+def blobs(n_classes, seed, n=1500, spread=0.3):
+    """Samples around the corners of a simplex, and their classes."""
+    rng = np.random.RandomState(seed)
+    y = np.arange(n) % n_classes
+    return np.eye(n_classes)[y] + spread * rng.normal(size=(n, n_classes)), y
+
+
+#: Quick, where a forest would take seconds.
+TEACHER = KNeighborsClassifier(30)
+
+
+def corrupted(y, noise, rate, X):
+    """Noisy labels, and their out-of-sample probabilities."""
+    y_noisy = corrupt_labels(y, noise, rate, random_state=0)
+    return y_noisy, cross_val_predict(TEACHER, X, y_noisy, method="predict_proba")
+
+
+def rate_of(codes, proba):
+    """Expected rate of the noise that is found."""
+    transition, _ = estimate_noise(codes, proba)
+    return 1 - fit_noise(codes, proba, transition, known=False).transition[0, 0]
+
+
+def draw(proba, rng):
+    """Classes drawn from the rows of probabilities."""
+    return (proba.cumsum(axis=1) < rng.uniform(size=(len(proba), 1))).sum(axis=1)
+
+
+def label_probabilities(codes, proba, transition, **given):
+    """Probabilities of the true labels under a known noise."""
+    return fit_noise(codes, proba, transition, known=True, **given).label_probabilities
+
+
+def bayes(clean, codes, transition):
+    posterior = clean * transition[:, codes].T
+    return posterior / posterior.sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("step", [2, 3])
+def test_noise_that_comes_and_goes_with_the_order_of_rows_is_counted_in_full(step, monkeypatch):
+    # More samples than the rate is estimated from; every second or third has a right label.
+    monkeypatch.setattr(_noise_model, "_SETTINGS", replace(_noise_model._SETTINGS, max_rows=3000))
+    y = np.arange(9000) // 10 % 3
+    noisy = corrupt_labels(y, "symmetric", 0.3, random_state=0)
+    y_noisy = np.where(np.arange(9000) % step, noisy, y)
+    rate = (y_noisy != y).mean()
+    proba = symmetric_transition(3, rate)[y]
+    order = np.random.RandomState(0).permutation(9000)
+    mixed = rate_of(y_noisy[order], proba[order])
+    assert rate / 2 < mixed < rate + 0.02
+    assert rate_of(y_noisy, proba) == pytest.approx(mixed, abs=0.02)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3, 8])
+@pytest.mark.parametrize("rate", [0.2, 0.4])
+def test_symmetric_noise_is_found_symmetric(n_classes, rate):
+    X, y = blobs(n_classes, 0)
+    y_noisy, proba = corrupted(y, "symmetric", rate, X)
+    transition, _ = estimate_noise(y_noisy, proba)
+    np.testing.assert_allclose(transition, symmetric_transition(n_classes, 1 - transition[0, 0]))
+    assert rate_of(y_noisy, proba) == pytest.approx(rate, abs=0.05)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3, 8])
+def test_no_noise_is_found_where_none_is(n_classes):
+    X, y = blobs(n_classes, 0)
+    transition, _ = estimate_noise(*corrupted(y, "symmetric", 0.0, X))
+    np.testing.assert_allclose(transition, np.eye(n_classes), atol=0.05)
+
+
+@pytest.mark.parametrize("n_classes", [3, 8])
+@pytest.mark.parametrize("rate", [0.2, 0.4])
+def test_pair_noise_is_found(n_classes, rate):
+    X, y = blobs(n_classes, 0)
+    transition, _ = estimate_noise(*corrupted(y, "pair", rate, X))
+    distance = np.abs(transition - pair_transition(n_classes, rate)).sum(axis=1).mean() / 2
+    assert distance < 0.1
+
+
+def test_rates_of_two_classes_that_differ_are_found():
+    X, y = blobs(2, 0)
+    T = np.array([[0.6, 0.4], [0.05, 0.95]])
+    np.testing.assert_allclose(estimate_noise(*corrupted(y, T, None, X))[0], T, atol=0.1)
+
+
+def test_rates_of_two_classes_that_hardly_differ_are_taken_to_be_equal():
+    X, y = blobs(2, 0, 4000)
+    transition, _ = estimate_noise(*corrupted(y, np.array([[0.8, 0.2], [0.1, 0.9]]), None, X))
+    np.testing.assert_allclose(transition, symmetric_transition(2, transition[0, 1]))
+
+
+@pytest.mark.parametrize(
+    ("noise", "rate", "n_classes", "form", "figure"),
+    [
+        ("symmetric", 0.4, 5, "symmetric", "explained"),
+        ("pair", 0.4, 5, "class-dependent", "explained"),
+        ("symmetric", 0.4, 2, "symmetric", "rate_difference"),
+        (np.array([[0.6, 0.4], [0.05, 0.95]]), None, 2, "class-dependent", "rate_difference"),
+    ],
+)
+def test_evidence_says_what_was_chosen_and_why(noise, rate, n_classes, form, figure):
+    X, y = blobs(n_classes, 0)
+    transition, evidence = estimate_noise(*corrupted(y, noise, rate, X))
+    assert evidence["form"] == form
+    dependent = evidence["tenable"] and evidence[figure] > evidence["threshold"]
+    assert dependent == (form == "class-dependent")
+    symmetric = symmetric_transition(n_classes, 1 - transition[0, 0])
+    assert np.allclose(transition, symmetric) == (form == "symmetric")
+
+
+def test_evidence_below_the_threshold_is_not_enough():
+    X, y = blobs(4, 1, 3000, 0.6)
+    transition, evidence = estimate_noise(*corrupted(y, "pair", 0.3, X))
+    assert 0.3 < evidence["explained"] < 0.5
+    np.testing.assert_allclose(transition, symmetric_transition(4, 1 - transition[0, 0]))
+
+
+def test_a_matrix_has_no_more_entries_than_there_are_rows():
+    X, y = blobs(20, 0, 380)
+    transition, evidence = estimate_noise(*corrupted(y, "pair", 0.3, X))
+    assert not evidence["tenable"]
+    np.testing.assert_allclose(transition, symmetric_transition(20, 1 - transition[0, 0]))
+
+
+def test_a_label_that_mostly_means_another_class_misleads():
+    # Half of a rare class are labelled as the other, of which a tenth bear its label.
+    y = np.int64(np.arange(4000) < 200)
+    y_noisy = corrupt_labels(y, np.array([[0.9, 0.1], [0.5, 0.5]]), random_state=0)
+    proba = np.where(y[:, None] == 1, [[0.5, 0.5]], [[0.9, 0.1]])
+    transition, evidence = estimate_noise(y_noisy, proba)
+    assert evidence["rate_difference"] > evidence["threshold"]
+    assert not evidence["tenable"]
+    np.testing.assert_allclose(transition, symmetric_transition(2, transition[0, 1]))
+
+
+def test_labels_at_random_have_no_rate_of_one():
+    # The confident joint may count more wrong labels than random ones have.
+    codes, proba = np.arange(1000) % 2, np.tile([[0.4, 0.6], [0.6, 0.4]], (500, 1))
+    joint = estimate_transition_matrix(codes, proba, refine=False)
+    assert 1 - joint.diagonal().mean() > 0.9
+    transition, _ = estimate_noise(codes, proba)
+    np.testing.assert_allclose(transition, symmetric_transition(2, 0.475))
+    found = fit_noise(codes, proba, transition, known=False)
+    assert 1 - found.transition[0, 0] < 0.5
+
+
+@pytest.mark.parametrize(
+    ("n_classes", "spread", "rate"), [(2, 0.8, 0.0), (3, 0.65, 0.0), (3, 0.8, 0.2), (3, 0.8, 0.4)]
+)
+def test_rows_that_a_teacher_misplaces_are_not_taken_for_noise(n_classes, spread, rate):
+    X, y = blobs(n_classes, 0, 2000, spread)
+    y_noisy, proba = corrupted(y, "symmetric", rate, X)
+    joint = estimate_transition_matrix(y_noisy, proba, refine=False)
+    misplaced = 1 - joint.diagonal().mean() - rate
+    assert misplaced > 0.1
+    refiner = LabelRefiner(teacher=TEACHER, random_state=0).fit(X, y_noisy)
+    assert refiner.noise_rate_ < rate + misplaced * 2 / 3
+    low, high = refiner.n_wrong_interval_
+    assert low <= (y_noisy != y).sum() <= high
+
+
+@given(
+    logits=hnp.arrays(float, (6, 4), elements=st.floats(-20, 20)),
+    codes=hnp.arrays(int, 6, elements=st.integers(0, 3)),
+    rate=st.floats(0.05, 0.7),
+    seed=st.integers(0, 1000),
+    known=st.booleans(),
+)
+@settings(deadline=None)
+def test_label_probabilities_are_distributions(logits, codes, rate, seed, known):
+    proba = softmax(logits, axis=1) + 1e-6
+    proba /= proba.sum(axis=1, keepdims=True)
+    transition = random_transition(4, rate, random_state=seed)
+    found = fit_noise(codes, proba, transition, known)
+    assert (found.label_probabilities > 0).all()
+    np.testing.assert_allclose(found.label_probabilities.sum(axis=1), 1)
+    np.testing.assert_allclose(found.posterior.weights.sum(), 1)
+    np.testing.assert_allclose(found.transition.sum(axis=1), 1)
+    assert (found.transition >= 0).all()
+    low, high = found.count_wrong(codes, 0.9)
+    assert 0 <= low <= high <= 6
+
+
+@pytest.fixture(scope="module", params=range(3))
+def drawn(request):
+    """Clean class probabilities, labels drawn from them and corrupted, and the noise."""
+    rng = np.random.RandomState(request.param)
+    clean = softmax(2 * rng.normal(size=(5000, 3)), axis=1)
+    y = draw(clean, rng)
+    T = random_transition(3, 0.3, random_state=request.param)
+    return clean, y, corrupt_labels(y, T, random_state=request.param), T
+
+
+def test_label_probabilities_obey_bayes(drawn):
+    # The labels are drawn from the probabilities, which need no calibration.
+    clean, _, codes, T = drawn
+    found = label_probabilities(codes, clean @ T, T)
+    assert np.abs(found - bayes(clean, codes, T)).mean() < 0.03
+
+
+def test_trusted_labels_thin_the_noise_of_all_labels(drawn):
+    # Probabilities that were learned from trusted and noisy labels have half of the noise.
+    clean, y, codes, T = drawn
+    trusted = np.arange(len(y)) % 2 == 0
+    codes = np.where(trusted, y, codes)
+    half = (np.eye(3) + T) / 2
+    found = label_probabilities(codes, clean @ half, T, trusted=trusted)
+    np.testing.assert_array_equal(found[trusted], np.eye(3)[y[trusted]])
+    expected = bayes(clean, codes, T)
+    assert np.abs(found - expected)[~trusted].mean() < 0.02
+    observed = observe_labels(codes, T, trusted)
+    np.testing.assert_allclose(observed.transition, half)
+    np.testing.assert_array_equal(observed.likelihood[~trusted], T.T[codes[~trusted]])
+    soft_labels = observed.soft_labels(clean @ half)
+    np.testing.assert_allclose(soft_labels[trusted], np.eye(3)[y[trusted]], atol=1e-6)
+    assert np.abs(soft_labels - expected)[~trusted].mean() < 0.03
+
+
+def test_trusted_labels_show_how_hard_samples_are():
+    # Every fifth trusted label contradicts the predictions, and so does every fifth other label:
+    # then these samples are hard. Had no trusted label done so, the other labels would be noisy.
+    y = np.arange(4000) % 2
+    trusted, wrong = np.arange(4000) < 2000, np.arange(4000) // 2 % 5 == 0
+    proba, T = symmetric_transition(2, 0.2)[y], symmetric_transition(2, 0.2)
+    none = {}
+    for hard in (True, False):
+        codes = np.where(wrong & (hard | ~trusted), 1 - y, y)
+        found = fit_noise(codes, proba, T, known=False, trusted=trusted)
+        none[hard] = found.posterior.weights[0]
+    assert none[True] > 0.2 > 0.001 > none[False]
+
+
+def test_a_label_counts_by_its_weight_in_the_posterior():
+    # Half of the labels are noisy. Those of the other half have hardly any weight.
+    y = np.arange(1200) % 3
+    noisy = np.arange(1200) < 600
+    codes = np.where(noisy, corrupt_labels(y, "symmetric", 0.3, random_state=0), y)
+    proba, T = symmetric_transition(3, 0.2)[y], symmetric_transition(3, 0.2)
+
+    def weights(rows, weight=None):
+        return fit_noise(codes[rows], proba[rows], T, False, weight).posterior.weights
+
+    every, half = np.arange(1200), np.arange(600)
+    weighted = weights(every, np.where(noisy, 1.0, 1e-9))
+    np.testing.assert_allclose(weighted, weights(np.r_[half, half]), rtol=1e-5, atol=1e-9)
+    assert np.abs(weighted - weights(every)).sum() > 0.5
+
+
+def test_an_interval_allows_for_noise_that_was_undercounted():
+    rng = np.random.RandomState(0)
+    clean = softmax(4 * rng.normal(size=(9000, 3)), axis=1)
+    y, T = draw(clean, rng), symmetric_transition(3, 0.3)
+    codes = corrupt_labels(y, T, exact=True, random_state=0)
+    found = fit_noise(codes, clean @ T, symmetric_transition(3, 0.27), known=False)
+    low, high = found.count_wrong(codes, 0.9)
+    assert low <= (codes != y).sum() <= high
+    assert found.posterior.shares.max() == pytest.approx(1.2)
+    # But each label remains the most probable one of its class.
+    found = fit_noise(codes, clean @ T, symmetric_transition(3, 0.6), known=False)
+    largest = found.posterior.transition_matrices()[-1]
+    assert 1 < found.posterior.shares.max() < 1.2
+    assert (largest.argmax(axis=1) == np.arange(3)).all()
+
+
+def test_classes_that_labels_cannot_separate_keep_the_roots_of_their_frequencies():
+    # The labels of both classes are equal; the first is the most probable one of 899 samples.
+    T = np.array([[0.5, 0.5, 0.0], [0.5, 0.5, 0.0], [0.0, 0.0, 1.0]])
+    proba = np.repeat([[0.5, 0.4, 0.1], [0.4, 0.5, 0.1]], [899, 99], axis=0)
+    soft_labels = make_soft_labels(np.ones((998, 3)), proba, T)
+    np.testing.assert_allclose(soft_labels[:, 0] / soft_labels[:, 1], np.sqrt(900 / 100))
+
+
+def test_without_noise_labels_stay():
+    proba = np.full((5, 3), 1 / 3)
+    codes = np.array([0, 1, 2, 0, 1])
+    np.testing.assert_allclose(
+        label_probabilities(codes, proba, np.eye(3)), np.eye(3)[codes], atol=1e-5
+    )
+    # Even where the probabilities are sure of another class, and there are many.
+    proba = np.full((1, 1000), 1e-6)
+    proba[0, 0] = 1 - 999e-6
+    assert label_probabilities(np.array([1]), proba, np.eye(1000))[0, 1] > 0.999
+
+
+def test_labels_that_cannot_occur_say_nothing():
+    T = np.array([[1.0, 0, 0], [1.0, 0, 0], [0, 0, 1.0]])
+    found = label_probabilities(np.array([1]), np.full((1, 3), 1 / 3), T)
+    other = label_probabilities(np.array([2]), np.full((1, 3), 1 / 3), T)
+    assert other[0, 2] > 0.999
+    # Nothing but how often a class is the most probable one: of one row once and not at all, and
+    # once more for each.
+    assert 1.3 < found[0, 0] / found[0, 1] < 1.6
+    assert found[0, 1] > 0.15
+
+
+def test_certain_rows_overrule_their_labels():
+    T = pair_transition(3, 0.4)
+    found = label_probabilities(np.array([1]), T[:1], T)
+    assert found[0].argmax() == 0
+    assert found[0, 0] > 0.9
+
+
+@pytest.mark.parametrize("scale", [1, 3])
+def test_probabilities_are_calibrated_by_the_labels(scale):
+    # Teachers that are too cautious or too bold end in nearly the same label probabilities.
+    rng = np.random.RandomState(0)
+    logits = 2 * rng.normal(size=(4000, 3))
+    T = symmetric_transition(3, 0.2)
+    codes = corrupt_labels(draw(softmax(logits, axis=1), rng), T, random_state=0)
+    distorted = softmax(logits * scale / 2, axis=1) @ T
+    right = label_probabilities(codes, softmax(logits, axis=1) @ T, T)
+    assert np.abs(label_probabilities(codes, distorted, T) - right).mean() < 0.06
