@@ -1,34 +1,33 @@
-"""RefinedClassifier: any classifier learns the probabilities of the true labels."""
+"""RefinedClassifier: any classifier, trained on the probabilities of the true labels."""
 
+from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone, is_regressor
-from sklearn.utils import get_tags, indexable
+from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from ._fitting import fresh_random_state, unchanged_on_error, without_autologging
-from ._inner.expanded_rows import ExpandedRows, expand
+from ._inner.expanded_rows import ExpandedRows, expand, set_early_stopping, set_inner_folds
 from ._inner.sample_weight import (
     check_parameters,
     check_weights_reach,
     encode_class_weight,
-    hold_out_for_boosting,
-    keep_duplicates_together,
     need_weight_parameter,
 )
 from ._typing import Features, Seed
-from ._validation.answers import read_labels
+from ._validation.rows import read_rows
 from ._validation.sklearn_private import (
     HasMethods,
-    _check_sample_weight,
     _fit_context,
     _num_samples,
     _safe_indexing,
     available_if,
 )
 from .refinement import LabelRefiner
+from .refinement._refiner import read_features
 
 __all__ = ["RefinedClassifier"]
 
@@ -48,31 +47,36 @@ def _has_scores(self):
 class RefinedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     r"""Trains any classifier on the probabilities of the true labels.
 
-    A :class:`LabelRefiner` finds out which labels are probably wrong and what the true ones are;
-    the classifier learns from that instead of the labels.
+    A :class:`LabelRefiner` estimates which labels are wrong and what the true ones probably are.
+    The classifier then learns these probabilities instead of the labels.
 
     Parameters
     ----------
     estimator : classifier or regressor
-        What is fitted: a classifier whose `fit` takes `sample_weight`, or a regressor of several
-        outputs, which learns the probabilities as targets. For forests this is the natural form:
+        A classifier whose `fit` takes `sample_weight`, or a multi-output regressor, which learns
+        the probabilities as targets. The latter suits forests:
         ``ExtraTreesRegressor(min_samples_leaf=5)``. A pipeline passes the weights to its last
         step; with scikit-learn's metadata routing, to the steps that request them.
     refiner : LabelRefiner or None, default=None
-        What finds the probabilities. None stands for ``LabelRefiner(random_state=random_state,
-        memory=memory)``.
+        Estimates the probabilities. None stands for a :class:`LabelRefiner` with the `n_jobs`,
+        `verbose`, `random_state` and `memory` given here. A refiner that is passed keeps its own.
+    n_jobs : int or None, default=None
+        Number of trees that the default refiner grows at the same time. The result does not depend
+        on it.
+    verbose : int, default=0
+        1 shows a progress bar over the trees of the default refiner.
     random_state : int, RandomState instance or None, default=None
-        Source of the default `refiner` and of the folds inside of `estimator`. None draws fresh
-        entropy. Those of `estimator` and of a `refiner` that is given are left as they are.
+        Source of the default refiner and, with any refiner, of the folds inside `estimator`. None
+        draws fresh entropy. The `random_state` of `estimator` is left as it is.
     memory : joblib.Memory, str or None, default=None
-        Where the default `refiner` keeps what it finds, see :class:`LabelRefiner`.
+        Where the default refiner caches its results, see :class:`LabelRefiner`.
 
     Attributes
     ----------
     estimator_ : classifier or regressor
         The fitted estimator. A classifier knows the classes as 0 to n_classes - 1.
     refiner_ : LabelRefiner
-        The fitted refiner, which knows the noise and the labels that are probably wrong.
+        The fitted refiner, with the noise and the labels that are probably wrong.
     classes_ : ndarray of shape (n_classes,)
         Class labels, sorted.
     n_features_in_ : int
@@ -82,36 +86,37 @@ class RefinedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
     See Also
     --------
-    LabelRefiner : What finds the probabilities.
-    RobustClassifier : Networks, which learn them by a robust loss.
+    LabelRefiner : Estimates the probabilities.
+    RobustClassifier : Networks, which learn them with a robust loss.
 
     Notes
     -----
-    With weights w of the rows and probabilities B of their true labels, a classifier of the log
+    With sample weights w and probabilities B of the true labels, a classifier that uses the log
     loss minimises
 
     .. math:: \sum_i w_i \sum_k B_{ik} \left(-\log p_k(x_i)\right) :
 
-    each row is there once for each class, with weight :math:`w_i B_{ik}`. Classes of less than a
-    hundredth of the greatest probability of the row are left out, and the others rescaled to sum
-    1. Estimators that count rows, as by ``min_samples_leaf``, count these copies. Where all labels
-    are believed as they are, rows are as they were.
+    each sample is repeated once for each class, with weight :math:`w_i B_{ik}`. Classes below a
+    hundredth of the sample's largest probability are dropped, and the others rescaled to sum to 1.
+    Parameters that count samples, such as ``min_samples_leaf``, count these copies. If all
+    probabilities are 0 or 1, the data are passed on unchanged.
 
-    Copies of a row, and rows that the refiner takes for copies of each other, stay on one side of
-    the splits inside the estimator. Its parameter `cv`, or that of the last step of a pipeline,
-    becomes a list of folds: a number deals the rows anew, a splitter splits the rows as the user
-    knows them, a list names rows of X. :class:`~sklearn.ensemble.HistGradientBoostingClassifier`
-    stops early by rows that are held out; others that hold out rows at random are refused. A
-    search inside of RefinedClassifier chooses by the probabilities of the true labels if its score
-    takes weights, which scikit-learn 1.9 gives it; a search around it by the labels as given.
+    Copies of a sample stay on one side of each split inside the estimator, and so do samples that
+    the refiner considers near-duplicates. For this, the parameter `cv` of the estimator, or of the
+    last step of a pipeline, is replaced by a list of folds: a number assigns the samples to new
+    folds, a splitter splits the samples of X, and a list names samples of X.
+    :class:`~sklearn.ensemble.HistGradientBoostingClassifier` stops early on samples that are held
+    out; estimators that hold out copies at random are rejected. A search inside RefinedClassifier
+    selects by the probabilities of the true labels if its scorer takes weights, which
+    scikit-learn 1.9 passes to it. A search around it selects by the labels as given.
 
-    ``class_weight`` inside of `estimator` names the labels of y. "balanced" makes the total
-    probabilities of the classes equal.
+    ``class_weight`` inside `estimator` refers to the labels in y. "balanced" gives each class the
+    same total probability.
 
-    Probabilities are about the true labels. They are those of the classifier trained on weighted
-    copies, not calibrated any further. Calibrate inside,
-    ``RefinedClassifier(CalibratedClassifierCV(estimator))``: calibration outside would be to
-    noisy labels. Predictions of a regressor are clipped at 0 and divided by their sum.
+    Predicted probabilities are about the true labels. They are those of the classifier trained on
+    weighted copies, and not calibrated any further. To calibrate, use
+    ``RefinedClassifier(CalibratedClassifierCV(estimator))``; calibration around RefinedClassifier
+    would fit the noisy labels. Predictions of a regressor are clipped at 0 and normalised.
 
     Examples
     --------
@@ -129,6 +134,8 @@ class RefinedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     _parameter_constraints = {
         "estimator": [HasMethods("fit")],
         "refiner": [LabelRefiner, None],
+        "n_jobs": [Integral, None],
+        "verbose": ["verbose"],
         "random_state": ["random_state"],
         "memory": [str, HasMethods(["cache"]), None],
     }
@@ -138,11 +145,15 @@ class RefinedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         estimator: Any,
         refiner: LabelRefiner | None = None,
         *,
+        n_jobs: int | None = None,
+        verbose: int = 0,
         random_state: Seed = None,
         memory: Any = None,
     ) -> None:
         self.estimator = estimator
         self.refiner = refiner
+        self.n_jobs = n_jobs
+        self.verbose = verbose
         self.random_state = random_state
         self.memory = memory
 
@@ -167,18 +178,17 @@ class RefinedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         sample_weight: ArrayLike | None = None,
         trusted: ArrayLike | None = None,
     ) -> Self:
-        """Find the probabilities of the true labels, and fit the estimator to them.
+        """Estimate the probabilities of the true labels, and fit the estimator to them.
 
         Parameters
         ----------
         X : {array-like, sparse matrix, data frame} of shape (n_samples, n_features)
-            Whatever both the refiner and the estimator take.
+            Anything that both the refiner and the estimator take.
         y : array-like of shape (n_samples,) or (n_samples, n_annotators)
-            Labels of any kind, two classes at least; some of them may be wrong. With several
-            columns the answers of several annotators, some of them missing, see
-            :class:`LabelRefiner`.
+            Labels of any kind, at least two classes; some may be wrong. Several columns are the
+            answers of several annotators, some of them missing, see :class:`LabelRefiner`.
         sample_weight : array-like of shape (n_samples,) or None, default=None
-            Weights of the rows, not negative. The refiner looks at their ratios only.
+            Non-negative weights. Only their ratios matter to the refiner.
         trusted : array-like of bool of shape (n_samples,) or None, default=None
             Which labels are known to be right; with several annotators also in the shape of y.
 
@@ -190,83 +200,75 @@ class RefinedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a parameter or the data are unfit, the estimator takes no weights, or it splits
-            rows in a way that does not keep copies together.
+            If a parameter or the data are invalid, the estimator takes no weights, or it would
+            split copies of a sample.
         """
-        y = read_labels(y)
         with unchanged_on_error(self), without_autologging():
-            estimator = clone(self.estimator)
+            estimator, refiner = clone(self.estimator), self._make_refiner()
             check_parameters(estimator)
-            parameter = self._check_weights(estimator, sample_weight)
-            # A refiner of the user's may know of no trusted labels.
-            trusted = {} if trusted is None else {"trusted": trusted}
-            self.refiner_ = self._make_refiner().fit(X, y, sample_weight, **trusted)
-            self.classes_ = self.refiner_.classes_
+            check_parameters(refiner)
+            if not is_regressor(estimator):
+                weight_name = check_weights_reach(estimator)
+            else:
+                weight_name = None if sample_weight is None else need_weight_parameter(estimator)
+            rows = read_rows(self, lambda: read_features(refiner, X), y, sample_weight, trusted)
+            found = refiner.fit_rows(rows)
+            self.refiner_, self.classes_ = refiner, rows.classes
             for name in ("n_features_in_", "feature_names_in_"):
                 self.__dict__.pop(name, None)
-                if hasattr(self.refiner_, name):
-                    setattr(self, name, getattr(self.refiner_, name))
-            beliefs = self.refiner_.soft_labels_
-            n_rows = len(beliefs)
-            weight = _check_sample_weight(
-                sample_weight, np.empty((n_rows, 1)), dtype=np.float64, ensure_non_negative=True
-            )
-            kept = np.flatnonzero(self.refiner_.row_groups_ >= 0)  # those that count
-            (X,) = indexable(X)
-            if len(kept) < n_rows:
-                X, beliefs, weight = _safe_indexing(X, kept), beliefs[kept], weight[kept]
+                if hasattr(refiner, name):
+                    setattr(self, name, getattr(refiner, name))
             fit = self._fit_regressor if is_regressor(estimator) else self._fit_classifier
-            self.estimator_ = fit(estimator, parameter, X, beliefs, weight, kept, n_rows)
+            self.estimator_ = fit(estimator, weight_name, rows, found.soft_labels, found.groups)
         return self
 
     def _make_refiner(self):
-        if self.refiner is None:
-            return LabelRefiner(random_state=self.random_state, memory=self.memory)
-        return clone(self.refiner)
+        if self.refiner is not None:
+            return clone(self.refiner)
+        names = ("n_jobs", "verbose", "random_state", "memory")
+        return LabelRefiner(**{name: getattr(self, name) for name in names})
 
-    def _check_weights(self, estimator, sample_weight):
-        """Return the name by which the estimator takes weights, None if it needs none."""
-        if not is_regressor(estimator):
-            return check_weights_reach(estimator)
-        return None if sample_weight is None else need_weight_parameter(estimator)
+    def _fit_regressor(self, estimator, weight_name, rows, soft_labels, groups):
+        """Fit a regressor to the probabilities as targets."""
+        expanded = self._expanded(np.arange(len(rows)), soft_labels, groups)
+        set_inner_folds(estimator, expanded, rows)
+        weights = {} if weight_name is None else {weight_name: rows.weight}
+        return estimator.fit(rows.X, soft_labels, **weights)
 
-    def _fit_regressor(self, estimator, parameter, X, beliefs, weight, kept, n_rows):
-        """Fit a regressor to the beliefs as targets: each row is there once."""
-        rows = self._expanded(np.arange(len(beliefs)), beliefs, kept)
-        keep_duplicates_together(estimator, rows, X, kept, n_rows, of_copies=False)
-        weights = {} if parameter is None else {parameter: weight}
-        return estimator.fit(X, beliefs, **weights)
-
-    def _fit_classifier(self, estimator, parameter, X, beliefs, weight, kept, n_rows):
-        """Fit a classifier to the rows, each once for each of its probable classes."""
-        rows, codes, shares = expand(beliefs)
-        weight = weight[rows] * shares
+    def _fit_classifier(self, estimator, weight_name, rows, soft_labels, groups):
+        """Fit a classifier to the samples, each repeated for each of its probable classes."""
+        copies, codes, shares = expand(soft_labels)
+        weight = rows.weight[copies] * shares
         totals = np.bincount(codes, weights=weight, minlength=len(self.classes_))
         encode_class_weight(estimator, self.classes_, totals)
-        expanded = self._expanded(rows, beliefs, kept)
-        share = keep_duplicates_together(estimator, expanded, X, kept, n_rows, of_copies=True)
-        X, validation = _safe_indexing(X, rows), {}
-        if share is not None:
-            # A class whose surest row was held out might be unknown to the estimator.
-            surest = beliefs.argmax(axis=0)
-            X, codes, weight, validation = hold_out_for_boosting(
-                expanded, share, surest, X, codes, weight
-            )
-        # Weights of 1 may draw other bootstrap samples than none do.
-        weights = {} if (weight == 1).all() else {parameter: weight}
+        expanded = self._expanded(copies, soft_labels, groups)
+        set_inner_folds(estimator, expanded, rows)
+        held_out_share = set_early_stopping(estimator, len(rows))
+        X, validation = _safe_indexing(rows.X, copies), {}
+        if held_out_share is not None:
+            # Holding out the surest sample of a class could hide the class from the estimator.
+            train, held_out = expanded.hold_out(held_out_share, soft_labels.argmax(axis=0))
+            validation = {
+                "X_val": _safe_indexing(X, held_out),
+                "y_val": codes[held_out],
+                "sample_weight_val": weight[held_out],
+            }
+            X, codes, weight = _safe_indexing(X, train), codes[train], weight[train]
+        # Weights of 1 may draw other bootstrap samples than no weights.
+        weights = {} if (weight == 1).all() else {weight_name: weight}
         return estimator.fit(X, codes, **weights, **validation)
 
-    def _expanded(self, rows, beliefs, kept):
-        groups, codes = self.refiner_.row_groups_[kept], beliefs.argmax(axis=1)
-        return ExpandedRows(rows, groups, codes, fresh_random_state(self.random_state))
+    def _expanded(self, copies, soft_labels, groups):
+        rng = fresh_random_state(self.random_state)
+        return ExpandedRows(copies, groups, soft_labels.argmax(axis=1), rng)
 
     def predict(self, X: Features) -> NDArray:
-        """Predict the true class of each row.
+        """Predict the true class of each sample.
 
         Parameters
         ----------
         X : {array-like, sparse matrix, data frame} of shape (n_samples, n_features)
-            Whatever the estimator takes.
+            Anything that the estimator takes.
 
         Returns
         -------
@@ -275,29 +277,26 @@ class RefinedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         """
         check_is_fitted(self)
         if is_regressor(self.estimator_):
-            codes = self.predict_proba(X).argmax(axis=1)
-        else:
-            # CatBoost returns a column.
-            predicted = np.ravel(self.estimator_.predict(X))
-            codes = predicted.astype(np.intp)
-            known = np.isin(predicted, range(len(self.classes_))).all()
-            if not known or len(codes) != _num_samples(X):
-                raise ValueError(
-                    f"estimator={self.estimator!r} predicts other values than the labels 0 to "
-                    f"{len(self.classes_) - 1} that it was fitted to. With an objective of one's "
-                    f"own LightGBM predicts raw scores: use its own objective here."
-                )
-        return self.classes_[codes]
+            return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        predicted = np.ravel(self.estimator_.predict(X))  # CatBoost returns a column
+        known = np.isin(predicted, range(len(self.classes_))).all()
+        if not known or len(predicted) != _num_samples(X):
+            raise ValueError(
+                f"estimator={self.estimator!r} predicts values other than the labels 0 to "
+                f"{len(self.classes_) - 1} that it was fitted to. With a custom objective LightGBM "
+                f"predicts raw scores: use one of its own objectives here."
+            )
+        return self.classes_[predicted.astype(np.intp)]
 
     @available_if(_has_probabilities)
-    @np.errstate(under="ignore")  # what becomes 0 may, even where users have made it an error
+    @np.errstate(under="ignore")  # harmless, even where users have made it an error
     def predict_proba(self, X: Features) -> NDArray:
-        """Compute the probabilities of the true classes, as the estimator sees them.
+        """Predict the probabilities of the true classes.
 
         Parameters
         ----------
         X : {array-like, sparse matrix, data frame} of shape (n_samples, n_features)
-            Whatever the estimator takes.
+            Anything that the estimator takes.
 
         Returns
         -------
@@ -313,17 +312,17 @@ class RefinedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
     @available_if(_has_probabilities)
     def predict_log_proba(self, X: Features) -> NDArray:
-        """Compute the logarithms of the probabilities of the true classes.
+        """Predict the logarithms of the probabilities of the true classes.
 
         Parameters
         ----------
         X : {array-like, sparse matrix, data frame} of shape (n_samples, n_features)
-            Whatever the estimator takes.
+            Anything that the estimator takes.
 
         Returns
         -------
         log_proba : ndarray of shape (n_samples, n_classes)
-            Those of :meth:`predict_proba`, -inf where it is 0.
+            Logarithms of :meth:`predict_proba`, -inf where it is 0.
         """
         with np.errstate(divide="ignore"):
             return np.log(self.predict_proba(X))
@@ -335,12 +334,12 @@ class RefinedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         Parameters
         ----------
         X : {array-like, sparse matrix, data frame} of shape (n_samples, n_features)
-            Whatever the classifier takes.
+            Anything that the classifier takes.
 
         Returns
         -------
         scores : ndarray of shape (n_samples, n_classes) or (n_samples,)
-            Whatever the classifier returns.
+            What the classifier returns.
         """
         check_is_fitted(self)
         return self.estimator_.decision_function(X)

@@ -1,11 +1,17 @@
 """Settings of the whole test run."""
 
 import os
+import signal
+import threading
 
 # scikit-learn runs its array API check only with this switch, which scipy reads when imported.
 os.environ["SCIPY_ARRAY_API"] = "1"
 # The workers of pytest-xdist share the cores; threads of each would wait for one another.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A process in the background, as of `pytest &` or nohup, ignores Ctrl-C, which tests raise.
+if threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 from hypothesis import settings
 

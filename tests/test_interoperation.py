@@ -1,7 +1,7 @@
-"""The tools that people have beside this package: those of scikit-learn and of light neighbours.
+"""Tools that people use beside this package: those of scikit-learn and some small packages.
 
-Those that are heavy to install are tested in `tests/interoperation`. The page on interoperation
-lists all of them, each with its test.
+Tools that are heavy to install are tested in `tests/interoperation`. docs/interoperation.md lists
+all of them with their tests.
 """
 
 import re
@@ -81,7 +81,7 @@ def fitted():
 def test_calibration(clf):
     calibrated = CalibratedClassifierCV(clf, cv=2, ensemble=False).fit(X, Y)
     assert calibrated.score(X, CLEAN) > 0.8
-    # A fifth of the labels is wrong: nobody can be sure of them.
+    # A fifth of the labels is wrong: calibrated probabilities are not near 1.
     assert 0.6 < calibrated.predict_proba(X).max(axis=1).mean() < 0.95
 
 
@@ -228,6 +228,7 @@ def test_skops(fitted):
         (
             fitted,
             {
+                "robustlabels._network.engine.NetworkEngine",
                 "robustlabels._network.robust.RobustClassifier",
                 "robustlabels.losses._symmetrized.SGCE",
                 "torch.optim.adamw.AdamW",
@@ -282,7 +283,7 @@ def test_a_torch_module_of_the_same_probabilities(clf, y, dtype):
     np.testing.assert_allclose(proba, clf.predict_proba(X.astype(dtype)), atol=1e-6)
 
 
-def test_a_torch_module_is_a_copy_that_nothing_trains(fitted):
+def test_a_torch_module_is_a_copy_that_is_not_trained(fitted):
     before = fitted.predict_proba(X)
     module = to_torch(fitted)
     assert not module.training
@@ -292,7 +293,7 @@ def test_a_torch_module_is_a_copy_that_nothing_trains(fitted):
     np.testing.assert_array_equal(fitted.predict_proba(X), before)
 
 
-def test_what_is_no_torch_module_is_refused():
+def test_what_cannot_become_a_torch_module_is_rejected():
     with pytest.raises(TypeError, match="takes a RobustClassifier or an UnhingedClassifier, not"):
         to_torch(LogisticRegression())
     statistics = UnhingedClassifier().fit(X, Y).statistics_

@@ -1,7 +1,8 @@
-"""RefinedClassifier: what estimators learn, how rows are copied, and where copies stay together."""
+"""RefinedClassifier: what estimators learn, and splits that keep copies of a sample together."""
 
 import pickle
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ import pytest
 from catboost import CatBoostClassifier
 from lightgbm import LGBMClassifier
 from scipy.optimize import minimize
+from scipy.sparse import coo_matrix
 from scipy.special import log_softmax
 from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
@@ -34,29 +36,29 @@ from sklearn.model_selection import (
     cross_val_predict,
     train_test_split,
 )
+from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from xgboost import XGBClassifier
 
-from robustlabels import LabelRefiner, RefinedClassifier, corrupt_labels, symmetric_transition
+from robustlabels import LabelRefiner, RefinedClassifier, corrupt_labels
 from robustlabels._inner.expanded_rows import ExpandedRows, expand
 from robustlabels.losses import boosting_objective
+from robustlabels.noise import symmetric_transition
 
 
 class Known(LabelRefiner):
-    """A refiner of given beliefs, to see what becomes of them."""
+    """A refiner that knows the soft labels and groups of all samples, to see what they become."""
 
-    def __init__(self, beliefs=None, groups=None):
+    def __init__(self, soft_labels=None, groups=None):
         super().__init__()
-        self.beliefs = beliefs
+        self.soft_labels = soft_labels
         self.groups = groups
 
-    def fit(self, X, y, sample_weight=None):
-        self.classes_ = np.unique(y)
-        self.label_probabilities_ = self.soft_labels_ = self.beliefs
-        self.row_groups_ = np.arange(len(y)) if self.groups is None else self.groups
-        return self
+    def fit_rows(self, rows):
+        groups = np.arange(rows.n_passed) if self.groups is None else self.groups
+        return SimpleNamespace(soft_labels=self.soft_labels[rows.kept], groups=groups[rows.kept])
 
 
 class Recorder(ClassifierMixin, BaseEstimator):
@@ -82,7 +84,7 @@ class Recorder(ClassifierMixin, BaseEstimator):
 
 
 def blobs(n=400, spread=0.6, rate=0.35, n_classes=3):
-    """Rows around the corners of a simplex, their noisy labels, their true ones."""
+    """Samples around the corners of a simplex, their noisy labels, their true ones."""
     rng = np.random.RandomState(0)
     y = np.arange(n) % n_classes
     X = np.eye(n_classes)[y] + spread * rng.normal(size=(n, n_classes))
@@ -94,6 +96,14 @@ X_TEST, _, Y_TEST = (part[1200:] for part in blobs(3000))
 REFINER = LabelRefiner(random_state=0).fit(X, Y_NOISY)
 B = REFINER.soft_labels_
 KNOWN = Known(B, REFINER.row_groups_)
+#: With a quick classifier in the place of a forest.
+TAUGHT = LabelRefiner(teacher=LogisticRegression(), random_state=0)
+
+
+@pytest.fixture(scope="module")
+def memory(tmp_path_factory):
+    """Where tests find the noise that another has estimated."""
+    return str(tmp_path_factory.mktemp("memory"))
 
 
 @pytest.mark.parametrize(
@@ -129,14 +139,14 @@ def test_each_gains_on_itself(estimator):
         (LogisticRegression(max_iter=100), LogisticRegression(max_iter=100)),
     ],
 )
-def test_digits_with_labels_of_strings(plain, estimator):
+def test_digits_with_labels_of_strings(plain, estimator, memory):
     X, y = load_digits(return_X_y=True)
     X, names = X / 16, np.array([f"digit {k}" for k in range(10)])[y]
     train, test = train_test_split(np.arange(len(y)), random_state=0, stratify=y)
     noisy = corrupt_labels(names[train], "symmetric", 0.4, random_state=0)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # 100 iterations do
-        refined = RefinedClassifier(estimator, random_state=0).fit(X[train], noisy)
+        warnings.simplefilter("ignore")  # 100 iterations are enough
+        refined = RefinedClassifier(estimator, random_state=0, memory=memory).fit(X[train], noisy)
         plain = plain.fit(X[train], noisy)
     assert refined.score(X[test], names[test]) > plain.score(X[test], names[test]) + 0.02
     assert refined.score(X[test], names[test]) > 0.93
@@ -144,16 +154,16 @@ def test_digits_with_labels_of_strings(plain, estimator):
     assert 0.35 < refined.refiner_.noise_rate_ < 0.45
 
 
-def test_copies_weigh_as_beliefs_and_class_vanishes_never():
-    beliefs = np.array([[0.6, 0.395, 0.005], [0.999, 0.001, 0.0], [0.0, 0.9, 0.1]])
-    rows, codes, shares = expand(beliefs)
+def test_copies_weigh_as_their_probabilities_and_no_class_vanishes():
+    soft_labels = np.array([[0.6, 0.395, 0.005], [0.999, 0.001, 0.0], [0.0, 0.9, 0.1]])
+    rows, codes, shares = expand(soft_labels)
     np.testing.assert_array_equal(rows, [0, 0, 1, 2, 2])
     np.testing.assert_array_equal(codes, [0, 1, 0, 1, 2])
     np.testing.assert_allclose(shares, [0.6 / 0.995, 0.395 / 0.995, 1, 0.9, 0.1])
     rows, codes, shares = expand(np.array([[1.0, 0.0, 0.0], [0.998, 0.002, 0.0]]))
     assert set(codes) == {0, 1, 2}
     np.testing.assert_allclose(np.bincount(rows, weights=shares), 1)
-    # Beliefs in many classes are small, and yet none of them is negligible.
+    # Of many classes each has a small probability, and none is negligible.
     assert len(expand(np.full((2, 300), 1 / 300))[0]) == 600
 
 
@@ -176,7 +186,7 @@ def test_optimum_is_that_of_the_log_loss_on_soft_labels():
 @pytest.mark.parametrize(
     "estimator", [LogisticRegression(), RandomForestClassifier(10, random_state=0)]
 )
-def test_labels_believed_as_given_make_a_plain_fit(estimator):
+def test_labels_without_noise_make_a_plain_fit(estimator):
     refined = RefinedClassifier(estimator, LabelRefiner(np.eye(3))).fit(X, Y_NOISY)
     plain = clone(estimator).fit(X, Y_NOISY)
     np.testing.assert_array_equal(refined.predict_proba(X), plain.predict_proba(X))
@@ -186,7 +196,7 @@ def test_labels_believed_as_given_make_a_plain_fit(estimator):
     np.testing.assert_array_equal(few.predict_proba(X), plain.predict_proba(X))
 
 
-def test_regressor_learns_beliefs_and_its_predictions_become_probabilities():
+def test_regressor_learns_soft_labels_and_its_predictions_become_probabilities():
     refined = RefinedClassifier(KNeighborsRegressor(1), KNOWN).fit(X, Y_NOISY)
     np.testing.assert_allclose(refined.predict_proba(X), B)
     np.testing.assert_array_equal(refined.predict(X), B.argmax(axis=1))
@@ -209,16 +219,19 @@ def test_regressor_learns_beliefs_and_its_predictions_become_probabilities():
 def test_weights_of_zero_remove_rows():
     weight = np.ones(len(X))
     weight[::4] = 0
-    one = RefinedClassifier(LogisticRegression(), random_state=0).fit(X, Y_NOISY, weight)
+    one = RefinedClassifier(LogisticRegression(), TAUGHT).fit(X, Y_NOISY, weight)
     kept = weight > 0
-    two = RefinedClassifier(LogisticRegression(), random_state=0).fit(X[kept], Y_NOISY[kept])
+    two = RefinedClassifier(LogisticRegression(), TAUGHT).fit(X[kept], Y_NOISY[kept])
     np.testing.assert_array_equal(one.estimator_.coef_, two.estimator_.coef_)
     assert np.isnan(one.refiner_.label_probabilities_[::4]).all()
+    sparse = RefinedClassifier(LogisticRegression(), TAUGHT).fit(coo_matrix(X), Y_NOISY, weight)
+    assert sparse.score(X_TEST, Y_TEST) > 0.7
 
 
 def test_scale_of_weights_does_not_count_for_what_counts_shares():
     weight = np.random.RandomState(0).uniform(0.5, 2, size=len(X))
-    forest = RefinedClassifier(ExtraTreesClassifier(10, random_state=0), random_state=0)
+    refiner = LabelRefiner(teacher=GaussianNB(), random_state=0)
+    forest = RefinedClassifier(ExtraTreesClassifier(10, random_state=0), refiner)
     one, two = (clone(forest).fit(X, Y_NOISY, scale * weight) for scale in (1, 4))
     np.testing.assert_allclose(one.predict_proba(X_TEST), two.predict_proba(X_TEST))
     unweighted = clone(forest).fit(X, Y_NOISY)
@@ -233,7 +246,7 @@ def mixed_table():
     return table, np.array(["ham", "spam", "eggs"])[Y_NOISY], np.array(["ham", "spam", "eggs"])[Y]
 
 
-def test_pipeline_of_columns():
+def test_pipeline_of_columns(memory):
     table, noisy, y = mixed_table()
     numbers = make_pipeline(SimpleImputer(), StandardScaler())
     columns = make_column_transformer(
@@ -241,7 +254,7 @@ def test_pipeline_of_columns():
     )
     forest = RandomForestClassifier(30, random_state=0)
     nested = make_pipeline(columns, make_pipeline("passthrough", forest))
-    refined = RefinedClassifier(nested, random_state=0).fit(table, noisy)
+    refined = RefinedClassifier(nested, random_state=0, memory=memory).fit(table, noisy)
     assert refined.score(table, y) > make_pipeline(columns, forest).fit(table, noisy).score(
         table, y
     )
@@ -251,10 +264,10 @@ def test_pipeline_of_columns():
     np.testing.assert_allclose(inner.weight_, expand(B)[2])
 
 
-def test_categories_reach_lightgbm():
+def test_categories_reach_lightgbm(memory):
     table, noisy, y = mixed_table()
     boosting = LGBMClassifier(n_estimators=60, verbose=-1, n_jobs=1)
-    refined = RefinedClassifier(boosting, random_state=0).fit(table, noisy)
+    refined = RefinedClassifier(boosting, random_state=0, memory=memory).fit(table, noisy)
     assert refined.score(table, y) > clone(boosting).fit(table, noisy).score(table, y)
     categories = refined.estimator_.booster_.pandas_categorical
     assert categories == [["lowest", "low", "high", "highest"]]
@@ -287,14 +300,14 @@ def test_class_weight_names_labels():
     total = np.bincount(codes, weights=shares)
     factors = [balanced.estimator_.class_weight[k] for k in range(3)]
     np.testing.assert_allclose(factors * total, len(X) / 3)
-    with pytest.raises(ValueError, match=r"class_weight names \['egg'\], but the classes are"):
+    with pytest.raises(ValueError, match=r"class_weight has the keys \['egg'\], but"):
         RefinedClassifier(Recorder(class_weight={"egg": 1}), KNOWN).fit(X, names)
 
 
 @pytest.mark.parametrize("cv", [4, None, StratifiedKFold(3), KFold(3, shuffle=True)])
 def test_copies_stay_on_one_side_of_folds(cv):
     groups = np.arange(len(X)) // 2
-    # A splitter knows rows, but not which of them are copies.
+    # A splitter knows samples, but not which of them are near-duplicates.
     rows = groups if cv in (4, None) else np.arange(len(X))
     of_copies = rows[expand(B)[0]]
     for wrap in (lambda e: e, lambda e: make_pipeline(StandardScaler(), e)):
@@ -313,19 +326,18 @@ def test_copies_stay_on_one_side_of_folds(cv):
                 np.testing.assert_allclose(shares, everywhere, atol=0.15)
 
 
-def test_pairs_of_rows_name_rows_of_x():
+def test_pairs_of_positions_refer_to_x():
     weight = np.ones(len(X))
     weight[:10] = 0
     pairs = [(np.arange(5, 200), np.arange(200, 400)), (range(200, 400), range(200))]
-    beliefs, groups = B.copy(), np.arange(len(X)) - 10
-    beliefs[:10], groups[:10] = np.nan, -1
-    refined = RefinedClassifier(Recorder(pairs), Known(beliefs, groups)).fit(X, Y_NOISY, weight)
+    groups = np.maximum(np.arange(len(X)) - 10, -1)
+    refined = RefinedClassifier(Recorder(pairs), Known(B, groups)).fit(X, Y_NOISY, weight)
     rows = expand(B[10:])[0] + 10
     for (train, test), pair in zip(refined.estimator_.cv, pairs, strict=True):
         for copies, side in ((train, pair[0]), (test, pair[1])):
             assert set(rows[copies]) == set(side) - set(range(10))
     assert RefinedClassifier(Recorder("prefit"), KNOWN).fit(X, Y_NOISY).estimator_.cv == "prefit"
-    for cv, match in ((0.3, "cv=0.3 cannot be split"), (1, "cv=1 must be at least 2")):
+    for cv, match in ((0.3, "cv=0.3 is not supported"), (1, "cv=1 must be at least 2")):
         with pytest.raises(ValueError, match=match):
             RefinedClassifier(Recorder(cv), KNOWN).fit(X, Y_NOISY)
 
@@ -368,7 +380,7 @@ class Boosting(HistGradientBoostingClassifier):
 
 
 @pytest.mark.parametrize("fraction", [0.25, 100])
-def test_boosting_stops_early_by_rows_whose_copies_it_has_not_seen(fraction):
+def test_boosting_stops_early_by_samples_whose_copies_it_has_not_seen(fraction):
     boosting = Boosting(
         early_stopping=True, validation_fraction=fraction, max_iter=100, learning_rate=0.5
     )
@@ -379,7 +391,7 @@ def test_boosting_stops_early_by_rows_whose_copies_it_has_not_seen(fraction):
     assert not train & held
     assert len(train | held) == len(X)
     assert len(held) == pytest.approx(100, abs=2)
-    # Each row is held out with all of its copies, labels and weights.
+    # Each sample is held out with all of its copies, labels and weights.
     assert fitted.held_[2].sum() == pytest.approx(len(held))
     numbers = [np.flatnonzero((row == X).all(axis=1))[0] for row in fitted.held_[0]]
     soft = np.zeros((len(X), 3))
@@ -389,17 +401,16 @@ def test_boosting_stops_early_by_rows_whose_copies_it_has_not_seen(fraction):
     np.testing.assert_array_equal(again.estimator_.held_[0], fitted.held_[0])
 
 
-def test_boosting_stops_early_by_rows_and_not_copies():
+def test_boosting_stops_early_by_the_number_of_samples_and_not_copies():
     rng = np.random.RandomState(0)
     X, y = rng.normal(size=(10_002, 1)), np.arange(10_002) % 2
-    beliefs = rng.dirichlet([1, 1], size=len(X))
+    soft_labels = rng.dirichlet([1, 1], size=len(X))
+    boosting = HistGradientBoostingClassifier(max_iter=1)
     for n, early in ((10_000, False), (10_002, True)):
-        boosting = HistGradientBoostingClassifier(max_iter=1)
-        for inner in (boosting, boosting.set_params(validation_fraction=0.2)):
-            fitted = RefinedClassifier(inner, Known(beliefs[:n])).fit(X[:n], y[:n]).estimator_
-            assert fitted.do_early_stopping_ is early
-    bagged = BaggingClassifier(HistGradientBoostingClassifier(max_iter=1), 1)
-    bagged = RefinedClassifier(bagged, Known(beliefs[:10_000])).fit(X[:10_000], y[:10_000])
+        fitted = RefinedClassifier(boosting, Known(soft_labels)).fit(X[:n], y[:n]).estimator_
+        assert fitted.do_early_stopping_ is early
+    bagged = BaggingClassifier(boosting, 1)
+    bagged = RefinedClassifier(bagged, Known(soft_labels)).fit(X[:10_000], y[:10_000])
     assert bagged.estimator_[0].do_early_stopping_ is False
 
 
@@ -416,12 +427,12 @@ def test_a_class_is_never_held_out_as_a_whole():
         (KNeighborsClassifier(), "KNeighborsClassifier takes no sample_weight.*KNeighborsRegres"),
         (make_pipeline(StandardScaler(), KNeighborsClassifier()), "takes no sample_weight"),
         (GridSearchCV(KNeighborsClassifier(), {}), "GridSearchCV takes no sample_weight"),
-        (CalibratedClassifierCV(KNeighborsClassifier()), "does not pass weights"),
+        (CalibratedClassifierCV(KNeighborsClassifier()), "does not pass sample weights"),
         (
             CalibratedClassifierCV(make_pipeline(StandardScaler(), LogisticRegression())),
-            "a pipeline goes around",
+            "a pipeline around CalibratedClassifierCV",
         ),
-        (SGDClassifier(early_stopping=True), "SGDClassifier holds out.*early_stopping=False"),
+        (SGDClassifier(early_stopping=True), "SGDClassifier stops early.*early_stopping=False"),
         (
             make_pipeline(StandardScaler(), SGDClassifier(early_stopping=True)),
             "early_stopping=False",
@@ -429,15 +440,15 @@ def test_a_class_is_never_held_out_as_a_whole():
         (GradientBoostingClassifier(n_iter_no_change=5), "Set n_iter_no_change=None"),
         (
             make_pipeline(StandardScaler(), HistGradientBoostingClassifier(early_stopping=True)),
-            "a pipeline go around RefinedClassifier",
+            "pipeline around RefinedClassifier",
         ),
         (
             GridSearchCV(CalibratedClassifierCV(LogisticRegression()), {}),
-            r"CalibratedClassifierCV \(estimator\) splits rows by its own cv",
+            r"CalibratedClassifierCV \(estimator\) would split copies of a sample by its own cv",
         ),
     ],
 )
-def test_what_cannot_be_is_refused(estimator, match):
+def test_what_would_split_copies_or_drop_weights_is_rejected(estimator, match):
     refined = RefinedClassifier(LogisticRegression(), KNOWN).fit(X, Y_NOISY)
     before = dict(vars(refined))
     with pytest.raises(ValueError, match=match):
@@ -463,7 +474,7 @@ def test_estimators_that_could_split_but_do_not():
     ids=["alone", "in a pipeline"],
 )
 def test_parameters_of_the_estimator_are_checked_before_labels_are_refined(estimator, monkeypatch):
-    monkeypatch.setattr(LabelRefiner, "fit", lambda *args: pytest.fail("labels were refined"))
+    monkeypatch.setattr(LabelRefiner, "fit_rows", lambda *args: pytest.fail("labels were refined"))
     with pytest.raises(ValueError, match="'C' parameter of LogisticRegression"):
         RefinedClassifier(estimator).fit(*load_iris(return_X_y=True))
 
@@ -478,16 +489,18 @@ def test_parameters_that_others_will_set_are_not_checked():
     X = StandardScaler().fit_transform(X)
     search = GridSearchCV(LogisticRegression(C=-1), {"C": [0.1, 1]}, cv=2)
     for estimator in (search, AutoC(C="auto")):
-        assert RefinedClassifier(estimator, random_state=0).fit(X, y).score(X, y) > 0.9
+        assert RefinedClassifier(estimator, Known(np.eye(3)[y])).fit(X, y).score(X, y) > 0.9
 
 
 def test_other_errors():
     with pytest.raises(ValueError, match="target y is None"):
         RefinedClassifier(LogisticRegression()).fit(X, None)
-    with pytest.raises(ValueError, match="only one class"):
+    with pytest.raises(ValueError, match="RefinedClassifier needs at least 2 classes"):
         RefinedClassifier(LogisticRegression()).fit(X, np.zeros(len(X)))
     with pytest.raises(ValueError, match="refiner"):
         RefinedClassifier(LogisticRegression(), LogisticRegression()).fit(X, Y_NOISY)
+    with pytest.raises(ValueError, match="'n_jobs' parameter of LabelRefiner"):
+        RefinedClassifier(LogisticRegression(), LabelRefiner(n_jobs="all")).fit(X, Y_NOISY)
     with pytest.raises(NotFittedError):
         RefinedClassifier(LogisticRegression()).predict(X)
     assert not hasattr(RefinedClassifier(Recorder()), "decision_function")
@@ -523,19 +536,32 @@ def test_same_random_state_same_result_also_stored():
     refined = RefinedClassifier(
         CalibratedClassifierCV(ExtraTreesClassifier(5, random_state=0), cv=2), random_state=0
     )
-    one, two = (clone(refined).fit(X, Y_NOISY).predict_proba(X_TEST) for _ in range(2))
+    one, two = (clone(refined).fit(X, Y_NOISY) for _ in range(2))
+    stored = pickle.loads(pickle.dumps(two))
+    one, two = one.predict_proba(X_TEST), two.predict_proba(X_TEST)
     np.testing.assert_array_equal(one, two)
-    stored = pickle.loads(pickle.dumps(refined.fit(X, Y_NOISY)))
     np.testing.assert_array_equal(one, stored.predict_proba(X_TEST))
     other = clone(refined).set_params(random_state=1).fit(X, Y_NOISY)
     assert not np.array_equal(one, other.predict_proba(X_TEST))
 
 
-def test_given_refiner_keeps_its_own_seed_and_is_not_fitted():
-    refiner = LabelRefiner(random_state=0)
-    refined = RefinedClassifier(LogisticRegression(), refiner, random_state=5).fit(X, Y_NOISY)
-    np.testing.assert_array_equal(refined.refiner_.soft_labels_, B)
-    assert not hasattr(refiner, "classes_")
+def test_parameters_reach_the_default_refiner_alone(tmp_path):
+    params = {"n_jobs": 2, "verbose": 1, "random_state": 5, "memory": str(tmp_path)}
+    few = slice(30)  # too few samples for trees
+    default = RefinedClassifier(GaussianNB(), **params).fit(X[few], Y_NOISY[few])
+    assert params.items() <= default.refiner_.get_params().items()
+    given = RefinedClassifier(GaussianNB(), TAUGHT, **params).fit(X[few], Y_NOISY[few])
+    assert given.refiner_.get_params() == {**TAUGHT.get_params(), "teacher": given.refiner_.teacher}
+    assert not hasattr(TAUGHT, "classes_")
+
+
+def test_random_state_decides_on_inner_folds_beside_a_refiner():
+    folds = [
+        RefinedClassifier(Recorder(cv=2), KNOWN, random_state=seed).fit(X, Y_NOISY).estimator_.cv
+        for seed in (0, 0, 1)
+    ]
+    tested = [fold[0][1].tolist() for fold in folds]
+    assert tested[0] == tested[1] != tested[2]
 
 
 def test_raw_scores_are_not_taken_for_classes():
@@ -544,7 +570,7 @@ def test_raw_scores_are_not_taken_for_classes():
     refined.fit(X, Y_NOISY)
     with (
         pytest.warns(UserWarning, match="customized objective"),
-        pytest.raises(ValueError, match="predicts other values than the labels 0 to 2"),
+        pytest.raises(ValueError, match="predicts values other than the labels 0 to 2"),
     ):
         refined.predict(X)
 

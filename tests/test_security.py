@@ -12,12 +12,12 @@ def test_no_connection_is_opened_and_no_pickle_is_loaded():
         FORBIDDEN = ("socket.", "pickle.find_class", "urllib.", "http.", "ftplib.", "os.system")
         SEEN = []
 
-        def refuse(event, arguments):
+        def reject(event, arguments):
             if event.startswith(FORBIDDEN):
                 SEEN.append(event)
                 raise PermissionError(event)
 
-        sys.addaudithook(refuse)
+        sys.addaudithook(reject)
 
         import numpy as np
         from sklearn.naive_bayes import GaussianNB
@@ -32,7 +32,7 @@ def test_no_connection_is_opened_and_no_pickle_is_loaded():
             rl.RobustClassifier(max_epochs=1, random_state=0),
             rl.RobustEnsembleClassifier(max_epochs=1, random_state=0),
             rl.RefinedClassifier(GaussianNB(), random_state=0),
-            rl.UnhingedClassifier(transition_matrix="estimate"),
+            rl.UnhingedClassifier(transition_matrix="estimate", random_state=0),
             rl.NoiseInjectedClassifier(GaussianNB(), rl.LabelNoiseInjector(random_state=0)),
         ):
             estimator.fit(X, y)

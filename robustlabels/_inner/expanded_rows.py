@@ -1,100 +1,76 @@
-"""Rows that are there once for each of their probable classes, and splits that know it."""
+"""Samples repeated for each probable class, and splits that keep these copies together."""
 
+from inspect import signature
 from numbers import Integral
 
 import numpy as np
+from sklearn.ensemble import HistGradientBoostingClassifier
 
 from .folds import assign_folds
+from .sample_weight import find_last_step
 
-#: A class is left out of a row whose belief in it is less than this share of its greatest.
+#: A class is dropped if its probability is below this share of the sample's largest.
 _NEGLIGIBLE = 0.01
 
 #: Folds that ``cv=None`` stands for, as in scikit-learn.
 _N_FOLDS = 5
 
+#: More samples than this make scikit-learn's boosting stop early by default.
+_MANY_ROWS = 10_000
 
-def expand(beliefs):
-    """List each row once for each class that it probably is of.
 
-    Parameters
-    ----------
-    beliefs : ndarray of shape (n_samples, n_classes)
-        Probabilities of the true labels.
+def expand(label_probabilities):
+    """Repeat each sample once for each of its probable classes.
 
-    Returns
-    -------
-    rows, codes : ndarray of shape (n_copies,)
-        Number of the row, ascending, and of the class. Every class is there.
-    shares : ndarray of shape (n_copies,)
-        Belief in the class. Those of a row sum to 1.
+    Returns the sample of each copy, ascending, its class, and the probability of that. The
+    probabilities of a sample sum to 1, and every class occurs.
     """
-    probable = beliefs > _NEGLIGIBLE * beliefs.max(axis=1, keepdims=True)
-    probable[beliefs.argmax(axis=0), np.arange(beliefs.shape[1])] = True
-    rows, codes = np.nonzero(probable)
-    shares = beliefs[rows, codes]
-    return rows, codes, shares / np.bincount(rows, weights=shares)[rows]
+    largest = label_probabilities.max(axis=1, keepdims=True)
+    probable = label_probabilities > _NEGLIGIBLE * largest
+    n_classes = label_probabilities.shape[1]
+    probable[label_probabilities.argmax(axis=0), np.arange(n_classes)] = True
+    copies, codes = np.nonzero(probable)
+    shares = label_probabilities[copies, codes]
+    return copies, codes, shares / np.bincount(copies, weights=shares)[copies]
 
 
 class ExpandedRows:
-    """Knows which copies belong to a row, and splits rows so that their copies stay together.
+    """The copies of each sample, and splits that keep copies and near-duplicates together.
 
-    Parameters
-    ----------
-    rows : ndarray of shape (n_copies,)
-        Number of the row of each copy, ascending.
-    groups : ndarray of shape (n_samples,)
-        Numbers from 0, the same for rows that stay on one side of a split.
-    codes : ndarray of shape (n_samples,)
-        The most probable class of each row.
-    rng : numpy.random.RandomState
-        Source of the splits.
+    `copies` holds the sample of each copy, ascending. Samples have numbered `groups` of
+    near-duplicates, and `codes` of classes by which splits are stratified.
     """
 
-    def __init__(self, rows, groups, codes, rng):
+    def __init__(self, copies, groups, codes, rng):
         self.groups, self.codes, self.rng = groups, codes, rng
-        self._ends = np.searchsorted(rows, np.arange(len(groups) + 1))
+        self._ends = np.searchsorted(copies, np.arange(len(groups) + 1))
 
     def __len__(self):
         return len(self.groups)
 
-    def copies_of(self, rows):
-        """Return the positions of the copies of rows, in the order of these."""
-        parts = [np.arange(self._ends[row], self._ends[row + 1]) for row in rows]
+    def copies_of(self, samples):
+        """Return the positions of all copies of the given samples."""
+        parts = [np.arange(self._ends[i], self._ends[i + 1]) for i in samples]
         return np.concatenate(parts) if parts else np.arange(0)
 
-    def split(self, cv, X, kept, n_rows):
-        """List the pairs of training and test positions that a parameter `cv` stands for.
+    def split(self, cv, training):
+        """Return the folds of a `cv` parameter, as pairs of positions of copies.
 
-        Parameters
-        ----------
-        cv : int, None, splitter or iterable
-            As in scikit-learn. An iterable has rows of the table as the user knows it: `n_rows`,
-            of which those that are `kept` have weight.
-        X : array-like of shape (n_samples, n_features)
-            The rows that are kept, for splitters that look at them.
-        kept : ndarray of shape (n_samples,)
-            Their numbers in the table of the user.
-        n_rows : int
-            Number of rows of that table.
-
-        Returns
-        -------
-        pairs : list of tuple of ndarray
-            Positions of copies.
+        A splitter splits the training samples. The pairs of an iterable are positions among the
+        samples that were passed to `fit`.
         """
         if cv is None or isinstance(cv, Integral):
             pairs = self._fold(_N_FOLDS if cv is None else cv)
         elif hasattr(cv, "split"):
-            pairs = cv.split(X, self.codes)
+            pairs = cv.split(training.X, self.codes)
         elif np.iterable(cv):
-            number = np.full(n_rows, -1)
-            number[kept] = np.arange(len(kept))
-            pairs = ([number[side] for side in pair] for pair in cv)
+            position = training.spread(np.arange(len(self)), -1)
+            pairs = ([position[side] for side in pair] for pair in cv)
             pairs = ([side[side >= 0] for side in pair] for pair in pairs)
         else:
             raise ValueError(
-                f"cv={cv!r} cannot be split so that copies of a row stay together. Pass a number "
-                f"of folds, a splitter or a list of pairs of rows."
+                f"cv={cv!r} is not supported, because copies of a sample must stay on one side of "
+                f"each split. Pass a number of folds, a splitter or a list of pairs of positions."
             )
         return [(self.copies_of(train), self.copies_of(test)) for train, test in pairs]
 
@@ -102,37 +78,105 @@ class ExpandedRows:
         n_groups = self.groups.max() + 1
         if not 2 <= n_folds <= n_groups:
             raise ValueError(
-                f"cv={n_folds} must be at least 2 and at most the number of rows that are no "
-                f"copies of each other, {n_groups}."
+                f"cv={n_folds} must be at least 2 and at most {n_groups}, the number of samples "
+                f"that are not near-duplicates of each other."
             )
         folds = assign_folds(self.groups, self.codes, n_folds, self.rng)
         return [(np.flatnonzero(folds != k), np.flatnonzero(folds == k)) for k in range(n_folds)]
 
     def hold_out(self, share, needed):
-        """Return the rows to learn from and those to stop by, which are a share of each class.
+        """Return the positions of copies to train on and to stop early by.
 
-        Parameters
-        ----------
-        share : float
-            Of the groups.
-        needed : ndarray
-            Rows that are never held out.
-
-        Returns
-        -------
-        train, held : ndarray
-            Numbers of rows.
+        The latter are a share of the groups of each class, without the samples that are `needed`.
         """
         _, first = np.unique(self.groups, return_index=True)
         free = np.setdiff1d(np.arange(len(first)), self.groups[needed])
         free = self.rng.permutation(free)
         free = free[np.argsort(self.codes[first[free]], kind="stable")]
-        # Of free groups in the order of their classes, each that takes the count to a new integer.
+        # Of the groups in the order of their classes, take each that brings the running count to
+        # a new integer.
         count = np.floor(np.arange(len(free) + 1) * share * len(first) / max(len(free), 1))
-        held = np.isin(self.groups, free[np.diff(count) > 0])
-        if not held.any():
+        held_out = np.isin(self.groups, free[np.diff(count) > 0])
+        if not held_out.any():
             raise ValueError(
-                f"Of {len(first)} rows none can be held out for early stopping. Set "
+                f"{len(first)} samples are too few to hold some out for early stopping. Set "
                 f"early_stopping=False."
             )
-        return np.flatnonzero(~held), np.flatnonzero(held)
+        return self.copies_of(np.flatnonzero(~held_out)), self.copies_of(np.flatnonzero(held_out))
+
+
+def set_inner_folds(estimator, expanded, training):
+    """Replace the `cv` of an estimator, or of a pipeline's last step, by folds of the copies."""
+    prefix, last = find_last_step(estimator)
+    cv = last.get_params(deep=False).get("cv", "none")
+    if not isinstance(cv, str):
+        estimator.set_params(**{f"{prefix}cv": expanded.split(cv, training)})
+
+
+def set_early_stopping(estimator, n_samples):
+    """Let early stopping depend on samples rather than copies, and reject splits of copies.
+
+    Returns the share of the samples that boosting needs to be held out, or None.
+    """
+    _, last = find_last_step(estimator)
+    share = None
+    inside = [("estimator", estimator), *estimator.get_params(deep=True).items()]
+    for name, part in inside:
+        if isinstance(part, type) or not hasattr(part, "fit") or not hasattr(part, "get_params"):
+            continue
+        if part is not last:
+            _reject_inner_folds(name, part)
+        if not isinstance(part, HistGradientBoostingClassifier):
+            _reject_random_split(part)
+            continue
+        early = part.early_stopping
+        early = n_samples > _MANY_ROWS if early == "auto" else bool(early)
+        part.set_params(early_stopping=early)
+        if early and part.validation_fraction is not None:
+            _check_can_hold_out(part, is_alone=part is estimator)
+            share = part.validation_fraction
+            share = share if share < 1 else share / n_samples
+    return share
+
+
+def _check_can_hold_out(boosting, is_alone):
+    if not is_alone:
+        raise ValueError(
+            "HistGradientBoostingClassifier inside another estimator cannot stop early: copies of "
+            "a sample would be on both sides of its split. Set early_stopping=False, or put the "
+            "pipeline around RefinedClassifier(HistGradientBoostingClassifier(...))."
+        )
+    if "X_val" not in signature(boosting.fit).parameters:
+        raise ValueError(
+            "Early stopping of HistGradientBoostingClassifier needs scikit-learn 1.7 here, because "
+            "copies of a sample must stay on one side of its split. Update scikit-learn or set "
+            "early_stopping=False."
+        )
+
+
+def _reject_inner_folds(name, part):
+    if not isinstance(part.get_params(deep=False).get("cv", "none"), str):
+        raise ValueError(
+            f"{type(part).__name__} ({name}) would split copies of a sample by its own cv. Only "
+            f"the cv of the outermost estimator, or of the last step of a pipeline, is adapted. "
+            f"Pass only the innermost classifier to RefinedClassifier, and put the others around "
+            f"it."
+        )
+
+
+def _reject_random_split(part):
+    params = part.get_params(deep=False)
+    if params.get("early_stopping") is True:
+        remedy = "early_stopping=False"
+    elif (
+        "early_stopping" not in params
+        and "validation_fraction" in params
+        and params.get("n_iter_no_change") is not None
+    ):
+        remedy = "n_iter_no_change=None"
+    else:
+        return
+    raise ValueError(
+        f"{type(part).__name__} stops early by samples that it holds out at random, and copies of "
+        f"a sample would be on both sides. Set {remedy}."
+    )

@@ -1,7 +1,7 @@
-"""Settings of the tests of heavy neighbours."""
+"""Settings of the tests of tools that are heavy to install."""
 
 import warnings
 
-# It warns when it is imported, which would be an error in a test module.
+# shap warns when it is imported, which would be an error in a test module.
 with warnings.catch_warnings(action="ignore"):
     import shap  # noqa: F401

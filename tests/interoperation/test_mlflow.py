@@ -1,4 +1,4 @@
-"""MLflow logs the user's estimator, none of those inside."""
+"""MLflow logs the user's estimator and none of those inside."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -25,14 +25,14 @@ X = RNG.normal(size=(80, 3))
 Y = np.where(X[:, 0] > 0, "yes", "no")
 
 
-#: What other packages warn of in themselves is theirs.
+#: Only this package's own warnings are errors here.
 pytestmark = pytest.mark.filterwarnings("default", "error:::robustlabels")
 
 
 @pytest.fixture(scope="module", autouse=True)
 def autolog(tmp_path_factory):
     folder = tmp_path_factory.mktemp("mlflow")
-    # The experiment is handed on to other programs by a variable of the environment.
+    # MLflow passes the experiment to other processes in an environment variable.
     with patch.dict(os.environ):
         mlflow.set_tracking_uri(f"sqlite:///{folder}/runs.db")
         mlflow.create_experiment("tests", artifact_location=folder.as_uri())
@@ -74,7 +74,7 @@ def test_mlflow_logs_the_estimator_of_a_pipeline():
 
 
 def test_overlapping_fits_leave_autologging_on():
-    """Of fits that overlap the one that ends first does not turn it on for the others."""
+    """The fit that ends first does not turn it on for the others."""
     before = len(list_runs())
     with ThreadPoolExecutor(3) as pool:
         refiners = [LabelRefiner(random_state=seed) for seed in range(3)]

@@ -1,4 +1,4 @@
-"""Neighbours that are heavy to install, as Optuna and ONNX, or slow to start, as Dask."""
+"""Tools that are heavy to install, such as Optuna and ONNX, or slow to start, such as Dask."""
 
 import logging
 import re
@@ -32,7 +32,7 @@ from robustlabels import (
     to_torch,
 )
 
-#: What other packages warn of in themselves is theirs.
+#: Only this package's own warnings are errors here.
 pytestmark = pytest.mark.filterwarnings("default", "error:::robustlabels")
 
 X, CODES = make_blobs(90, centers=[[0, 3], [3, -2], [-3, -2]], random_state=0)
@@ -79,7 +79,7 @@ def test_optuna_search():
 
 
 def test_optuna_prunes():
-    """The user's own callback reports to the trial, and what is hopeless is stopped."""
+    """The user's own callback reports to the trial, and hopeless trials are stopped."""
 
     def objective(trial):
         callback = SkorchPruningCallback(trial, "valid_acc")
