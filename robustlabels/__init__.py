@@ -8,7 +8,7 @@ __version__ = "0.1.0"
 #: Public names and the modules they live in. They are imported when first used: torch takes
 #: seconds, and what needs only numpy should not wait for it.
 _HOMES = {
-    "AdaptationDisplay": "_network.adaptation_display",
+    "AdaptationDisplay": "_network.adaptation.display",
     "ClassStatistics": "_linear.statistics",
     "CleanScores": "metrics._clean_scores",
     "LabelNoiseInjector": "noise._injector",
@@ -22,18 +22,13 @@ _HOMES = {
     "RobustSearchCV": "_search",
     "TransitionMatrixDisplay": "noise._transition_display",
     "UnhingedClassifier": "_linear.unhinged",
-    "asymmetric_transition": "noise",
     "corrupt_labels": "noise",
     "find_wrong_labels": "refinement",
     "losses": None,
     "metrics": None,
     "noise": None,
     "noise_curve": "noise._curve",
-    "pair_transition": "noise",
     "pivot_answers": "_validation.answers",
-    "random_transition": "noise",
-    "replacement_transition": "noise",
-    "symmetric_transition": "noise",
     "to_torch": "_network.torch_module",
 }
 
@@ -48,7 +43,7 @@ if TYPE_CHECKING:
     from ._ensemble.ensemble import RobustEnsembleClassifier as RobustEnsembleClassifier
     from ._linear.statistics import ClassStatistics as ClassStatistics
     from ._linear.unhinged import UnhingedClassifier as UnhingedClassifier
-    from ._network.adaptation_display import AdaptationDisplay as AdaptationDisplay
+    from ._network.adaptation.display import AdaptationDisplay as AdaptationDisplay
     from ._network.robust import RobustClassifier as RobustClassifier
     from ._network.torch_module import to_torch as to_torch
     from ._refined import RefinedClassifier as RefinedClassifier
@@ -56,12 +51,7 @@ if TYPE_CHECKING:
     from ._validation.answers import pivot_answers as pivot_answers
     from .metrics._clean_scores import CleanScores as CleanScores
     from .metrics._prediction_sets import NoisyConformalClassifier as NoisyConformalClassifier
-    from .noise import asymmetric_transition as asymmetric_transition
     from .noise import corrupt_labels as corrupt_labels
-    from .noise import pair_transition as pair_transition
-    from .noise import random_transition as random_transition
-    from .noise import replacement_transition as replacement_transition
-    from .noise import symmetric_transition as symmetric_transition
     from .noise._curve import NoiseCurveDisplay as NoiseCurveDisplay
     from .noise._curve import noise_curve as noise_curve
     from .noise._injector import LabelNoiseInjector as LabelNoiseInjector

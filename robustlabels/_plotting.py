@@ -1,11 +1,11 @@
-"""What the displays share: optional imports, and colours that all readers can tell apart."""
+"""What the displays share: optional imports, axes, and colours that all readers can distinguish."""
 
-#: Okabe and Ito's colours, told apart also by readers who do not see all colours.
+#: Okabe and Ito's colours, which colour-blind readers can distinguish.
 COLORS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"]
 
 
 def import_pyplot(who):
-    """Import matplotlib, or say how to install it."""
+    """Import matplotlib, or raise an error that says how to install it."""
     try:
         import matplotlib.pyplot as plt
     except ImportError as error:
@@ -14,9 +14,21 @@ def import_pyplot(who):
 
 
 def import_pandas(who):
-    """Import pandas, or say how to install it."""
+    """Import pandas, or raise an error that says how to install it."""
     try:
         import pandas as pd
     except ImportError as error:
         raise ImportError(f"{who} needs pandas: pip install pandas.") from error
     return pd
+
+
+def make_axes(ax, who, *args, **settings):
+    """Return `ax`, or new axes from the arguments of ``plt.subplots`` if it is None."""
+    plt = import_pyplot(who)
+    return plt.subplots(*args, layout="constrained", **settings)[1] if ax is None else ax
+
+
+def style_axes(ax):
+    """Remove the upper and the right spine, and draw a light grid."""
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.grid(alpha=0.3)

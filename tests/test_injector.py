@@ -1,4 +1,4 @@
-"""The injector corrupts training labels, those alone, in both libraries' pipelines."""
+"""The injector corrupts training labels only, in the pipelines of both libraries."""
 
 import subprocess
 import sys
@@ -29,15 +29,16 @@ from robustlabels import (
     UnhingedClassifier,
     corrupt_labels,
     noise_curve,
-    pair_transition,
 )
 from robustlabels.metrics import label_quality
+from robustlabels.noise import pair_transition
+from robustlabels.noise._corruption import CLASS_NOISES, SAMPLE_NOISES
 
 X, y = load_iris(return_X_y=True)
 
 
 class Recall(ClassifierMixin, BaseEstimator):
-    """Predicts for a row the label it was fitted with: the first feature is its number."""
+    """Predicts the label that a sample had in training. The first feature is its number."""
 
     def fit(self, X, y):
         self.classes_ = np.unique(y)
@@ -61,7 +62,7 @@ def test_imbalanced_learn_checks_it_as_a_sampler(estimator, check):
     check(estimator)
 
 
-@pytest.mark.parametrize("noise", ["symmetric", "pair", "instance", "margin", "boundary"])
+@pytest.mark.parametrize("noise", [*CLASS_NOISES, *SAMPLE_NOISES])
 def test_it_does_what_the_function_does(noise):
     injector = LabelNoiseInjector(noise, 0.3, exact=True, random_state=3)
     expected, mask = corrupt_labels(
@@ -84,7 +85,7 @@ def test_it_works_like_a_label_encoder():
     noisy = injector.transform(names)
     assert noisy.dtype == names.dtype
     np.testing.assert_array_equal(noisy != names, injector.flipped_)
-    # The classes are those of the fit, also where not all of them are there.
+    # The classes are those of the fit, even if some of them are missing here.
     ones = injector.transform(["setosa"] * 50)
     assert set(ones) == {"setosa", "versicolor"}
     with pytest.raises(ValueError, match="not among the classes"):
@@ -116,11 +117,10 @@ def pipelines(injector):
 
 @pytest.mark.parametrize("library", ["imbalanced-learn", "scikit-learn"])
 def test_training_labels_are_corrupted_and_scores_see_clean_ones(library):
-    # The memory knows the label of each row: it says what labels training and scoring saw.
+    # Recall remembers each training label, so its score is the share of labels that are clean.
     numbered = np.column_stack([np.arange(150), X])
     injector = LabelNoiseInjector("symmetric", 0.4, exact=True, random_state=0)
     pipeline = pipelines(injector)[library]
-    # Trained on noisy and scored on clean labels of the same rows: what is right is clean.
     assert pipeline.fit(numbered, y).score(numbered, y) == 0.6
 
     class SameRows(KFold):
@@ -151,7 +151,7 @@ def test_with_other_samplers_and_scaled_rows():
     assert pipeline.fit(pd.DataFrame(X), pd.Series(y)).score(pd.DataFrame(X), y) > 0.7
 
 
-def test_plain_pipelines_refuse_the_injector_at_once():
+def test_plain_pipelines_reject_the_injector_at_once():
     with pytest.raises(TypeError, match="fit and transform"):
         Pipeline([("noise", LabelNoiseInjector()), ("clf", LogisticRegression())]).fit(X, y)
 
@@ -171,7 +171,7 @@ def test_one_seed_seeds_all():
     np.testing.assert_array_equal(second.predict(digits), predicted)
     noisy.set_params(random_state=1).fit(digits, labels)
     assert (noisy.injector_.flipped_ != flipped).any()
-    # What was passed in is not touched.
+    # The injector that was passed is unchanged.
     assert noisy.injector.random_state is None
     assert not hasattr(noisy.injector, "flipped_")
 
@@ -181,7 +181,7 @@ def test_weights_go_to_the_classifier():
     noisy = NoiseInjectedClassifier(LogisticRegression(), LabelNoiseInjector("pair", 0.0))
     noisy.fit(X, y, sample_weight=weight)
     assert set(noisy.predict(X)) == {0, 1}
-    with pytest.raises(ValueError, match="sample_weight leaves rows of fewer than two classes"):
+    with pytest.raises(ValueError, match="two classes have samples of positive sample_weight"):
         noisy.fit(X, y, sample_weight=(y == 0).astype(float))
 
 
@@ -283,12 +283,14 @@ def test_methods_are_those_of_the_classifier():
     noisy = NoiseInjectedClassifier(
         LogisticRegression(max_iter=1000), LabelNoiseInjector(random_state=0)
     ).fit(X, y)
-    np.testing.assert_array_equal(noisy.predict_proba(X), noisy.estimator_.predict_proba(X))
-    np.testing.assert_array_equal(noisy.decision_function(X), noisy.estimator_.decision_function(X))
-    assert not hasattr(NoiseInjectedClassifier(Recall(), LabelNoiseInjector()), "predict_proba")
+    recall = NoiseInjectedClassifier(Recall(), LabelNoiseInjector())
+    for name in ("predict_proba", "predict_log_proba", "decision_function"):
+        expected = getattr(noisy.estimator_, name)(X)
+        np.testing.assert_array_equal(getattr(noisy, name)(X), expected)
+        assert not hasattr(recall, name)
 
 
-def test_bad_input_is_refused_and_nothing_is_lost():
+def test_bad_input_is_rejected_and_nothing_is_lost():
     injector = LabelNoiseInjector("pair", 0.4, random_state=0).fit(y)
     for bad in ([1.0, np.nan], [], [0, 0]):
         with pytest.raises(ValueError, match="missing label|0 sample|one class"):
@@ -311,7 +313,7 @@ def test_it_needs_neither_torch_nor_imbalanced_learn():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_negative_weights_are_refused():
+def test_negative_weights_are_rejected():
     clf = NoiseInjectedClassifier(LogisticRegression(), LabelNoiseInjector())
     with pytest.raises(ValueError, match="Negative values"):
         clf.fit(np.arange(6.0)[:, None], [0, 1] * 3, sample_weight=[1, 1, 1, 1, 1, -1])

@@ -1,4 +1,6 @@
-"""Label noise does what its transition matrix says."""
+"""Label noise follows its transition matrix."""
+
+import re
 
 import numpy as np
 import pandas as pd
@@ -8,22 +10,27 @@ from hypothesis import strategies as st
 from scipy.stats import binom, chisquare
 from sklearn.model_selection import train_test_split
 
-from robustlabels import (
+from robustlabels import LabelNoiseInjector, corrupt_labels
+from robustlabels.noise import (
     asymmetric_transition,
-    corrupt_labels,
     pair_transition,
     random_transition,
     replacement_transition,
     symmetric_transition,
 )
-from robustlabels.noise import _noise_of_rows
+from robustlabels.noise._corruption import CLASS_NOISES, SAMPLE_NOISES
 
 rates = st.floats(0, 1)
 class_counts = st.integers(2, 40)
 
 
+def test_documented_kinds_are_those_there_are():
+    (names,) = re.findall(r"\n    noise : \{(.*?)\}", corrupt_labels.__doc__)
+    assert re.findall(r'"(.+?)"', names) == [*CLASS_NOISES, *SAMPLE_NOISES]
+
+
 @given(class_counts, rates)
-@pytest.mark.parametrize("make", [symmetric_transition, pair_transition])
+@pytest.mark.parametrize("make", CLASS_NOISES.values(), ids=CLASS_NOISES)
 def test_transition_rows_are_distributions(make, n_classes, rate):
     transition = make(n_classes, rate)
     assert transition.shape == (n_classes, n_classes)
@@ -74,7 +81,7 @@ def make_labels(n_samples, n_classes, seed):
 
 
 def test_exact_number_of_few_labels():
-    # Rounded to all of them, though the rate is not 1.
+    # The number of wrong labels is rounded up to all of them.
     for seed in range(20):
         _, mask = corrupt_labels(
             [0, 1], "symmetric", 0.9, exact=True, random_state=seed, return_mask=True
@@ -85,7 +92,7 @@ def test_exact_number_of_few_labels():
 @given(
     n_classes=st.integers(2, 200),
     extra=st.integers(8, 20_000),
-    noise=st.sampled_from(["symmetric", "pair", "map", "matrix"]),
+    noise=st.sampled_from([*CLASS_NOISES, "map", "matrix"]),
     rate=rates,
     exact=st.booleans(),
     seed=st.integers(0, 2**32 - 1),
@@ -99,16 +106,14 @@ def test_noise_of_classes_keeps_its_word(n_classes, extra, noise, rate, exact, s
     elif noise == "matrix":
         named = transition = np.random.default_rng(seed).dirichlet(np.ones(n_classes), n_classes)
     else:
-        transition = {"symmetric": symmetric_transition, "pair": pair_transition}[noise](
-            n_classes, rate
-        )
+        transition = CLASS_NOISES[noise](n_classes, rate)
     rate = None if noise == "matrix" else rate
     y_noisy, mask = corrupt_labels(y, named, rate, exact=exact, random_state=seed, return_mask=True)
     np.testing.assert_array_equal(mask, y_noisy != y)
     again = corrupt_labels(y, named, rate, exact=exact, random_state=seed)
     np.testing.assert_array_equal(y_noisy, again)
     chance = 1 - transition.diagonal()[y]
-    if exact and noise in ("symmetric", "pair"):
+    if exact and noise in CLASS_NOISES:
         assert mask.sum() == round(rate * len(y))
     elif exact:
         counts = np.zeros((n_classes, n_classes))
@@ -122,12 +127,12 @@ def test_noise_of_classes_keeps_its_word(n_classes, extra, noise, rate, exact, s
 @given(
     n_classes=st.integers(2, 5),
     extra=st.integers(30, 300),
-    noise=st.sampled_from(["instance", "margin", "boundary"]),
+    noise=st.sampled_from([*SAMPLE_NOISES]),
     rate=rates,
     exact=st.booleans(),
     seed=st.integers(0, 1000),
 )
-def test_noise_of_rows_keeps_its_word(n_classes, extra, noise, rate, exact, seed):
+def test_noise_of_samples_keeps_its_word(n_classes, extra, noise, rate, exact, seed):
     X, y = make_labels(n_classes * 5 + extra, n_classes, seed)
     arguments = {"X": X, "exact": exact, "random_state": seed}
     y_noisy, mask = corrupt_labels(y, noise, rate, return_mask=True, **arguments)
@@ -140,43 +145,81 @@ def test_noise_of_rows_keeps_its_word(n_classes, extra, noise, rate, exact, seed
         assert abs(mask.sum() - rate * len(y)) <= 4 * deviation + 1
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("noise", ["margin", "boundary", "instance"])
-def test_exact_noise_flips_each_row_as_often_as_other_noise(noise):
-    X, y = make_labels(60, 3, 0)
-    # Those of instance noise are drawn anew each time, with this mean.
-    rates = 0.4 if noise == "instance" else _noise_of_rows(noise, 0.4, X, y, 3, None)[0]
-    for exact in (False, True):
-        draws = [
-            corrupt_labels(y, noise, 0.4, X=X, exact=exact, random_state=seed, return_mask=True)[1]
-            for seed in range(200)
-        ]
-        share = np.mean(draws, axis=0)
-        assert np.abs(share - rates).max() < 4.5 * np.sqrt(0.25 / 200)
-        if noise != "instance":
-            assert share.std() > 0.05
+def corrupt(y, X, *args, **params):
+    """Return the transition matrix behind the noise and which labels it flips."""
+    injector = LabelNoiseInjector(*args, random_state=0, **params)
+    injector.corrupt(y, X)
+    return injector.transition_matrix_, injector.flipped_
 
 
-def test_instance_noise_has_rows_of_different_rates():
-    # The number of flips of a row over draws of the same rates would be binomial.
-    rates, _ = _noise_of_rows(
-        "instance", 0.4, np.zeros((4000, 2)), np.arange(4000) % 2, 2, np.random.RandomState(0)
-    )
+@pytest.mark.parametrize("noise", SAMPLE_NOISES)
+@pytest.mark.parametrize("exact", [False, True])
+def test_samples_flip_at_their_rates(noise, exact):
+    # Ten points of 300 samples each: the rate of a class is that of its samples.
+    X = np.repeat(np.random.default_rng(0).normal(size=(10, 2)), 300, axis=0)
+    transition, flipped = corrupt(np.repeat(np.arange(10), 300), X, noise, 0.4, exact=exact)
+    rates = 1 - transition.diagonal()
+    assert rates.mean() == pytest.approx(0.4, abs=0.01)
+    assert noise == "instance" or rates.std() > 0.2
+    assert np.abs(flipped.reshape(10, 300).mean(axis=1) - rates).max() < 4.5 * np.sqrt(0.25 / 300)
+
+
+def test_rates_of_instance_noise_are_normally_distributed():
+    # Each sample is a class of its own: the matrix has the rate of each.
+    transition, _ = corrupt(np.arange(1000), np.zeros((1000, 1)), "instance", 0.4)
+    rates = 1 - transition.diagonal()
     assert rates.mean() == pytest.approx(0.4, abs=0.01)
     assert rates.std() == pytest.approx(0.1, abs=0.01)
 
 
-@pytest.mark.parametrize("transition", [symmetric_transition(40, 0.4), pair_transition(40, 0.3)])
-def test_exact_counts_are_rounded_without_a_bias(transition):
-    # Five rows of each class: no cell is a whole number.
-    y = np.repeat(np.arange(40), 5)
-    counts = np.zeros((40, 40))
-    for seed in range(200):
-        np.add.at(counts, (y, corrupt_labels(y, transition, exact=True, random_state=seed)), 1)
-    wrong_label = counts.sum(axis=0) - counts.diagonal()
-    rate = 1 - transition[0, 0]
-    assert 1 - counts.trace() / counts.sum() == pytest.approx(rate, abs=0.01)
-    assert np.abs(wrong_label / (5 * 200) - rate).max() < 0.12
+def wrong_label_logits(X):
+    """Return the logits of the wrong labels of samples that each are a class, centred in rows."""
+    transition, _ = corrupt(np.arange(len(X)), X, "instance", 0.3)
+    logits = np.log(transition[~np.eye(len(X), dtype=bool)]).reshape(len(X), -1)
+    return logits - logits.mean(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("n_features", [1, 4, 400])
+def test_instance_noise_depends_on_few_features_as_much_as_on_many(n_features):
+    # A random linear function of d standardised features, over the root of d, has variance 1.
+    X = np.random.default_rng(0).normal(3, 7, size=(60, n_features))
+    assert wrong_label_logits(X).var() == pytest.approx(1, rel=0.15)
+
+
+def test_instance_noise_differs_between_classes_at_the_same_features():
+    # Samples i and i + 30 have the same features. Compare the logits that both have.
+    X = np.tile(np.random.default_rng(0).normal(size=(30, 3)), (2, 1))
+    logits = wrong_label_logits(X)
+    correlations = [
+        np.corrcoef(np.delete(logits[i], i + 29), np.delete(logits[i + 30], i))[0, 1]
+        for i in range(30)
+    ]
+    assert abs(np.mean(correlations)) < 0.2
+
+
+@pytest.mark.parametrize(("noise", "most"), [("margin", 1.01), ("boundary", np.log(2) + 0.01)])
+def test_certain_samples_flip_too_but_least(noise, most):
+    # 300 features identify "far". None distinguishes "left" from "right".
+    y = np.repeat(["far", "left", "right"], 200)
+    X = np.hstack([np.arange(600)[:, None] % 2, np.tile((y == "far")[:, None], 300)])
+    transition, _ = corrupt(y, X, noise, 0.2)
+    far, left, right = 1 - transition.diagonal()
+    # The formulas range from 0.01, for certain predictions, to `most`, where two classes tie.
+    assert far / max(left, right) == pytest.approx(0.01 / most, rel=0.05)
+    assert np.mean([far, left, right]) == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize("n_samples", [1, 7])
+def test_exact_counts_are_rounded_without_a_bias(n_samples):
+    # 100 independent copies of noise on three classes.
+    block = np.array([[0.71, 0.18, 0.11], [0.4, 0.6, 0.0], [0.03, 0.92, 0.05]])
+    y, rng = np.repeat(np.arange(300), n_samples), np.random.RandomState(0)
+    counts = np.zeros((3, 3))
+    for _ in range(10):
+        noisy = corrupt_labels(y, np.kron(np.eye(100), block), exact=True, random_state=rng)
+        np.add.at(counts, (y % 3, noisy % 3), 1 / 1000)
+    # Rounding up or down at random keeps the mean of each cell.
+    np.testing.assert_allclose(counts, n_samples * block, atol=4.5 * np.sqrt(0.25 / 1000))
 
 
 @pytest.mark.parametrize("noise", ["symmetric", np.array([[0.8, 0.2], [0.2, 0.8]])], ids=str)
@@ -206,7 +249,7 @@ def test_noise_lies_at_the_boundary(noise):
 
 
 def test_instance_noise_depends_on_the_row():
-    # Among rows of one class the wrong label follows the features: it can be predicted.
+    # Within a class the wrong label follows the features, so it can be predicted.
     rng = np.random.default_rng(0)
     X, y = 10 * rng.normal(size=(4000, 2)), np.arange(4000) % 4
     y_noisy, mask = corrupt_labels(y, "instance", 0.5, X=X, random_state=0, return_mask=True)
@@ -225,8 +268,8 @@ def test_margin_and_boundary_differ():
     assert (flips[0] != flips[1]).any()
 
 
-@pytest.mark.parametrize("noise", ["instance", "margin", "boundary"])
-def test_noise_of_rows_needs_rows(noise):
+@pytest.mark.parametrize("noise", SAMPLE_NOISES)
+def test_noise_of_samples_needs_features(noise):
     with pytest.raises(ValueError, match="depends on the features: pass X"):
         corrupt_labels([0, 1], noise, 0.2)
     with pytest.raises(ValueError, match="X has 3 rows and y has 2 labels"):
@@ -234,14 +277,14 @@ def test_noise_of_rows_needs_rows(noise):
 
 
 @pytest.mark.parametrize("n_classes", [2, 3, 10, 120])
-@pytest.mark.parametrize("noise", ["symmetric", "pair"])
+@pytest.mark.parametrize("noise", CLASS_NOISES)
 @pytest.mark.parametrize("rate", [0.0, 0.1, 0.4, 0.6, 1.0])
 def test_realised_rate_is_the_rate_asked_for(n_classes, noise, rate):
     n_samples = 20_000
     y = np.arange(n_samples) % n_classes
     y_noisy, mask = corrupt_labels(y, noise, rate, random_state=0, return_mask=True)
     np.testing.assert_array_equal(mask, y_noisy != y)
-    # An exact binomial interval that a right draw leaves once in a million.
+    # An exact binomial interval that a correct draw misses once in a million.
     low, high = binom.interval(1 - 1e-6, n_samples, rate) if 0 < rate < 1 else (0, n_samples)
     assert low <= mask.sum() <= high
     if rate in (0, 1):
@@ -259,7 +302,7 @@ def test_any_matrix_is_followed_cell_by_cell():
 
 
 def test_labels_are_drawn_from_the_true_ones_at_once():
-    # A swap in place, class after class, would turn every label into the last class.
+    # Swapping in place, class by class, would turn every label into the last class.
     y = np.array([0, 1, 2] * 10)
     swap = np.array([[0, 1, 0], [0, 0, 1], [1, 0, 0]])
     np.testing.assert_array_equal(corrupt_labels(y, swap), (y + 1) % 3)
@@ -319,7 +362,7 @@ def test_bad_arguments(arguments, message):
 )
 def test_a_class_map_has_one_label_for_each_class(wrong):
     y = ["1", "4", "7"] * 5
-    with pytest.raises(ValueError, match=r"which one label it is mistaken for.* for '1'"):
+    with pytest.raises(ValueError, match=r"the one label that a class is mistaken for.* for '1'"):
         corrupt_labels(y, {"1": wrong}, 0.2)
     with pytest.raises(ValueError, match="pass a transition matrix"):
         asymmetric_transition(y, {"1": wrong}, 0.2)

@@ -1,4 +1,4 @@
-"""noise_curve and its display: clean scores of noisy training, the same for any number of jobs."""
+"""noise_curve and its display: clean scores after noisy training, whatever the number of jobs."""
 
 import matplotlib as mpl
 import numpy as np
@@ -19,8 +19,8 @@ from robustlabels import (
     NoiseInjectedClassifier,
     UnhingedClassifier,
     noise_curve,
-    pair_transition,
 )
+from robustlabels.noise import pair_transition
 
 mpl.use("agg")
 
@@ -39,7 +39,7 @@ def test_three_estimators_four_rates_five_folds_for_any_number_of_jobs():
     for name in estimators:
         assert one.scores[name].shape == (4, 5)
         np.testing.assert_array_equal(one.scores[name], two.scores[name])
-        # An estimator alone meets the same folds and noise.
+        # An estimator alone gets the same folds and noise.
         alone = noise_curve(estimators[name], X, y, random_state=0)
         np.testing.assert_array_equal(alone, one.scores[name])
     means = {name: scores.mean(axis=1) for name, scores in one.scores.items()}
@@ -96,7 +96,7 @@ def test_repeats_scoring_frame_and_progress(capsys):
 def test_folds_are_drawn_anew_in_each_repeat():
     X, y = load_iris(return_X_y=True)
     scores = noise_curve(GaussianNB(), X, y, noise_rates=[0.0], cv=3, n_repeats=8, random_state=0)
-    # Without noise and with a classifier that draws nothing, only the folds can differ.
+    # Without noise and with a deterministic classifier, only the folds can differ.
     assert len({tuple(repeat) for repeat in scores[0].reshape(8, 3)}) > 1
     folds = list(StratifiedKFold(3).split(X, y))
     assert noise_curve(GaussianNB(), X, y, cv=iter(folds), n_repeats=2).shape == (4, 6)
@@ -119,7 +119,7 @@ def test_a_matrix_is_scaled_to_the_rates():
         )
         np.testing.assert_allclose(scores.mean(axis=1), rates, atol=0.02)
         assert len(matrices) == 4
-        # b is taken for c, c for a, a for b: the next class in sorted order as well.
+        # b is mistaken for c, c for a, a for b: the next class in sorted order too.
         np.testing.assert_allclose(matrices[0], pair_transition(3, 0.1))
         np.testing.assert_allclose(matrices[-1], pair_transition(3, 0.3))
 
@@ -134,7 +134,7 @@ def test_weights_and_groups_reach_fits_and_scores():
         assert score == model.score(X[test], y[test], weight[test])
     model = make_pipeline(StandardScaler(), GaussianNB())
     assert noise_curve(model, X, y, sample_weight=weight, **params).shape == (1, 3)
-    # What is told by the group alone cannot be told of groups that were not seen.
+    # If only the group indicates the class, unseen groups cannot be predicted.
     groups = np.arange(150) // 5
     X = np.random.default_rng(0).normal(size=(30, 2))[groups]
     scores = noise_curve(DecisionTreeClassifier(), X, y, noise_rates=[0.0], random_state=0)
@@ -147,9 +147,9 @@ def test_weights_and_groups_reach_fits_and_scores():
 
 def test_bad_input():
     X, y = load_iris(return_X_y=True)
-    with pytest.raises(ValueError, match="leaves all labels as they are"):
+    with pytest.raises(ValueError, match="leaves all labels unchanged"):
         noise_curve(GaussianNB(), X, y, noise=np.eye(3))
-    with pytest.raises(ValueError, match="noise_rates can be 0.4 at most"):
+    with pytest.raises(ValueError, match="noise_rates can be at most 0.4"):
         noise_curve(GaussianNB(), X, y, noise=[[0.5, 0.3, 0.2], [0, 0.9, 0.1], [0, 0, 1]])
     with pytest.raises(ValueError, match=r"must have shape \(3, 3\)"):
         noise_curve(GaussianNB(), X, y, noise=np.eye(2))
@@ -167,7 +167,7 @@ def test_bad_input():
         noise_curve(GaussianNB(), X, y, noise_rates=[0.2, 1.2])
     with pytest.raises(ValueError, match="inconsistent numbers"):
         noise_curve(GaussianNB(), X, y[:5])
-    with pytest.raises(ValueError, match="dict of names and classifiers"):
+    with pytest.raises(ValueError, match="dict of classifiers"):
         NoiseCurveDisplay.from_estimators([GaussianNB()], X, y)
     with pytest.raises(ValueError, match="x must be a classifier"):
         NoiseCurveDisplay.from_estimators({"x": "GaussianNB"}, X, y)

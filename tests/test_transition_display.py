@@ -5,7 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from robustlabels import TransitionMatrixDisplay, pair_transition, symmetric_transition
+from robustlabels import TransitionMatrixDisplay
+from robustlabels.noise import pair_transition, symmetric_transition
 
 mpl.use("agg")
 

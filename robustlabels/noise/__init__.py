@@ -1,4 +1,4 @@
-"""Label noise: transition matrices, and labels corrupted by them or by what the rows look like."""
+"""Label noise: transition matrices, and labels corrupted by class or by features."""
 
 from ._corruption import corrupt_labels
 from ._transitions import (

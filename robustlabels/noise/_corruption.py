@@ -1,7 +1,6 @@
-"""Label noise: transition matrices, and labels corrupted by them or by what the rows look like."""
+"""Kinds of label noise, and labels corrupted by them."""
 
 from collections.abc import Mapping
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -13,31 +12,81 @@ from sklearn.utils import check_array
 
 from .._fitting import fresh_random_state, without_autologging
 from .._typing import Features, Seed
-from .._validation.labels import (
-    as_given,
-    check_labels,
-    encode,
-    find_classes,
-)
-from .._validation.sklearn_private import Interval, StrOptions, validate_params
+from .._validation.labels import as_given, check_labels, encode, find_classes
+from .._validation.sklearn_private import StrOptions, validate_params
 from .._validation.transitions import check_transition
-from ._transitions import asymmetric_transition, pair_transition, symmetric_transition
-
-__all__ = ["corrupt_labels"]
-
-_RATE = Interval(Real, 0, 1, closed="both")
+from ._sampling import apportion, choose, scale_to_mean, shuffle
+from ._transitions import RATE, asymmetric_transition, pair_transition, symmetric_transition
 
 
-_TRANSITIONS = {"symmetric": symmetric_transition, "pair": pair_transition}
-#: Kinds of noise that depend on the row, and all that have a name.
-INSTANCE_NOISES = {"instance", "margin", "boundary"}
-NOISES = {*_TRANSITIONS, *INSTANCE_NOISES}
+def _instance_noise(X, codes, n_classes, noise_rate, rng):
+    from sklearn.preprocessing import StandardScaler
+
+    n, std = len(codes), 0.1  # Xia et al. (2020)
+    half = min(noise_rate, 1 - noise_rate) / std
+    rates = np.full(n, float(noise_rate))
+    if half > 0:
+        rates = truncnorm.rvs(-half, half, noise_rate, std, size=n, random_state=rng)
+    X = StandardScaler(with_mean=not issparse(X)).fit_transform(X) / np.sqrt(X.shape[1])
+    logits = np.empty((n, n_classes))
+    for code in range(n_classes):
+        weights = rng.standard_normal((X.shape[1], n_classes))
+        logits[codes == code] = X[codes == code] @ weights
+    logits[np.arange(n), codes] = -np.inf
+    return rates, softmax(logits, axis=1)
+
+
+def _margin_noise(X, codes, n_classes, noise_rate, rng):
+    proba = _predict_classes(X, codes)
+    second, first = np.sort(proba, axis=1)[:, -2:].T
+    return _flip_to_likeliest(1 - (first - second) ** 2, proba, codes, noise_rate)
+
+
+def _boundary_noise(X, codes, n_classes, noise_rate, rng):
+    proba = _predict_classes(X, codes)
+    return _flip_to_likeliest(entr(proba).sum(axis=1), proba, codes, noise_rate)
+
+
+def _predict_classes(X, codes):
+    # These imports take as long as everything else here together.
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    scaler = StandardScaler(with_mean=not issparse(X))
+    with without_autologging():
+        model = make_pipeline(scaler, LogisticRegression(max_iter=1000)).fit(X, codes)
+    return model.predict_proba(X)
+
+
+def _flip_to_likeliest(chance, proba, codes, noise_rate):
+    own = np.eye(proba.shape[1], dtype=bool)
+    wrong = own[np.where(own[codes], -1.0, proba).argmax(axis=1)].astype(float)
+    # Certain predictions get a small chance too, so that every noise rate can be reached.
+    return scale_to_mean(chance + 0.01, noise_rate), wrong
+
+
+#: Kinds that depend on the class alone. A function of the number of classes and the noise rate
+#: returns the transition matrix, with 1 - noise_rate on its diagonal.
+CLASS_NOISES = {"symmetric": symmetric_transition, "pair": pair_transition}
+
+#: Kinds that depend on the features too. A function of X (n, d), the true classes as codes (n,),
+#: the number of classes K, the noise rate and a RandomState returns the probability (n,) that each
+#: label is wrong, and the distribution (n, K) of each label if it is wrong.
+SAMPLE_NOISES = {
+    "instance": _instance_noise,
+    "margin": _margin_noise,
+    "boundary": _boundary_noise,
+}
+
+#: What a `noise` parameter takes.
+NOISE = [StrOptions({*CLASS_NOISES, *SAMPLE_NOISES}), "array-like", Mapping]
 
 
 @validate_params(
     {
-        "noise": [StrOptions(NOISES), "array-like", Mapping],
-        "noise_rate": [_RATE, None],
+        "noise": NOISE,
+        "noise_rate": [RATE, None],
         "random_state": ["random_state"],
         "exact": ["boolean"],
         "return_mask": ["boolean"],
@@ -54,10 +103,10 @@ def corrupt_labels(
     exact: bool = False,
     return_mask: bool = False,
 ) -> Any:
-    """Replace labels by wrong ones.
+    """Replace some labels with wrong ones.
 
-    Every label is drawn from its true class, all at once: no label is flipped twice. They are
-    drawn independently, unless `exact`. Use it on training labels only and score on clean ones.
+    Every noisy label is drawn from the true class in one step, so no label is flipped twice.
+    Draws are independent unless `exact`. Corrupt training labels only, and score on clean ones.
 
     Parameters
     ----------
@@ -65,61 +114,62 @@ def corrupt_labels(
         True labels of any kind.
     noise : {"symmetric", "pair", "instance", "margin", "boundary"}, dict or array-like of \
             shape (n_classes, n_classes), default="symmetric"
-        What the wrong label depends on. The true class: "symmetric", a wrong label is any
-        other class alike; "pair", it is the next class in sorted order, after the last the
-        first; a dict of the classes that are mistaken, each with the one label that it is
-        mistaken for; a matrix, ``noise[i, j]`` being the probability of the j-th class in sorted
-        order where the i-th is true, or in a data frame by their names. Or the row too, see the
-        notes: "instance", "margin", "boundary".
+        Kind of noise. "instance", "margin" and "boundary" depend on the features, see Notes.
+
+        - "symmetric": a wrong label is any other class with equal probability.
+        - "pair": a wrong label is the next class in sorted order, or the first after the last.
+        - A dict maps some classes to the one label that each is mistaken for.
+        - A matrix: ``noise[i, j]`` is the probability of the j-th class in sorted order where the
+          i-th is true. A data frame is aligned by its names.
     noise_rate : float in [0, 1] or None, default=None
         Probability that a label is wrong, P(noisy label != true label); with a dict, of the
-        mapped classes alone. Needed unless the noise is a matrix, which holds its own rate.
+        mapped classes only. Required unless the noise is a matrix, which implies its own rate.
     X : {array-like, sparse matrix} of shape (n_samples, n_features), default=None
         Features, for the kinds of noise that depend on them.
     random_state : int, RandomState instance or None, default=None
-        Where the labels are drawn from. An int gives the same labels every time. None draws
-        fresh entropy, it does not follow ``np.random.seed``.
+        Seed of the draws. An int gives the same labels every time. None draws fresh entropy and
+        does not follow ``np.random.seed``.
     exact : bool, default=False
-        Whether exactly ``round(noise_rate * n_samples)`` labels are wrong instead of about
-        that many. With a matrix or a dict the number of labels j among the rows of class i
-        is that of the matrix, rounded up or down at random.
+        Whether exactly ``round(noise_rate * n_samples)`` labels are wrong, instead of that
+        number on average. With a matrix or a dict, each class gets each label as often as the
+        matrix says, rounded up or down at random.
     return_mask : bool, default=False
-        Whether to return also which labels are wrong.
+        Whether to also return which labels are wrong.
 
     Returns
     -------
     y_noisy : ndarray or Series of shape (n_samples,)
-        Noisy labels in the dtype of `y`; a pandas Series where `y` is one, with its index.
+        Noisy labels in the dtype of `y`. A pandas Series stays one, with its index.
     mask : ndarray of bool, shape (n_samples,)
-        True where the label is wrong. Only with ``return_mask=True``.
+        True where the label is wrong. Only returned with ``return_mask=True``.
 
     Raises
     ------
     ValueError
-        If there are fewer than two classes, the matrix has another shape than they ask for or
-        rows that are no distributions, `noise_rate` is missing or superfluous, or X is missing.
+        If there are fewer than two classes, the matrix has the wrong shape or rows that are not
+        distributions, `noise_rate` is missing or superfluous, or X is missing.
 
     See Also
     --------
-    LabelNoiseInjector : The same as an object for pipelines and searches.
+    LabelNoiseInjector : The same for pipelines and searches.
     symmetric_transition : The matrix behind "symmetric".
     asymmetric_transition : The matrix behind a dict.
 
     Notes
     -----
-    The share of wrong labels varies from draw to draw, with standard deviation
-    ``sqrt(noise_rate * (1 - noise_rate) / n_samples)`` at most, unless `exact`. From
-    ``1 - 1 / n_classes`` on, symmetric noise leaves nothing to learn.
+    Unless `exact`, the share of wrong labels has a standard deviation of at most
+    ``sqrt(noise_rate * (1 - noise_rate) / n_samples)`` between draws. At a noise rate of
+    ``1 - 1 / n_classes``, symmetric noise leaves nothing to learn.
 
-    "instance" is the part-dependent noise of [1]_: each row has its own flip rate, normal
-    around `noise_rate` with standard deviation 0.1, cut to [0, 1] symmetrically so that the
-    mean stays, and its own distribution over wrong classes, the softmax of a random linear
-    function of the standardised features for its class, divided by the root of their number.
+    "instance" is the part-dependent noise of [1]_. The rate of each sample is normally distributed
+    around `noise_rate` with standard deviation 0.1, truncated to [0, 1] symmetrically, which keeps
+    the mean. The distribution over wrong classes is the softmax of a random linear function of the
+    standardised features, one for each true class, divided by the root of their number.
 
-    "margin" and "boundary" fit a logistic regression to the clean labels, and the wrong label
-    is the most probable other class. The chance of a flip falls with the margin D between
-    the two most probable classes, as ``1.01 - D**2`` after the first kind of [2]_; or it
-    grows with the entropy. It is scaled to meet `noise_rate`, and at most 1.
+    "margin" and "boundary" fit a logistic regression to the clean labels. A wrong label is the
+    most probable other class. Its probability is proportional to ``1.01 - D**2``, where D is the
+    margin between the two most probable classes, after the first kind of [2]_; or to 0.01 plus the
+    entropy. It is scaled to meet `noise_rate` and clipped at 1.
 
     References
     ----------
@@ -131,156 +181,100 @@ def corrupt_labels(
     Examples
     --------
     >>> from robustlabels import corrupt_labels
-    >>> corrupt_labels(["ham", "spam", "ham", "ham"], "symmetric", 0.5, random_state=0)
-    array(['spam', 'spam', 'spam', 'spam'], dtype='<U4')
     >>> y = ["ham", "spam", "ham", "ham"]
+    >>> corrupt_labels(y, "symmetric", 0.5, exact=True, random_state=0)
+    array(['spam', 'spam', 'ham', 'spam'], dtype='<U4')
     >>> corrupt_labels(y, {"ham": "spam"}, 0.3, exact=True, random_state=0)
     array(['ham', 'spam', 'spam', 'ham'], dtype='<U4')
     """
-    y_noisy, mask, _, _ = corrupted(y, noise, noise_rate, X, random_state, exact)
-    return (y_noisy, mask) if return_mask else y_noisy
-
-
-@np.errstate(under="ignore")  # what becomes 0 may, even where users have made it an error
-def corrupted(y, noise, noise_rate, X, random_state, exact, classes=None):
-    """Return noisy labels, which of them are wrong, the matrix behind them, and the classes."""
     labels = check_labels(y)
-    classes = find_confusable(labels) if classes is None else classes
-    codes = encode(labels, classes)
     has_rate = isinstance(noise, (str, Mapping))
     if has_rate == (noise_rate is None):
         raise ValueError(
             f"noise={noise!r} needs a noise_rate, such as 0.2."
             if has_rate
-            else f"A transition matrix holds its own rate. Leave out noise_rate={noise_rate!r}."
+            else f"A transition matrix implies its own rate. Leave out noise_rate={noise_rate!r}."
         )
+    noisy, mask, _, _ = corrupt_checked(labels, noise, noise_rate, X, random_state, exact)
+    return (as_given(noisy, y), mask) if return_mask else as_given(noisy, y)
+
+
+@np.errstate(under="ignore")  # underflow to 0 is harmless, even where users made it an error
+def corrupt_checked(labels, noise, noise_rate, X, random_state, exact, classes=None):
+    """Return noisy labels, which of them are wrong, the transition matrix and the classes."""
+    classes = find_confusable(labels) if classes is None else classes
+    codes = encode(labels, classes)
     rng = fresh_random_state(random_state)
-    if isinstance(noise, str) and noise in INSTANCE_NOISES:
-        if X is None:
-            raise ValueError(
-                f"noise={noise!r} depends on the features: pass X, or choose 'symmetric', 'pair' "
-                f"or a transition matrix."
-            )
-        X = check_array(X, accept_sparse="csr", dtype=np.float64, input_name="X")
-        if X.shape[0] != len(codes):
-            raise ValueError(f"X has {X.shape[0]} rows and y has {len(codes)} labels.")
-        rates, wrong = _noise_of_rows(noise, noise_rate, X, codes, len(classes), rng)
-        if exact:
-            n_wrong = round(noise_rate * len(codes))
-            mask = _choose(_scaled_to_mean(rates, n_wrong / len(codes)), rng)
-        else:
-            mask = rng.uniform(size=len(codes)) < rates
-        edges = wrong.cumsum(axis=1)[:, :-1]
-        other = (rng.uniform(size=(len(codes), 1)) >= edges).sum(axis=1)
-        noisy = np.where(mask, other, codes)
-        probabilities = (1 - rates)[:, None] * np.eye(len(classes))[codes] + rates[:, None] * wrong
-        transition = np.eye(len(classes))
-        for code in np.unique(codes):
-            transition[code] = probabilities[codes == code].mean(axis=0)
+    if depends_on_features(noise):
+        X = _check_features(X, noise, len(codes))
+        rates, wrong = SAMPLE_NOISES[noise](X, codes, len(classes), noise_rate, rng)
+        noisy, transition = _corrupt_by_sample(codes, rates, wrong, noise_rate, rng, exact)
     else:
         if isinstance(noise, Mapping):
             transition = asymmetric_transition(classes, noise, noise_rate)
         elif isinstance(noise, str):
-            transition = _TRANSITIONS[noise](len(classes), noise_rate)
+            transition = CLASS_NOISES[noise](len(classes), noise_rate)
         else:
             transition = check_transition(noise, len(classes), classes)
-        noisy = codes.copy()
-        drawn, matrix = np.arange(len(codes)), transition
-        if exact and isinstance(noise, str):
-            # So many labels are drawn, and wrong for certain.
-            drawn = _shuffled(np.arange(len(codes)), rng)[: round(noise_rate * len(codes))]
-            matrix = _TRANSITIONS[noise](len(classes), 1.0)
-        uniform = rng.uniform(size=len(drawn))
-        for code, distribution in enumerate(matrix):
-            of_class = codes[drawn] == code
-            if exact and not isinstance(noise, str):
-                rows = _shuffled(drawn[of_class], rng)
-                noisy[rows] = _apportion(distribution, len(rows), rng)
-            else:
-                # The last edge is 1 whatever the rounding, so that no draw lies beyond it.
-                edges = distribution.cumsum()[:-1]
-                noisy[drawn[of_class]] = np.searchsorted(edges, uniform[of_class], side="right")
-    return as_given(classes[noisy], y), noisy != codes, transition, classes
+        noisy = _corrupt_by_class(codes, transition, noise, noise_rate, rng, exact)
+    return classes[noisy], noisy != codes, transition, classes
 
 
 def find_confusable(labels):
-    """Return the sorted classes of labels, two at least."""
+    """Return the sorted classes of labels, at least two."""
     classes = find_classes(labels)
     if len(classes) < 2:
         raise ValueError(
-            f"Label noise needs at least 2 classes to confuse. Got only one class: "
-            f"{classes.tolist()}."
+            f"Label noise needs at least 2 classes. Got one class: {classes.tolist()}."
         )
     return classes
 
 
-def _noise_of_rows(noise, noise_rate, X, codes, n_classes, rng):
-    """Return how probable a wrong label is in each row, and the distribution of wrong labels."""
-    # They take as long to import as everything else here together.
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    n = len(codes)
-    own = np.eye(n_classes, dtype=bool)[codes]
-    scaler = StandardScaler(with_mean=not issparse(X))
-    if noise == "instance":
-        half = min(noise_rate, 1 - noise_rate) / 0.1
-        rates = np.full(n, float(noise_rate))
-        if half > 0:
-            rates = truncnorm.rvs(-half, half, noise_rate, 0.1, size=n, random_state=rng)
-        X = scaler.fit_transform(X) / np.sqrt(X.shape[1])
-        logits = np.empty((n, n_classes))
-        for code in range(n_classes):
-            weights = rng.standard_normal((X.shape[1], n_classes))
-            logits[codes == code] = X[codes == code] @ weights
-        return rates, softmax(np.where(own, -np.inf, logits), axis=1)
-    model = make_pipeline(scaler, LogisticRegression(max_iter=1000))
-    with without_autologging():
-        model.fit(X, codes)
-    proba = model.predict_proba(X)
-    second, first = np.sort(proba, axis=1)[:, -2:].T
-    # The chance of a row that is sure is raised a little, so that every rate can be met.
-    chance = 1 - (first - second) ** 2 if noise == "margin" else entr(proba).sum(axis=1)
-    wrong = np.eye(n_classes)[np.where(own, -1.0, proba).argmax(axis=1)]
-    return _scaled_to_mean(chance + 0.01, noise_rate), wrong
+def depends_on_features(noise):
+    """Return whether the noise is a kind that depends on the features."""
+    return isinstance(noise, str) and noise in SAMPLE_NOISES
 
 
-def _scaled_to_mean(chance, mean):
-    """Return ``min(1, factor * chance)`` with the factor that gives it the mean asked for."""
-    if mean in (0, 1) or not chance.any():
-        return np.full(len(chance), float(mean))
-    chance = chance / chance.max()
-    # The largest k are cut at 1, the rest shares what is left: take the least k that fits.
-    order = np.sort(chance)[::-1]
-    rest = np.cumsum(order[::-1])[::-1]
-    factors = (mean * len(chance) - np.arange(len(chance))) / rest
-    fits = factors * order <= 1
-    return np.minimum(1.0, factors[np.argmax(fits)] * chance)
+def _check_features(X, noise, n_labels):
+    if X is None:
+        raise ValueError(
+            f"noise={noise!r} depends on the features: pass X, or choose another kind."
+        )
+    X = check_array(X, accept_sparse="csr", dtype=np.float64, input_name="X")
+    if X.shape[0] != n_labels:
+        raise ValueError(f"X has {X.shape[0]} rows and y has {n_labels} labels.")
+    return X
 
 
-def _shuffled(rows, rng):
-    """Return the rows in a random order.
-
-    The first rows of `rng.permutation` are those that splits of the same seed test on.
-    """
-    return rows[rng.uniform(size=len(rows)).argsort()]
-
-
-def _choose(rates, rng):
-    """Return a mask in which each row is with its rate, and as many as the rates add up to."""
-    order = _shuffled(np.arange(len(rates)), rng)
-    edges = np.concatenate([[0.0], np.cumsum(rates[order])])
-    # Rows that one of the points u, u + 1, u + 2 ... falls upon, in a random order.
-    edges *= round(edges[-1]) / max(edges[-1], 1e-300)
-    points = np.floor(edges - rng.uniform())
-    mask = np.zeros(len(rates), dtype=bool)
-    mask[order] = np.diff(points) > 0
-    return mask
+def _corrupt_by_sample(codes, rates, wrong, noise_rate, rng, exact):
+    if exact:
+        n_wrong = round(noise_rate * len(codes))
+        mask = choose(scale_to_mean(rates, n_wrong / len(codes)), rng)
+    else:
+        mask = rng.uniform(size=len(codes)) < rates
+    edges = wrong.cumsum(axis=1)[:, :-1]
+    other = (rng.uniform(size=(len(codes), 1)) >= edges).sum(axis=1)
+    transition = np.eye(wrong.shape[1])
+    probabilities = (1 - rates)[:, None] * transition[codes] + rates[:, None] * wrong
+    for code in np.unique(codes):
+        transition[code] = probabilities[codes == code].mean(axis=0)
+    return np.where(mask, other, codes), transition
 
 
-def _apportion(distribution, n, rng):
-    """Return n classes, each as often as its share of n says, rounded up or down at random."""
-    ideal = n * distribution / distribution.sum()
-    counts = np.floor(ideal).astype(int)
-    return np.repeat(np.arange(len(distribution)), counts + _choose(ideal - counts, rng))
+def _corrupt_by_class(codes, transition, noise, noise_rate, rng, exact):
+    noisy, drawn = codes.copy(), np.arange(len(codes))
+    if exact and isinstance(noise, str):
+        # Choose as many samples as are to be wrong, and flip each of them.
+        drawn = shuffle(drawn, rng)[: round(noise_rate * len(codes))]
+        transition = CLASS_NOISES[noise](len(transition), 1.0)
+    uniform = rng.uniform(size=len(drawn))
+    for code, distribution in enumerate(transition):
+        of_class = codes[drawn] == code
+        if exact and not isinstance(noise, str):
+            rows = shuffle(drawn[of_class], rng)
+            noisy[rows] = apportion(distribution, len(rows), rng)
+        else:
+            # The last edge is 1 whatever the rounding, so no draw lies beyond it.
+            edges = distribution.cumsum()[:-1]
+            noisy[drawn[of_class]] = np.searchsorted(edges, uniform[of_class], side="right")
+    return noisy

@@ -1,4 +1,4 @@
-"""Accuracy on clean labels against the share of wrong ones in training."""
+"""Accuracy on clean labels against the share of wrong training labels."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sklearn.utils import check_consistent_length
 
 from .._fitting import fresh_random_state
 from .._inner.folds import make_folds, weight_params
-from .._plotting import COLORS, import_pandas, import_pyplot
+from .._plotting import COLORS, import_pandas, make_axes, style_axes
 from .._typing import Features, Seed
 from .._validation.labels import check_labels, encode, find_classes
 from .._validation.sklearn_private import (
@@ -27,14 +27,12 @@ from .._validation.sklearn_private import (
     validate_params,
 )
 from .._validation.transitions import check_transition
-from ._corruption import NOISES
+from ._corruption import NOISE
 from ._injector import LabelNoiseInjector, NoiseInjectedClassifier
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
-
-__all__ = ["NoiseCurveDisplay", "noise_curve"]
 
 _MARKERS = "osD^vPX"
 
@@ -44,7 +42,7 @@ _MARKERS = "osD^vPX"
         "estimator": [HasMethods(["fit", "predict"])],
         "sample_weight": ["array-like", None],
         "groups": ["array-like", None],
-        "noise": [StrOptions(NOISES), Mapping, "array-like"],
+        "noise": NOISE,
         "noise_rates": ["array-like"],
         "exact": ["boolean"],
         "scoring": [StrOptions(set(get_scorer_names())), callable, None],
@@ -53,7 +51,7 @@ _MARKERS = "osD^vPX"
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     },
-    # Not to be skipped in the estimators that are fitted.
+    # Invalid parameters of the fitted estimators must raise too.
     prefer_skip_nested_validation=False,
 )
 def noise_curve(
@@ -73,60 +71,55 @@ def noise_curve(
     random_state: Seed = None,
     verbose: int = 0,
 ) -> NDArray:
-    r"""Score a classifier on clean labels, trained on labels of which more and more are wrong.
+    r"""Score a classifier on clean labels after training it at several noise rates.
 
     Parameters
     ----------
     estimator : classifier
-        What is fitted, a pipeline as well.
+        Classifier to fit.
     X : array-like of shape (n_samples, n_features)
-        Rows.
+        Features.
     y : array-like of shape (n_samples,)
         Clean labels.
     sample_weight : array-like of shape (n_samples,) or None, default=None
-        Weights of the rows, not negative, in the fits and in the scores: `scoring` has to take
-        them. Where metadata routing is enabled, the classifier has to request them.
+        Non-negative weights of the samples, used in the fits and in the scores. `scoring` must
+        accept them. If metadata routing is enabled, the classifier must request them.
     groups : array-like of shape (n_samples,), default=None
-        Rows that must be in one fold, such as those of one person, have the same value here.
+        Samples with the same value, such as those of one person, are kept in the same fold.
     noise : str, dict or array-like of shape (n_classes, n_classes), default="symmetric"
-        Kind of noise, "symmetric", "pair", "instance", "margin", "boundary" or a matrix, see
-        :func:`corrupt_labels`. A matrix says which classes are mistaken for
-        which, and how often beside each other: with T, the identity I and the share r(T) of wrong
-        labels of y under T, it is :math:`I + (T - I) \, r / r(T)` at the rate r.
+        Kind of noise, see :func:`corrupt_labels`. A transition matrix sets which classes are
+        confused and in which proportions. With the matrix T, the identity I and the share r(T)
+        of labels in y that T makes wrong, the matrix at the rate r is
+        :math:`I + (T - I) \, r / r(T)`.
     noise_rates : array-like of shape (n_rates,), default=(0.0, 0.2, 0.4, 0.6)
-        Shares of wrong labels among the training rows.
+        Shares of wrong training labels.
     exact : bool, default=False
-        Whether exactly that share is wrong.
+        Whether the number of wrong labels is exact, see :func:`corrupt_labels`.
     cv : int or cross-validation splitter, default=5
-        Folds. An int shuffles stratified folds anew in each repeat, of whole `groups` where there
-        are any.
+        Folds. An int makes stratified folds, shuffled anew in each repeat. They keep `groups`
+        together if there are any.
     n_repeats : int, default=1
-        How often the noise is drawn, and the folds, where an int or a random splitter says how.
+        Number of times that the noise is drawn. The folds are drawn anew too if `cv` is an int
+        or a random splitter.
     scoring : str, callable or None, default=None
-        Score on the clean labels of the test fold; None is that of the estimator, accuracy.
+        Score on the clean labels of the test fold. None uses the score of the estimator, accuracy.
     n_jobs : int or None, default=None
-        Fits that run at the same time. The scores do not depend on it.
+        Number of parallel fits. The scores do not depend on it.
     random_state : int, RandomState instance or None, default=None
-        Where the folds, the noise and the `random_state` of the estimator are drawn from. The
-        same int draws the same folds and noise for another estimator, so that two curves
-        compare fairly.
+        Seed of the folds, the noise and the `random_state` of the estimator. The same int gives
+        the same folds and noise for another estimator, which makes the curves comparable.
     verbose : int, default=0
-        Above 0, a progress bar.
+        Above 0, show a progress bar.
 
     Returns
     -------
     scores : ndarray of shape (n_rates, n_repeats * n_folds)
         Scores on clean labels.
 
-    Raises
-    ------
-    ValueError
-        If a parameter or the data are unfit.
-
     See Also
     --------
-    NoiseCurveDisplay : The curves of several estimators in one picture.
-    NoiseInjectedClassifier : What is fitted in each fold.
+    NoiseCurveDisplay : The curves of several estimators in one plot.
+    NoiseInjectedClassifier : The classifier that is fitted in each fold.
 
     Examples
     --------
@@ -138,33 +131,33 @@ def noise_curve(
     (2, 5)
     """
     return _scores(
-        {"": estimator}, X, y, sample_weight, groups, noise, noise_rates, exact, cv, n_repeats,
-        scoring, n_jobs, random_state, verbose,
-    )[""]  # fmt: skip
+        {"": estimator}, X, y, sample_weight=sample_weight, groups=groups, noise=noise,
+        noise_rates=noise_rates, exact=exact, cv=cv, n_repeats=n_repeats, scoring=scoring,
+        n_jobs=n_jobs, random_state=random_state, verbose=verbose,
+    )[1][""]  # fmt: skip
 
 
 def _scores(
-    estimators, X, y, sample_weight, groups, noise, rates, exact, cv, n_repeats, scoring, n_jobs,
-    random_state, verbose,
+    estimators, X, y, *, sample_weight=None, groups=None, noise="symmetric",
+    noise_rates=(0.0, 0.2, 0.4, 0.6), exact=False, cv=5, n_repeats=1, scoring=None, n_jobs=None,
+    random_state=None, verbose=0,
 ):  # fmt: skip
-    """Return the scores of several estimators under the same folds and noise."""
+    """Return the rates, and the scores of several estimators under the same folds and noise."""
     for name, estimator in estimators.items():
         if not hasattr(estimator, "fit") or not is_classifier(estimator):
             raise ValueError(f"{name or 'estimator'} must be a classifier. Got {estimator!r}.")
     check_consistent_length(X, y)
     labels = check_labels(y)
-    rates = np.asarray(rates, dtype=float)
+    rates = np.asarray(noise_rates, dtype=float)
     if rates.ndim != 1 or len(rates) == 0 or not ((rates >= 0) & (rates <= 1)).all():
         raise ValueError(f"noise_rates must be a list of shares in [0, 1]. Got {rates.tolist()}.")
-    noises = [(noise, rate) for rate in rates.tolist()]
-    if not isinstance(noise, str | Mapping):
+    if isinstance(noise, str | Mapping):
+        noises = [(noise, rate) for rate in rates.tolist()]
+    else:
         noises = [(scaled, 0.0) for scaled in _scale(noise, rates, labels)]
-    weights = {
-        name: weight_params(estimator, sample_weight, labels)
-        for name, estimator in estimators.items()
-    }
+    weights = {n: weight_params(e, sample_weight, labels) for n, e in estimators.items()}
     rng = fresh_random_state(random_state)
-    # Iterators of folds are used up by the first repeat.
+    # The first repeat would exhaust an iterator of folds.
     splitter = cv if isinstance(cv, Integral) else check_cv(cv, labels, classifier=True)
     folds = []
     for _ in range(n_repeats):
@@ -174,9 +167,7 @@ def _scores(
     tasks = [
         delayed(_score)(
             NoiseInjectedClassifier(
-                clone(estimator),
-                LabelNoiseInjector(kind, rate, exact=exact),
-                random_state=seed,
+                clone(estimator), LabelNoiseInjector(kind, rate, exact=exact), random_state=seed
             ),
             *(X, labels, weights[name], train, test, scoring),
         )
@@ -190,7 +181,7 @@ def _scores(
 
         done = tqdm(done, total=len(tasks), desc="Noise curve", unit="fit")
     scores = np.array(list(done)).reshape(len(estimators), len(rates), len(folds))
-    return dict(zip(estimators, scores, strict=True))
+    return rates, dict(zip(estimators, scores, strict=True))
 
 
 def _score(noisy, X, labels, weights, train, test, scoring):
@@ -203,36 +194,35 @@ def _score(noisy, X, labels, weights, train, test, scoring):
 
 
 def _scale(transition, rates, labels):
-    """Return matrices of the kind of one, under which such shares of the labels are wrong."""
+    """Scale a transition matrix so that the given shares of the labels are wrong."""
     classes = find_classes(labels)
     transition = check_transition(transition, len(classes), classes)
     wrong = 1 - transition.diagonal()
     rate = wrong[encode(labels, classes)].mean()
     if rate == 0:
-        raise ValueError("The matrix given as noise leaves all labels as they are.")
+        raise ValueError("The matrix passed as noise leaves all labels unchanged.")
     if (rates * wrong.max() > rate).any():
         raise ValueError(
-            f"With this matrix as noise the noise_rates can be {rate / wrong.max():.4g} at most: "
-            f"there the class that is mistaken most often has no right label left. Got "
-            f"{rates.tolist()}."
+            f"With this matrix as noise, noise_rates can be at most {rate / wrong.max():.4g}: "
+            f"there the class with the most noise has no right label left. Got {rates.tolist()}."
         )
     same = np.eye(len(classes))
     return [same + (transition - same) * (r / rate) for r in rates]
 
 
 class NoiseCurveDisplay:
-    """Accuracy on clean labels against the share of wrong training labels.
+    """Plot of the accuracy on clean labels against the share of wrong training labels.
 
-    Make it with :meth:`from_estimator` or :meth:`from_estimators`.
+    Create it with :meth:`from_estimator` or :meth:`from_estimators`.
 
     Parameters
     ----------
     noise_rates : ndarray of shape (n_rates,)
         Shares of wrong labels.
     scores : dict of str to ndarray of shape (n_rates, n_repeats * n_folds)
-        Scores of each estimator, as :func:`noise_curve` returns them.
+        Scores of each estimator, as returned by :func:`noise_curve`.
     score_name : str, default="Accuracy"
-        What the scores are.
+        Name of the score.
 
     Attributes
     ----------
@@ -258,11 +248,7 @@ class NoiseCurveDisplay:
     """
 
     def __init__(
-        self,
-        noise_rates: NDArray,
-        scores: Mapping[str, NDArray],
-        *,
-        score_name: str = "Accuracy",
+        self, noise_rates: NDArray, scores: Mapping[str, NDArray], *, score_name: str = "Accuracy"
     ) -> None:
         self.noise_rates = noise_rates
         self.scores = scores
@@ -277,13 +263,13 @@ class NoiseCurveDisplay:
         Parameters
         ----------
         estimator : classifier
-            What is fitted.
+            Classifier to fit.
         X : array-like of shape (n_samples, n_features)
-            Rows.
+            Features.
         y : array-like of shape (n_samples,)
             Clean labels.
         name : str or None, default=None
-            Name in the legend; None takes that of the class.
+            Name in the legend. None uses the name of the class.
         **params : dict
             Keyword arguments of :func:`noise_curve`.
 
@@ -296,55 +282,20 @@ class NoiseCurveDisplay:
 
     @classmethod
     def from_estimators(
-        cls,
-        estimators: Mapping[str, Any],
-        X: Features,
-        y: ArrayLike,
-        *,
-        sample_weight: ArrayLike | None = None,
-        groups: ArrayLike | None = None,
-        noise: str | Mapping | ArrayLike = "symmetric",
-        noise_rates: ArrayLike = (0.0, 0.2, 0.4, 0.6),
-        exact: bool = False,
-        cv: Any = 5,
-        n_repeats: int = 1,
-        scoring: Any = None,
-        n_jobs: int | None = None,
-        random_state: Seed = None,
-        verbose: int = 0,
+        cls, estimators: Mapping[str, Any], X: Features, y: ArrayLike, **params: Any
     ) -> Self:
         """Compute the curves of several estimators under the same folds and noise.
 
         Parameters
         ----------
         estimators : dict of str to classifier
-            The estimators, with their names for the legend.
+            Classifiers to fit, by their names in the legend.
         X : array-like of shape (n_samples, n_features)
-            Rows.
+            Features.
         y : array-like of shape (n_samples,)
             Clean labels.
-        sample_weight : array-like of shape (n_samples,) or None, default=None
-            Weights of the rows, see :func:`noise_curve`, as for all that follow.
-        groups : array-like of shape (n_samples,), default=None
-            Rows that must be in one fold have the same value here.
-        noise : str, dict or array-like of shape (n_classes, n_classes), default="symmetric"
-            Kind of noise.
-        noise_rates : array-like of shape (n_rates,), default=(0.0, 0.2, 0.4, 0.6)
-            Shares of wrong labels among the training rows.
-        exact : bool, default=False
-            Whether exactly that share is wrong.
-        cv : int or cross-validation splitter, default=5
-            Folds.
-        n_repeats : int, default=1
-            How often the folds and the noise are drawn.
-        scoring : str, callable or None, default=None
-            Score on the clean labels of the test fold.
-        n_jobs : int or None, default=None
-            Fits that run at the same time.
-        random_state : int, RandomState instance or None, default=None
-            Where the folds, the noise and the estimators' `random_state` are drawn from.
-        verbose : int, default=0
-            Above 0, a progress bar.
+        **params : dict
+            Keyword arguments of :func:`noise_curve`.
 
         Returns
         -------
@@ -354,70 +305,50 @@ class NoiseCurveDisplay:
         Raises
         ------
         ValueError
-            If there is no estimator, one is no classifier, or a parameter or the data are unfit.
+            If `estimators` is empty or holds anything but classifiers, or a parameter or the data
+            are invalid.
         """
         if not isinstance(estimators, Mapping) or not estimators:
-            raise ValueError(
-                f"estimators must be a dict of names and classifiers. Got {estimators!r}."
-            )
-        scores = _scores(
-            estimators, X, y, sample_weight, groups, noise, noise_rates, exact, cv, n_repeats,
-            scoring, n_jobs, random_state, verbose,
-        )  # fmt: skip
-        named = scoring if isinstance(scoring, str) else "accuracy" if scoring is None else "score"
-        score_name = named.replace("_", " ").capitalize()
-        return cls(np.asarray(noise_rates, dtype=float), scores, score_name=score_name)
+            raise ValueError(f"estimators must be a dict of classifiers. Got {estimators!r}.")
+        rates, scores = _scores(estimators, X, y, **params)
+        scoring = params.get("scoring") or "accuracy"
+        score_name = scoring if isinstance(scoring, str) else "score"
+        return cls(rates, scores, score_name=score_name.replace("_", " ").capitalize())
 
     def plot(self, ax: Axes | None = None) -> Self:
-        """Draw the mean of each estimator, and a band of one standard deviation around it.
+        """Draw mean scores and bands of one standard deviation with matplotlib.
 
         Parameters
         ----------
         ax : matplotlib axes or None, default=None
-            Where to draw; None makes a figure.
+            Axes to draw on. None creates a figure.
 
         Returns
         -------
         display : NoiseCurveDisplay
             This display.
-
-        Raises
-        ------
-        ImportError
-            If matplotlib is missing.
         """
-        plt = import_pyplot("NoiseCurveDisplay.plot")
-        if ax is None:
-            _, ax = plt.subplots(layout="constrained")
+        ax = make_axes(ax, "NoiseCurveDisplay.plot")
         self.ax_, self.figure_, self.lines_ = ax, ax.figure, {}
+        rates = self.noise_rates
         for i, (name, scores) in enumerate(self.scores.items()):
-            color = COLORS[i % len(COLORS)]
+            color, marker = COLORS[i % len(COLORS)], _MARKERS[i % len(_MARKERS)]
             mean, std = scores.mean(axis=1), scores.std(axis=1)
-            (self.lines_[name],) = ax.plot(
-                self.noise_rates, mean, marker=_MARKERS[i % len(_MARKERS)], color=color, label=name
-            )
-            ax.fill_between(
-                self.noise_rates, mean - std, mean + std, color=color, alpha=0.2, linewidth=0
-            )
+            (self.lines_[name],) = ax.plot(rates, mean, marker=marker, color=color, label=name)
+            ax.fill_between(rates, mean - std, mean + std, color=color, alpha=0.2, linewidth=0)
         ax.set(xlabel="Share of wrong training labels", ylabel=f"{self.score_name} on clean labels")
-        ax.spines[["top", "right"]].set_visible(False)
-        ax.grid(alpha=0.3)
+        style_axes(ax)
         ax.legend(frameon=False)
         return self
 
     def frame(self) -> pd.DataFrame:
-        """Return the scores as a table.
+        """Return the scores as a pandas data frame.
 
         Returns
         -------
         frame : pandas.DataFrame
-            A row for each estimator, noise rate and split, with the columns estimator, noise
+            One row for each estimator, noise rate and split, with the columns estimator, noise
             rate, split and score.
-
-        Raises
-        ------
-        ImportError
-            If pandas is missing.
         """
         pd = import_pandas("NoiseCurveDisplay.frame")
         rows = [

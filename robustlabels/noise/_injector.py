@@ -1,21 +1,14 @@
-"""Label noise inside pipelines and searches: on the training folds, and there only."""
+"""Label noise inside pipelines and searches: on the training folds only."""
 
 import dataclasses
 import sys
 from collections.abc import Mapping
-from numbers import Real
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn import get_config
-from sklearn.base import (
-    BaseEstimator,
-    ClassifierMixin,
-    MetaEstimatorMixin,
-    OneToOneFeatureMixin,
-    clone,
-)
+from sklearn import clone, get_config
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, OneToOneFeatureMixin
 from sklearn.utils import check_consistent_length, get_tags
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
@@ -23,76 +16,63 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._fitting import fresh_random_state, unchanged_on_error
 from .._typing import Features, Seed
-from .._validation.labels import check_labels, find_classes
+from .._validation.labels import as_given, check_labels, find_classes
 from .._validation.sklearn_private import (
     HasMethods,
-    Interval,
-    StrOptions,
     _check_sample_weight,
     _fit_context,
     available_if,
 )
-from ._corruption import (
-    INSTANCE_NOISES,
-    NOISES,
-    corrupted,
-    find_confusable,
-)
-
-__all__ = ["LabelNoiseInjector", "NoiseInjectedClassifier"]
+from ._corruption import NOISE, corrupt_checked, depends_on_features, find_confusable
+from ._transitions import RATE
 
 
-def _learned_labels(injector):
-    if not getattr(injector, "_of_labels", False):
-        raise AttributeError(
-            "transform is there after fit(y), for labels alone. Use corrupt(y), or fit_resample(X, "
-            "y), which imbalanced-learn's Pipeline calls."
-        )
+def _has_labels_only(injector):
+    if not getattr(injector, "_labels_only", False):
+        raise AttributeError("transform requires fit(y), with labels alone. Otherwise use corrupt.")
     return True
 
 
 class LabelNoiseInjector(OneToOneFeatureMixin, BaseEstimator):
     """Corrupts labels: by itself, like a LabelEncoder, or as a step of a pipeline.
 
-    As a step of imbalanced-learn's ``Pipeline`` it corrupts the labels of the training rows, and
-    predictions and scores see clean ones. A ``Pipeline`` of scikit-learn cannot change labels:
-    there, use :class:`NoiseInjectedClassifier`.
+    As a step of imbalanced-learn's ``Pipeline`` it corrupts training labels only. A ``Pipeline`` of
+    scikit-learn cannot change labels. Use :class:`NoiseInjectedClassifier` there.
 
     Parameters
     ----------
-    noise : {"symmetric", "pair", "instance", "margin", "boundary"}, dict or array-like of \
-            shape (n_classes, n_classes), default="symmetric"
-        What the wrong label depends on, see :func:`corrupt_labels`.
+    noise : str, dict or array-like of shape (n_classes, n_classes), default="symmetric"
+        Kind of noise, see :func:`corrupt_labels`.
     noise_rate : float in [0, 1], default=0.2
-        Probability that a label is wrong; with a dict, of the mapped classes alone. A matrix
-        holds its own rate, and this one is not looked at.
+        Probability that a label is wrong; with a dict, of the mapped classes only. Ignored for
+        a matrix, which implies its own rate.
     exact : bool, default=False
         Whether the number of wrong labels is exact, see :func:`corrupt_labels`.
     random_state : int, RandomState instance or None, default=None
-        Where the labels are drawn from. With an int all candidates of a search meet the same
-        noise in a fold, which compares them fairly; with None each meets its own.
+        Seed of the draws. With an int, all candidates of a search get the same noise in a fold,
+        so they compare fairly. With None, each gets its own.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
         Class labels, sorted.
     transition_matrix_ : ndarray of shape (n_classes, n_classes)
-        Probability of the label j where the true class is i; the mean over the rows of a class
-        where the noise depends on them. Not there after ``fit(X, y)`` alone in that case.
+        Probability of label j where the true class is i. If the noise depends on the features,
+        this is the mean over the samples of class i, and is missing after ``fit``.
     noise_rate_ : float
-        Share of labels that were wrong in the last corruption.
+        Share of wrong labels in the last corruption.
     flipped_ : ndarray of bool, shape (n_samples,)
         Which labels were wrong in the last corruption.
     sampling_strategy_ : dict
-        Empty: no row is added or dropped. imbalanced-learn asks for it.
+        Empty. imbalanced-learn requires it.
     n_features_in_ : int
-        Number of features, where there were any.
+        Number of features, if `X` was given.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features, where `X` has names that are all strings.
+        Names of the features, if `X` has names that are all strings.
 
     See Also
     --------
-    corrupt_labels : The function.
+    corrupt_labels : The same as a function.
     NoiseInjectedClassifier : The same inside any estimator.
 
     Examples
@@ -106,12 +86,8 @@ class LabelNoiseInjector(OneToOneFeatureMixin, BaseEstimator):
     """
 
     _parameter_constraints = {
-        "noise": [
-            StrOptions(NOISES),
-            Mapping,
-            "array-like",
-        ],
-        "noise_rate": [Interval(Real, 0, 1, closed="both")],
+        "noise": NOISE,
+        "noise_rate": [RATE],
         "exact": ["boolean"],
         "random_state": ["random_state"],
     }
@@ -119,7 +95,7 @@ class LabelNoiseInjector(OneToOneFeatureMixin, BaseEstimator):
     def __init__(
         self,
         noise: str | Mapping | ArrayLike = "symmetric",
-        noise_rate: float | None = 0.2,
+        noise_rate: float = 0.2,
         *,
         exact: bool = False,
         random_state: Seed = None,
@@ -131,31 +107,29 @@ class LabelNoiseInjector(OneToOneFeatureMixin, BaseEstimator):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.target_tags.required = True
-        tags.input_tags.sparse = True
-        tags.input_tags.allow_nan = tags.input_tags.string = not self._looks_at_rows
-        tags.no_validation = not self._looks_at_rows
+        needs_features = depends_on_features(self.noise)
+        tags.target_tags.required = tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = tags.input_tags.string = not needs_features
+        tags.no_validation = not needs_features
         if "imblearn" not in sys.modules:
             return tags
         from imblearn.utils._tags import InputTags, SamplerTags, Tags
 
-        inputs = InputTags(**_fields(tags.input_tags), dataframe=True)
-        return Tags(
-            **{**_fields(tags), "estimator_type": "sampler", "input_tags": inputs},
-            sampler_tags=SamplerTags(),
-        )
+        fields = {**_fields(tags), "estimator_type": "sampler", "sampler_tags": SamplerTags()}
+        fields["input_tags"] = InputTags(**_fields(tags.input_tags), dataframe=True)
+        return Tags(**fields)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Features, y: Any = None) -> Self:
-        """Learn the classes: of the labels alone, ``fit(y)``, or beside rows, ``fit(X, y)``.
+        """Learn the classes from labels alone, ``fit(y)``, or from samples, ``fit(X, y)``.
 
         Parameters
         ----------
         X : array-like of shape (n_samples,), or {array-like, sparse matrix} of shape \
                 (n_samples, n_features)
-            Labels, where they are the only argument; rows otherwise.
+            Labels if this is the only argument, features otherwise.
         y : array-like of shape (n_samples,), default=None
-            Labels, where they are the second argument.
+            Labels, if the first argument has the features.
 
         Returns
         -------
@@ -165,25 +139,23 @@ class LabelNoiseInjector(OneToOneFeatureMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a parameter or the labels are unfit, or there are fewer than two classes.
+            If there are fewer than two classes.
         """
         with unchanged_on_error(self):
             for name in ("n_features_in_", "feature_names_in_", "transition_matrix_"):
                 self.__dict__.pop(name, None)
-            self._of_labels = y is None
-            if self._of_labels:
-                labels = check_labels(X)
-            else:
-                _, labels = self._validate(X, y)
-            if self._looks_at_rows:
+            self._labels_only = y is None
+            by_features = depends_on_features(self.noise)
+            labels = check_labels(X) if y is None else self._check(X, y, by_features)
+            if by_features:
                 self.classes_ = find_confusable(labels)
             else:
-                self._draw(labels, None)
+                self._corrupt(labels, labels)
             for name in ("flipped_", "noise_rate_"):
                 self.__dict__.pop(name, None)
         return self
 
-    @available_if(_learned_labels)
+    @available_if(_has_labels_only)
     def transform(self, y: ArrayLike) -> Any:
         """Corrupt labels of the classes learned by ``fit(y)``.
 
@@ -197,20 +169,19 @@ class LabelNoiseInjector(OneToOneFeatureMixin, BaseEstimator):
         y_noisy : ndarray or Series of shape (n_samples,)
             Noisy labels in the dtype of `y`.
         """
-        check_is_fitted(self)
         self._validate_params()
-        return self._draw(y, None, self.classes_)
+        return self._corrupt(y, check_labels(y), classes=self.classes_)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def corrupt(self, y: ArrayLike, X: Features = None) -> Any:
-        """Learn the classes of labels and corrupt them, at once.
+        """Learn the classes of labels and corrupt these labels.
 
         Parameters
         ----------
         y : array-like of shape (n_samples,)
             True labels.
         X : array-like of shape (n_samples, n_features), default=None
-            Rows, for noise that depends on them.
+            Features, for noise that depends on them.
 
         Returns
         -------
@@ -220,12 +191,11 @@ class LabelNoiseInjector(OneToOneFeatureMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a parameter or the labels are unfit, there are fewer than two classes, or X is
-            missing.
+            If there are fewer than two classes, or X is needed and missing.
         """
         with unchanged_on_error(self):
-            self._of_labels = True
-            return self._draw(y, X)
+            self._labels_only = True
+            return self._corrupt(y, check_labels(y), X)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit_resample(self, X: Features, y: ArrayLike) -> tuple[Any, Any]:
@@ -234,21 +204,16 @@ class LabelNoiseInjector(OneToOneFeatureMixin, BaseEstimator):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows.
+            Features.
         y : array-like of shape (n_samples,) or one-hot of shape (n_samples, n_classes)
             True labels.
 
         Returns
         -------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            The rows that were given, untouched.
+            The features as they were passed.
         y_noisy : array-like of the shape and type of `y`
             Noisy labels.
-
-        Raises
-        ------
-        ValueError
-            If a parameter or the data are unfit, or there are fewer than two classes.
         """
         shape = np.shape(y)
         if len(shape) == 2 and shape[1] > 1:
@@ -257,84 +222,66 @@ class LabelNoiseInjector(OneToOneFeatureMixin, BaseEstimator):
                 raise ValueError("Multilabel and multioutput targets are not supported.")
             X, codes = self.fit_resample(X, one_hot.argmax(axis=1))
             return X, np.eye(shape[1], dtype=one_hot.dtype)[codes]
+        column = y
+        if len(shape) == 2:
+            column = y.iloc[:, 0] if hasattr(y, "iloc") else np.ravel(y)
         with unchanged_on_error(self):
-            self._of_labels = False
+            self._labels_only = False
             self.sampling_strategy_: dict = {}
-            column = y
-            if len(shape) == 2:
-                column = y.iloc[:, 0] if hasattr(y, "iloc") else np.ravel(y)
-            checked, _ = self._validate(X, column)
-            y_noisy = self._draw(column, checked)
-            if column is not y:
-                is_series = hasattr(y_noisy, "iloc")
-                y_noisy = y_noisy.to_frame() if is_series else y_noisy.reshape(-1, 1)
-            if isinstance(y, list):
-                y_noisy = y_noisy.tolist()
-        return X, y_noisy
+            y_noisy = self._corrupt(column, self._check(X, column), X)
+        if column is not y:
+            y_noisy = y_noisy.to_frame() if hasattr(y, "iloc") else y_noisy.reshape(-1, 1)
+        return X, y_noisy.tolist() if isinstance(y, list) else y_noisy
 
-    def _validate(self, X, y):
+    def _check(self, X, y, check_values=False):
+        """Return checked labels. Features can be anything unless their values are checked."""
         labels = check_labels(y)
         check_classification_targets(labels)
-        if not hasattr(X, "__dask_graph__"):  # to know its length takes computing it
+        if not hasattr(X, "__dask_graph__"):  # its length may be known only after computing it
             check_consistent_length(X, labels)
-        if self._looks_at_rows:
-            return validate_data(self, X, accept_sparse=["csr", "csc"]), labels
-        # Rows that are only passed on can be anything.
-        return validate_data(self, X, skip_check_array=True), labels
+        validate_data(self, X, skip_check_array=not check_values, accept_sparse=["csr", "csc"])
+        return labels
 
-    @property
-    def _looks_at_rows(self):
-        return isinstance(self.noise, str) and self.noise in INSTANCE_NOISES
-
-    def _draw(self, y, X, classes=None):
-        by_matrix = not isinstance(self.noise, (str, Mapping))
-        y_noisy, self.flipped_, self.transition_matrix_, self.classes_ = corrupted(
-            y,
-            self.noise,
-            None if by_matrix else self.noise_rate,
-            X,
-            self.random_state,
-            self.exact,
-            classes,
+    def _corrupt(self, y, labels, X=None, classes=None):
+        y_noisy, self.flipped_, self.transition_matrix_, self.classes_ = corrupt_checked(
+            labels, self.noise, self.noise_rate, X, self.random_state, self.exact, classes
         )
         self.noise_rate_ = float(self.flipped_.mean())
-        return y_noisy
+        return as_given(y_noisy, y)
 
 
-def _has(name):
-    """Make a check of whether the estimator inside has a method."""
+def _inner_has(name):
     return lambda self: hasattr(getattr(self, "estimator_", self.estimator), name)
 
 
 class NoiseInjectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
-    """Fits a classifier to corrupted labels and leaves scoring on clean ones.
+    """Fits a classifier to corrupted labels, so that it can be scored on clean ones.
 
-    ``cross_val_score``, ``GridSearchCV`` and ``learning_curve`` then measure how robust a
-    classifier is: the noise is injected into the training folds inside of ``fit``.
+    The noise is injected inside ``fit``, so ``cross_val_score``, ``GridSearchCV`` and
+    ``learning_curve`` corrupt the training folds only and measure how robust a classifier is.
 
     Parameters
     ----------
     estimator : classifier
-        What is fitted, a pipeline as well.
+        Classifier to fit, possibly a pipeline.
     injector : LabelNoiseInjector
-        What corrupts the labels.
+        Corrupts the labels.
     random_state : int, RandomState instance or None, default=None
-        Where the `random_state` of the injector, of the estimator and of all steps inside of
-        it are drawn from. None leaves them as they are.
+        Seed from which the `random_state` of the injector, of the estimator and of all steps
+        inside it are drawn. None leaves them as they are.
 
     Attributes
     ----------
     estimator_ : classifier
         The fitted classifier.
     injector_ : LabelNoiseInjector
-        The injector, which knows the realised noise; without it where the labels are of one
-        class only, which cannot be confused.
+        The fitted injector, with the realised noise. Missing if there was only one class.
     classes_ : ndarray of shape (n_classes,)
         Class labels, sorted.
     n_features_in_ : int
-        Number of features, where the classifier knows it.
+        Number of features, if the classifier knows it.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features, where the classifier knows them.
+        Names of the features, if the classifier knows them.
 
     See Also
     --------
@@ -342,8 +289,8 @@ class NoiseInjectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
 
     Notes
     -----
-    With weights, labels of rows without weight are corrupted as well, but play no part. A class
-    of which the noise leaves no label is unknown to the classifier: ``classes_`` lacks it.
+    Labels of samples without weight are corrupted too, but have no influence. If the noise
+    removes all labels of a class, ``classes_`` does not contain it.
 
     Examples
     --------
@@ -351,13 +298,9 @@ class NoiseInjectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
     >>> from sklearn.model_selection import cross_val_score
     >>> from robustlabels import LabelNoiseInjector, NoiseInjectedClassifier, UnhingedClassifier
     >>> X, y = load_digits(return_X_y=True)
-    >>> noisy = NoiseInjectedClassifier(UnhingedClassifier(), LabelNoiseInjector(), random_state=0)
-    >>> for rate in (0.0, 0.4):
-    ...     noisy.set_params(injector__noise_rate=rate)
-    ...     print(cross_val_score(noisy, X, y).mean() > 0.85)
-    NoiseInjectedClassifier(...)
-    True
-    NoiseInjectedClassifier(...)
+    >>> injector = LabelNoiseInjector("symmetric", 0.4)
+    >>> noisy = NoiseInjectedClassifier(UnhingedClassifier(), injector, random_state=0)
+    >>> bool(cross_val_score(noisy, X, y).mean() > 0.85)
     True
     """
 
@@ -377,8 +320,7 @@ class NoiseInjectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         inner = get_tags(self.estimator)
-        tags.input_tags = inner.input_tags
-        tags.classifier_tags = inner.classifier_tags
+        tags.input_tags, tags.classifier_tags = inner.input_tags, inner.classifier_tags
         return tags
 
     @_fit_context(prefer_skip_nested_validation=False)
@@ -388,21 +330,16 @@ class NoiseInjectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Whatever the classifier takes.
+            Features, in any form that the classifier accepts.
         y : array-like of shape (n_samples,)
             True labels.
         **fit_params : dict
-            Passed on to the classifier, such as `sample_weight`.
+            Passed to the ``fit`` of the classifier, for example `sample_weight`.
 
         Returns
         -------
         self : NoiseInjectedClassifier
             The fitted classifier.
-
-        Raises
-        ------
-        ValueError
-            If a parameter or the data are unfit.
         """
         y = check_labels(y)
         check_classification_targets(y)
@@ -413,31 +350,25 @@ class NoiseInjectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
                 _reseed(part, rng)
         if get_config()["enable_metadata_routing"]:
             fit_params = process_routing(self, "fit", **fit_params).estimator.fit
-        weight = fit_params.get("sample_weight")
-        # Labels of one class cannot be confused; the classifier says what it makes of them.
-        confused = len(find_classes(y)) > 1
-        if confused and weight is not None:
+        # A single class cannot be confused. The classifier decides whether it accepts that.
+        if len(find_classes(y)) > 1:
+            weight = fit_params.get("sample_weight")
             weight = _check_sample_weight(weight, y, ensure_non_negative=True)
             if len(find_classes(y[weight > 0])) < 2:
-                raise ValueError(
-                    "sample_weight leaves rows of fewer than two classes: there is nothing to "
-                    "confuse."
-                )
-        if confused:
+                raise ValueError("Fewer than two classes have samples of positive sample_weight.")
             y = injector.corrupt(y, X)
         fitted = estimator.fit(X, y, **fit_params)
         for name in ("injector_", "n_features_in_", "feature_names_in_"):
             self.__dict__.pop(name, None)
             if hasattr(fitted, name):
                 setattr(self, name, getattr(fitted, name))
-        if confused:
+        if hasattr(injector, "classes_"):
             self.injector_ = injector
-        self.estimator_ = fitted
-        self.classes_ = fitted.classes_
+        self.estimator_, self.classes_ = fitted, fitted.classes_
         return self
 
     def get_metadata_routing(self) -> MetadataRouter:
-        """Say that what `fit` is given goes to the `fit` of the classifier.
+        """Route what `fit` receives to the `fit` of the classifier.
 
         Returns
         -------
@@ -449,12 +380,12 @@ class NoiseInjectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
         return router.add(estimator=self.estimator, method_mapping=mapping)
 
     def predict(self, X: Features) -> NDArray:
-        """Predict the class of each row.
+        """Predict the class of each sample.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Whatever the classifier takes.
+            Features, in any form that the classifier accepts.
 
         Returns
         -------
@@ -464,14 +395,14 @@ class NoiseInjectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
         check_is_fitted(self)
         return self.estimator_.predict(X)
 
-    @available_if(_has("predict_proba"))
+    @available_if(_inner_has("predict_proba"))
     def predict_proba(self, X: Features) -> NDArray:
-        """Compute the class probabilities of the classifier.
+        """Return the class probabilities of the classifier.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Whatever the classifier takes.
+            Features, in any form that the classifier accepts.
 
         Returns
         -------
@@ -481,19 +412,36 @@ class NoiseInjectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
         check_is_fitted(self)
         return self.estimator_.predict_proba(X)
 
-    @available_if(_has("decision_function"))
-    def decision_function(self, X: Features) -> NDArray:
-        """Compute the scores of the classifier.
+    @available_if(_inner_has("predict_log_proba"))
+    def predict_log_proba(self, X: Features) -> NDArray:
+        """Return the logarithms of the class probabilities of the classifier.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Whatever the classifier takes.
+            Features, in any form that the classifier accepts.
+
+        Returns
+        -------
+        log_proba : ndarray of shape (n_samples, n_classes)
+            Columns in the order of ``classes_``.
+        """
+        check_is_fitted(self)
+        return self.estimator_.predict_log_proba(X)
+
+    @available_if(_inner_has("decision_function"))
+    def decision_function(self, X: Features) -> NDArray:
+        """Return the scores of the classifier.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Features, in any form that the classifier accepts.
 
         Returns
         -------
         scores : ndarray of shape (n_samples, n_classes) or (n_samples,)
-            Whatever the classifier returns.
+            Decision function of the classifier.
         """
         check_is_fitted(self)
         return self.estimator_.decision_function(X)
@@ -504,6 +452,6 @@ def _fields(tags):
 
 
 def _reseed(estimator, rng):
-    """Set the `random_state` of an estimator and of all estimators inside of it."""
+    """Set the `random_state` of an estimator and of all estimators inside it."""
     names = [n for n in sorted(estimator.get_params()) if n.split("__")[-1] == "random_state"]
     estimator.set_params(**{name: rng.randint(np.iinfo(np.int32).max) for name in names})

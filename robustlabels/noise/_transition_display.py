@@ -1,4 +1,4 @@
-"""A transition matrix as a picture."""
+"""Plot of a transition matrix."""
 
 from __future__ import annotations
 
@@ -7,25 +7,23 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._plotting import import_pandas, import_pyplot
+from .._plotting import import_pandas, make_axes
 from .._validation.transitions import check_transition
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-__all__ = ["TransitionMatrixDisplay"]
-
 
 class TransitionMatrixDisplay:
-    """Heat map of a transition matrix: how probable each label is given the true class.
+    """Heat map of a transition matrix, the probability of each label given the true class.
 
-    Make it with :meth:`from_matrix`.
+    Create it with :meth:`from_matrix`.
 
     Parameters
     ----------
     transition_matrix : ndarray of shape (n_classes, n_classes)
-        ``transition_matrix[i, j]`` is the probability of the label j where the true class is i.
+        ``transition_matrix[i, j]`` is the probability of label j where the true class is i.
     display_labels : array-like of shape (n_classes,)
         Names of the classes.
 
@@ -40,11 +38,12 @@ class TransitionMatrixDisplay:
 
     See Also
     --------
-    robustlabels.metrics.estimate_transition_matrix : Find the matrix behind noisy labels.
+    robustlabels.metrics.estimate_transition_matrix : Estimate the matrix behind noisy labels.
 
     Examples
     --------
-    >>> from robustlabels import TransitionMatrixDisplay, pair_transition
+    >>> from robustlabels import TransitionMatrixDisplay
+    >>> from robustlabels.noise import pair_transition
     >>> display = TransitionMatrixDisplay.from_matrix(pair_transition(3, 0.2))
     >>> display.frame().shape
     (9, 3)
@@ -58,15 +57,16 @@ class TransitionMatrixDisplay:
     def from_matrix(
         cls, transition_matrix: Any, *, display_labels: ArrayLike | None = None
     ) -> Self:
-        """Take a matrix.
+        """Check a matrix and the names of its classes.
 
         Parameters
         ----------
         transition_matrix : array-like of shape (n_classes, n_classes)
-            Rows are true classes, columns labels; rows sum to 1. In a data frame by their names.
+            Rows are true classes, columns are labels, and rows sum to 1. A data frame is aligned
+            with `display_labels` by its names.
         display_labels : array-like of shape (n_classes,), default=None
-            Names of the classes, in the order in which they are shown, and that of the matrix
-            where this does not name them. None takes the names of its rows, or numbers them.
+            Names of the classes, in the order in which they are shown. None uses the names of
+            the rows, or numbers from 0.
 
         Returns
         -------
@@ -76,7 +76,7 @@ class TransitionMatrixDisplay:
         Raises
         ------
         ValueError
-            If it is no transition matrix, or the names do not fit.
+            If it is not a transition matrix, or the names do not match it.
         """
         n_classes = len(transition_matrix)
         if display_labels is None:
@@ -92,30 +92,23 @@ class TransitionMatrixDisplay:
     def plot(
         self, ax: Axes | None = None, *, include_values: bool | None = None, colorbar: bool = True
     ) -> Self:
-        """Draw the heat map.
+        """Draw the heat map with matplotlib.
 
         Parameters
         ----------
         ax : matplotlib axes or None, default=None
-            Where to draw; None makes a figure.
+            Axes to draw on. None creates a figure.
         include_values : bool or None, default=None
-            Whether to write the probabilities into the cells; None does so up to 12 classes.
+            Whether to write the probabilities into the cells. None does so up to 12 classes.
         colorbar : bool, default=True
-            Whether to draw the scale of the colours.
+            Whether to draw a colour bar.
 
         Returns
         -------
         display : TransitionMatrixDisplay
             This display.
-
-        Raises
-        ------
-        ImportError
-            If matplotlib is missing.
         """
-        plt = import_pyplot("TransitionMatrixDisplay.plot")
-        if ax is None:
-            _, ax = plt.subplots(layout="constrained")
+        ax = make_axes(ax, "TransitionMatrixDisplay.plot")
         self.ax_, self.figure_ = ax, ax.figure
         n_classes = len(self.transition_matrix)
         self.image_ = ax.imshow(self.transition_matrix, cmap="Blues", vmin=0, vmax=1)
@@ -125,11 +118,10 @@ class TransitionMatrixDisplay:
                 color = "white" if value > 0.5 else "black"
                 if value >= 0.005:
                     ax.text(j, i, text, ha="center", va="center", color=color, fontsize="small")
-        ticks = np.arange(n_classes)
         ax.set(xlabel="Label", ylabel="True class")
         if n_classes <= 30:
-            ax.set_xticks(ticks, self.display_labels)
-            ax.set_yticks(ticks, self.display_labels)
+            for axis in (ax.xaxis, ax.yaxis):
+                axis.set_ticks(np.arange(n_classes), self.display_labels)
             if max(len(str(name)) for name in self.display_labels) > 3:
                 ax.tick_params(axis="x", rotation=45)
         if colorbar:
@@ -137,17 +129,12 @@ class TransitionMatrixDisplay:
         return self
 
     def frame(self) -> pd.DataFrame:
-        """Return the matrix as a table.
+        """Return the matrix as a pandas data frame.
 
         Returns
         -------
         frame : pandas.DataFrame
-            A row for each pair, with the columns true class, label and probability.
-
-        Raises
-        ------
-        ImportError
-            If pandas is missing.
+            One row for each pair, with the columns true class, label and probability.
         """
         pd = import_pandas("TransitionMatrixDisplay.frame")
         rows = [
