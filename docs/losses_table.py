@@ -1,122 +1,42 @@
-"""Write docs/losses.md from the code: every loss with its properties.
+"""Write what the pages and type checkers know of the losses, from the classes.
 
-python docs/losses_table.py
+    python docs/losses_table.py
+
+Rewrites the table in docs/losses.md, the lists in docs/api.rst and docs/references.md, and the
+imports for type checkers in robustlabels/losses/__init__.py. The last column of the table is
+measured, not computed: it stays as the page has it.
 """
 
 import argparse
+import importlib
+import inspect
 import math
+import pkgutil
+import re
+import textwrap
 from pathlib import Path
 
-from robustlabels.losses import available_losses, get_loss
+from robustlabels import losses
 from robustlabels.losses.theory import initial_gain, properties
 
-PAGE = Path(__file__).with_name("losses.md")
-
-HEAD = """\
-# Losses
-
-Every loss is one name away, `RobustClassifier("sgce")`, or an object, `SGCE(q=0.3)`;
-[one of your own](add_a_loss.md) is one method. The docstrings give formula, domain, theorem,
-published settings and reference. This table is computed from the code by
-`python docs/losses_table.py`, for 10 classes and default hyperparameters; its last column was
-measured, see [many classes](#many-classes).
-
-| name | loss | class sum | gain at 10 / 100 classes | symmetric noise | pair noise | smoothness \
-| 100 classes |
-|---|---|---|---|---|---|---|---|
-"""
-
-FOOT = """
-How to read it:
-
-- **Class sum**: *constant* is a symmetric loss, whose minimiser does not change under symmetric
-  noise below (K-1)/K. A number is how much the sum varies, and bounds the harm
-  (`class_sum_gap`); *unbounded* gives no such guarantee.
-- **Gain**: how strongly the loss pulls at the start, in units of the cross-entropy
-  (`initial_gain`). Under plain SGD a small gain is a small learning rate, and dividing the loss by
-  it helps; Adam divides it out by itself.
-- **Symmetric and pair noise**: the noise rate up to which certainty of the right class minimises
-  the expected loss (`max_tolerable_noise`). 0 does not mean that accuracy falls at once: the right
-  class can stay the most probable one, as it does for the cross-entropy.
-- **Smoothness**: the largest curvature in the scores (`smoothness`), for any scores. SGCE's does
-  not vanish with q for three classes and more.
-- Losses with a radius (`Unhinged`, `AlphaMAE`, `SGCE` for q < 0.3) are trained on scores within a
-  ball and looked at here without it.
-
-## Many classes
-
-MANY
-"""
-
-#: Accuracy on clean labels with 100 classes and 40 % symmetric noise: mean over two seeds of
-#: benchmarks/many_classes.py with torch 2.13.0 and scikit-learn 1.9.1.
-MEASURED = {
-    "ce": 0.959,
-    "mae": 0.720,
-    "gce": 0.979,
-    "unhinged": 0.976,
-    "sgce": 0.979,
-    "alpha-mae": 0.437,
-    "agce": 0.804,
-    "aul": 0.792,
-    "ael": 0.803,
-    "amse": 0.769,
-    "focal": 0.959,
-    "rce": 0.707,
-    "sce": 0.981,
-    "taylor-ce": 0.817,
-    "js": 0.980,
-    "ldr": 0.959,
-    "soft-bootstrap": 0.959,
-    "nce": 0.907,
-    "nfl": 0.909,
-    "ngce": 0.963,
-    "nnce": 0.910,
-    "nce+mae": 0.981,
-    "nce+rce": 0.974,
-    "nfl+mae": 0.981,
-    "nfl+rce": 0.965,
-    "nce+agce": 0.978,
-    "nce+aul": 0.976,
-    "nce+ael": 0.978,
-    "anl-ce": 0.978,
-    "jal-ce": 0.980,
-    "jal-fl": 0.982,
-    "bi-tempered": 0.970,
-}
-
-MANY = """\
-With many classes a label starts at probability 1/K, where MAE, alpha-MAE, AGCE, AUL, AEL, AMSE,
-RCE, Taylor-CE and NCE, NFL and NNCE alone hardly weigh a row: below the cross-entropy's 0.959 in
-the last column they are not for many classes as they stand. (100 Gaussian classes, 80 training rows
-each, 40 % symmetric noise, the default network; two seeds, `python benchmarks/many_classes.py`,
-whose output has the ranges.) What helps, by the same benchmark:
-
-| remedy | MAE | AGCE | AUL | AEL | RCE | alpha-MAE |
-|---|---|---|---|---|---|---|
-| none | 0.720 | 0.804 | 0.792 | 0.803 | 0.707 | 0.437 |
-| `MarginShift(loss)` | 0.979 | 0.978 | 0.979 | 0.977 | 0.980 | |
-| 10 epochs of cross-entropy first, `warm_start=True` | 0.984 | 0.984 | | | | 0.489 |
-| NCE + loss | 0.981 | 0.978 | 0.976 | 0.978 | 0.974 | |
-
-`TruncatedGCE` gives no gradient from scratch; after 10 epochs of cross-entropy it reaches 0.981.
-The default, SGCE, needs none of this: 0.980. A larger step does not help where Adam sets it: Adam
-divides a factor of the loss out. Under plain SGD `(1 / initial_gain(loss, K)) * loss` is the factor
-that gives a loss the start of the cross-entropy; it is the same as a larger `lr`."""
+DOCS = Path(__file__).parent
+#: The lines between these, in the comments of each language, are written by this script.
+BEGIN, END = "losses_table.py begins", "losses_table.py ends"
 
 
 def number(value):
     return "unbounded" if math.isinf(value) else f"{value:.3g}"
 
 
-def row(name):
-    loss = get_loss(name)
+def row(name, measured):
+    """Return the row of a loss in the table, with its measured accuracy."""
+    loss = losses.get_loss(name)
     few, many = properties(loss, 10), initial_gain(loss, 100)
-    text = repr(loss).replace("\n", " ").replace("         ", "")
-    if "terms=" in text:
-        weights = [f"{w:g} " if w != 1 else "" for w in loss.weights]
-        terms = [repr(term) for _, term in loss.terms]
-        text = " + ".join(w + t for w, t in zip(weights, terms, strict=True))
+    if isinstance(loss, losses.Sum):
+        pairs = zip(loss.weights, loss.terms, strict=True)
+        text = " + ".join(f"{w:g} {term}" if w != 1 else f"{term}" for w, (_, term) in pairs)
+    else:
+        text = repr(loss)
     cells = [
         f"`{name}`",
         f"`{text}`",
@@ -125,14 +45,109 @@ def row(name):
         f"{few.max_symmetric_noise:.2f}",
         f"{few.max_pair_noise:.2f}",
         f"{few.smoothness:.3f}",
-        f"{MEASURED[name]:.3f}" if name in MEASURED else "after another",
+        measured,
     ]
     return "| " + " | ".join(cells) + " |\n"
 
 
+def measured_in(page):
+    """Return the last column of the table, a dict by the names of the losses."""
+    return dict(re.findall(r"^\| `([\w+-]+)` \|.*\| ([^|]+) \|$", page, re.MULTILINE))
+
+
+def write_table(page):
+    measured = measured_in(page)
+    rows = [row(name, measured.get(name, "not measured")) for name in losses.available_losses()]
+    return re.sub(r"(?<=\|\n)(\| `.*\n)+", lambda _: "".join(rows), page, count=1)
+
+
+def write_between(page, text):
+    before, begin, rest = re.split(rf"([^\n]*{BEGIN}[^\n]*\n)", page, maxsplit=1)
+    _, end, after = re.split(rf"([^\n]*{END})", rest, maxsplit=1)
+    return before + begin + text + end + after
+
+
+def write_api(page):
+    sections = {
+        "Losses of the label's probability": [],
+        "Losses of the whole distribution": [],
+        "Operators": [],
+    }
+    protocol = {losses.Loss, losses.ProbabilityLoss}
+    named = {type(losses.get_loss(name)) for name in losses.available_losses()} - {losses.Sum}
+    for name in sorted(losses.__all__):
+        value = getattr(losses, name)
+        if not inspect.isclass(value) or not issubclass(value, losses.Loss) or value in protocol:
+            continue
+        if value not in named:
+            sections["Operators"].append(name)
+        elif issubclass(value, losses.ProbabilityLoss):
+            sections["Losses of the label's probability"].append(name)
+        else:
+            sections["Losses of the whole distribution"].append(name)
+    text = "\n"
+    for title, names in sections.items():
+        text += f"{title}\n{'-' * len(title)}\n\n.. autosummary::\n   :toctree: api\n\n"
+        text += "".join(f"   {name}\n" for name in names) + "\n"
+    return write_between(page, text)
+
+
+def papers_of(docstring):
+    """Return the references of a docstring."""
+    _, _, section = inspect.cleandoc(docstring or "").partition("References\n----------\n")
+    found = re.findall(r"^\.\. \[\d+\] (.*?)\.$(?=\n\n|\n\.\.|\n*\Z)", section, re.S | re.M)
+    return [" ".join(paper.split()) for paper in found]
+
+
+def write_references(page):
+    papers = {}
+    for module in pkgutil.walk_packages(losses.__path__, f"{losses.__name__}."):
+        module = importlib.import_module(module.name)
+        # A module names the sums that a paper uses at the end of the reference.
+        for paper in papers_of(module.__doc__):
+            paper, _, sums = paper.rpartition(": ")
+            papers.setdefault(paper, []).extend(f'`"{name}"`' for name in sums.split(", "))
+        names = [] if hasattr(module, "__path__") else getattr(module, "__all__", [])
+        for name in names:
+            for paper in papers_of(getattr(module, name).__doc__):
+                papers.setdefault(paper, []).insert(0, f"`{name}`")
+    lines = []
+    for paper in sorted(papers, key=lambda paper: paper.strip('"').lower()):
+        names = ", ".join(sorted(papers[paper], key=lambda name: ('"' in name, name.lower())))
+        text = re.sub(r'"(.*?)"', r"*\1*", paper)
+        text = re.sub(r"arXiv:([\d.]+\d)", r"[arXiv:\1](https://arxiv.org/abs/\1)", text)
+        lines.append(
+            textwrap.fill(
+                f"- {text}: {names}.",
+                width=100,
+                subsequent_indent="  ",
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+        )
+    return write_between(page, "\n" + "\n".join(lines) + "\n\n")
+
+
+def write_imports(page):
+    """Rewrite the imports of the modules that have public names."""
+    names = [m.name for m in pkgutil.iter_modules(losses.__path__) if m.name.startswith("_")]
+    public = [n for n in names if importlib.import_module(f"{losses.__name__}.{n}").__all__]
+    lines = "".join(f"    from .{name} import *\n" for name in sorted(public))
+    return re.sub(r"(    from \.\w+ import \*\n)+", lambda _: lines, page)
+
+
+PAGES = {
+    DOCS / "losses.md": write_table,
+    DOCS / "api.rst": write_api,
+    DOCS / "references.md": write_references,
+    Path(losses.__file__): write_imports,
+}
+
+
 def main():
     argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
-    PAGE.write_text(HEAD + "".join(map(row, available_losses())) + FOOT.replace("MANY", MANY))
+    for path, write in PAGES.items():
+        path.write_text(write(path.read_text()))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Losses as objectives of LightGBM and XGBoost: derivatives, and what the packages make of them."""
 
+import itertools
 import pickle
 
 import numpy as np
@@ -92,10 +93,9 @@ def test_gradient_is_that_of_the_loss_over_its_initial_gain(name, n_classes):
     np.testing.assert_allclose(gradient, expected, rtol=1e-5, atol=1e-7)
 
 
-@each_class_count
 @each_loss
-def test_hessian_is_positive_also_at_extreme_scores(name, n_classes):
-    for spread in (0, 1, 1e4):
+def test_hessian_is_positive_also_at_extreme_scores(name):
+    for n_classes, spread in itertools.product((2, 3, 10), (0, 1, 1e4)):
         y, scores, _ = batch(n_classes, spread=spread)
         gradient, hessian = boosting_objective(make(name))(y, raw(scores).astype(np.float32))
         assert np.isfinite(gradient).all()
@@ -198,8 +198,8 @@ def test_shapes_must_fit():
 
 
 @pytest.mark.parametrize("loss", [TruncatedGCE(k=0.5), ClassMean(CE())], ids=repr)
-def test_loss_must_pull_at_equal_scores(loss):
-    with pytest.raises(ValueError, match="where the loss must pull to the label"):
+def test_loss_must_have_a_gradient_at_equal_scores(loss):
+    with pytest.raises(ValueError, match="where the loss must have a gradient"):
         boosting_objective(loss)(np.array([0, 1, 2]), np.zeros((3, 3)))
 
 
@@ -240,9 +240,7 @@ def test_cross_entropy_is_that_of_xgboost(load):
     np.testing.assert_array_equal(ours.predict(X), theirs.predict(X))
 
 
-@pytest.mark.parametrize(
-    "name", ["mae", "gce", "sgce", "unhinged", "agce", "nce+rce", "bi-tempered"]
-)
+@pytest.mark.parametrize("name", ["mae", "sgce", "bi-tempered"])
 @pytest.mark.parametrize("make_booster", [
     lambda objective: LGBMClassifier(objective=objective, **LIGHT),
     lambda objective: XGBClassifier(objective=objective, **SMALL),

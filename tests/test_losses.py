@@ -2,13 +2,14 @@
 
 import copy
 import pickle
+from numbers import Real
 
 import joblib
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.optimize import brentq
@@ -17,7 +18,7 @@ from sklearn.datasets import load_iris
 from sklearn.model_selection import GridSearchCV
 from skorch import NeuralNetClassifier
 
-from robustlabels import RobustClassifier, pair_transition, symmetric_transition
+from robustlabels import RobustClassifier
 from robustlabels.losses import (
     AEL,
     AGCE,
@@ -53,45 +54,27 @@ from robustlabels.losses import (
     TaylorCE,
     TruncatedGCE,
     Unhinged,
+    _loss,
+    _names,
     available_losses,
     get_loss,
 )
 from robustlabels.losses.theory import initial_gain
+from robustlabels.noise import pair_transition, symmetric_transition
 
 CLASS_COUNTS = [2, 3, 10, 100]
-SYMMETRIC = {
-    "MAE": MAE(),
-    "Unhinged": Unhinged(),
+#: Other settings of the losses in the catalogue, and the operators.
+VARIANTS = {
     "Unhinged free": Unhinged(radius=None),
-    "SGCE": SGCE(),
     "SGCE .2 free": SGCE(q=0.2, radius=None),
     "SGCE 0": SGCE(q=0),
-    "AlphaMAE": AlphaMAE(),
     "AlphaMAE 2 free": AlphaMAE(alpha=2.0, radius=None),
     "AlphaMAE 0": AlphaMAE(alpha=0),
     "Symmetrized AGCE": Symmetrized(AGCE()),
-    "RCE": RCE(),
-    "NCE": NCE(),
-    "NFL": NFL(),
     "NFL detached": NFL(detach_modulator=True),
-    "NGCE": NGCE(),
     "NGCE .7": NGCE(q=0.7),
-    "NNCE": NNCE(p_min=1e-3),
+    "NNCE .001": NNCE(p_min=1e-3),
     "Normalized AGCE": Normalized(AGCE()),
-    **{name: get_loss(name) for name in ("nce+mae", "nce+rce", "nfl+mae", "nfl+rce", "anl-ce")},
-}
-CLASS_SUM = {
-    "MAE": lambda K: K - 1,
-    "RCE": lambda K: 4 * (K - 1),
-    "NNCE": lambda K: K - 1,
-    "nce+mae": lambda K: K,
-    "nce+rce": lambda K: 1 + 4 * (K - 1),
-    "nfl+mae": lambda K: K,
-    "nfl+rce": lambda K: 1 + 4 * (K - 1),
-    "anl-ce": lambda K: 5 * K,
-    **{name: lambda K: 1 for name in SYMMETRIC if name.startswith(("NCE", "NFL", "NGCE", "Norm"))},
-}
-OPERATORS = {
     "ClassMean": ClassMean(GCE()),
     "LogitClip": LogitClip(CE(), tau=2.0),
     "EpsSoftmax": EpsSoftmax(GCE(), m=3.0),
@@ -99,9 +82,31 @@ OPERATORS = {
     "MarginShift": MarginShift(AGCE(), margin=0.5),
     "Sum": 0.3 * SGCE() + AUL() + AUL(p=0.5),
 }
-ALL = {**{name: get_loss(name) for name in available_losses()}, **SYMMETRIC, **OPERATORS}
+CATALOGUE = {name: get_loss(name) for name in available_losses()}
+#: Of the sums in the catalogue, all of whose terms are here, one.
+ALL = {name: loss for name, loss in CATALOGUE.items() if not isinstance(loss, Sum)}
+ALL |= {"nce+agce": CATALOGUE["nce+agce"], **VARIANTS}
+#: One loss for each implementation of the sample losses.
+KINDS = [CE(), AMSE(), SGCE(), NCE(), MarginShift(AGCE(), margin=0.5), NCE() + 2 * AGCE()]
 each_loss = pytest.mark.parametrize("loss", ALL.values(), ids=ALL.keys())
+each_kind = pytest.mark.parametrize("loss", KINDS, ids=repr)
 each_class_count = pytest.mark.parametrize("n_classes", CLASS_COUNTS)
+#: Class sums that are constant, of K classes.
+CLASS_SUMS = {
+    "mae": lambda K: K - 1,
+    "rce": lambda K: 4 * (K - 1),
+    "nnce": lambda K: K - 1,
+    "NNCE .001": lambda K: K - 1,
+    "nce+mae": lambda K: K,
+    "nce+rce": lambda K: 1 + 4 * (K - 1),
+    "nfl+mae": lambda K: K,
+    "nfl+rce": lambda K: 1 + 4 * (K - 1),
+    "anl-ce": lambda K: 5 * K,
+    **dict.fromkeys(
+        ["nce", "nfl", "ngce", "NFL detached", "NGCE .7", "Normalized AGCE"], lambda K: 1
+    ),
+    **dict.fromkeys(["unhinged", "sgce", "alpha-mae", *list(VARIANTS)[:6]], lambda K: 0),
+}
 
 
 def draw_logits(n_classes, n_rows=20, scale=3.0):
@@ -367,7 +372,7 @@ FORMULAS = [
         ),
     ),
     (BiTempered(t1=0.5, t2=4.0), bi_tempered(0.5, 4.0)),
-    (BiTempered(t1=0.5, t2=1.5), bi_tempered(0.5, 1.5)),
+    (BiTempered(t1=0.3, t2=1.5), bi_tempered(0.3, 1.5)),
     (BiTempered(t1=1.0, t2=1.2), bi_tempered(1.0, 1.2)),
     (SoftBootstrap(beta=0.8), soft_bootstrap(0.8)),
     (NCE(), normalized(ce_parts)),
@@ -408,13 +413,14 @@ def test_value_and_gradient(loss, formula, n_classes):
     np.testing.assert_allclose(f.grad, gradient, rtol=1e-10, atol=1e-10)
 
 
-@each_class_count
-@pytest.mark.parametrize("name", SYMMETRIC)
-def test_symmetric_losses_have_a_constant_class_sum(name, n_classes):
-    logits = torch.tensor(draw_logits(n_classes, n_rows=200)[0])
-    total = SYMMETRIC[name].class_losses(torch.log_softmax(logits, dim=-1)).sum(-1)
-    expected = CLASS_SUM.get(name, lambda K: 0)(n_classes)
-    torch.testing.assert_close(total, torch.full_like(total, expected), rtol=0, atol=1e-10)
+@pytest.mark.parametrize("name", CLASS_SUMS)
+def test_symmetric_losses_have_a_constant_class_sum(name):
+    loss = {**CATALOGUE, **VARIANTS}[name]
+    for n_classes in CLASS_COUNTS:
+        logits = torch.tensor(draw_logits(n_classes, n_rows=200)[0])
+        total = loss.class_losses(torch.log_softmax(logits, dim=-1)).sum(-1)
+        expected = torch.full_like(total, CLASS_SUMS[name](n_classes))
+        torch.testing.assert_close(total, expected, rtol=0, atol=1e-10)
 
 
 @each_class_count
@@ -467,7 +473,7 @@ def test_symmetrized_is_a_projection(loss, n_classes):
         (LogitClip(CE(), tau=1e9), CE(), 1, 0),
         (EpsSoftmax(CE(), m=1e-9), CE(), 1, 0),
         (ForwardCorrected(None), CE(), 1, 0),
-        (BackwardCorrected(GCE(), None), GCE(), 1, 0),
+        (BackwardCorrected(None, GCE()), GCE(), 1, 0),
     ],
     ids=repr,
 )
@@ -501,102 +507,79 @@ def test_ael_nears_mae():
     torch.testing.assert_close(scaled, MAE().class_losses(log_p), rtol=0, atol=1e-5)
 
 
-@each_class_count
 @each_loss
-def test_finite_at_extreme_logits_in_float32(loss, n_classes):
-    corners = 1e4 * torch.tensor(np.sign(draw_logits(n_classes)[0]), dtype=torch.float32)
-    corners = torch.cat([corners, torch.zeros(1, n_classes), 1e4 * torch.eye(n_classes)])
-    corners.requires_grad_()
-    for k in range(min(n_classes, 3)):
-        value = clone(loss).set_params(reduction="sum")(corners, torch.full((len(corners),), k))
-        (gradient,) = torch.autograd.grad(value, corners)
-        assert value.isfinite()
-        assert gradient.isfinite().all()
+def test_finite_at_extreme_logits_in_float32(loss):
+    for n_classes in CLASS_COUNTS:
+        corners = 1e4 * torch.tensor(np.sign(draw_logits(n_classes)[0]), dtype=torch.float32)
+        corners = torch.cat([corners, torch.zeros(1, n_classes), 1e4 * torch.eye(n_classes)])
+        corners.requires_grad_()
+        for k in range(min(n_classes, 3)):
+            value = clone(loss).set_params(reduction="sum")(corners, torch.full((len(corners),), k))
+            (gradient,) = torch.autograd.grad(value, corners)
+            assert value.isfinite()
+            assert gradient.isfinite().all()
 
 
-@each_class_count
 @each_loss
-def test_gradcheck(loss, n_classes):
-    logits, y = draw_logits(n_classes, n_rows=2)
-    f = torch.tensor(logits, requires_grad=True)
-    if getattr(loss, "detach_modulator", False):
-        # Published code: the gradient is not that of the value, and that is the point. With many
-        # classes the modulators are so near 1 that two rows cannot show it.
-        checks = torch.autograd.gradcheck(loss, (f, torch.tensor(y)), raise_exception=False)
-        assert checks == (n_classes == 100)
-        return
-    assert torch.autograd.gradcheck(loss, (f, torch.tensor(y)))
-    if n_classes <= 3:
-        assert torch.autograd.gradgradcheck(loss, (f, torch.tensor(y)))
+def test_gradcheck(loss):
+    for n_classes in (2, 3, 10):
+        logits, y = draw_logits(n_classes, n_rows=2)
+        given = torch.tensor(logits, requires_grad=True), torch.tensor(y)
+        if getattr(loss, "detach_modulator", False):
+            # Published code: the gradient is not that of the value, and that is the point.
+            assert not torch.autograd.gradcheck(loss, given, raise_exception=False)
+            continue
+        assert torch.autograd.gradcheck(loss, given)
+        assert n_classes == 10 or torch.autograd.gradgradcheck(loss, given)
 
 
-@each_class_count
 @each_loss
-def test_the_right_label_costs_least_and_classes_are_alike(loss, n_classes):
-    logits, _ = draw_logits(n_classes)
-    log_p = torch.log_softmax(torch.tensor(logits), dim=-1)
-    losses = loss.class_losses(log_p)
-    lowest = losses.min(-1).values
-    best = losses.gather(-1, log_p.argmax(-1, keepdim=True)).squeeze(-1)
-    torch.testing.assert_close(best, lowest)
-    order = np.random.RandomState(0).permutation(n_classes)
-    torch.testing.assert_close(loss.class_losses(log_p[:, order]), losses[:, order])
+def test_the_right_label_costs_least_and_classes_are_equal(loss):
+    for n_classes in CLASS_COUNTS:
+        log_p = torch.log_softmax(torch.tensor(draw_logits(n_classes)[0]), dim=-1)
+        losses = loss.class_losses(log_p)
+        best = losses.gather(-1, log_p.argmax(-1, keepdim=True)).squeeze(-1)
+        torch.testing.assert_close(best, losses.min(-1).values)
+        order = np.random.RandomState(0).permutation(n_classes)
+        torch.testing.assert_close(loss.class_losses(log_p[:, order]), losses[:, order])
 
 
-# Each of nearly sixty losses meets so many.
-@settings(max_examples=10)
 @given(
     arrays(np.float64, (3, 4), elements=st.floats(-30, 30)),
     arrays(np.int64, 3, elements=st.integers(0, 3)),
     st.floats(-50, 50),
 )
-@each_loss
-def test_sample_losses_are_columns_and_blind_to_a_shift(loss, logits, y, shift):
+def test_sample_losses_are_columns_and_blind_to_a_shift(logits, y, shift):
     # A shift may round two that are nearly the greatest to the same one.
     lead = np.diff(np.sort(logits)[:, -2:])
     assume(((lead == 0) | (lead > 1e-9)).all())
-    log_p = torch.log_softmax(torch.tensor(logits), dim=-1)
-    losses = loss.class_losses(log_p)
-    torch.testing.assert_close(
-        loss.sample_losses(log_p, torch.tensor(y)), losses[torch.arange(3), torch.tensor(y)]
-    )
-    shifted = clone(loss).set_params(reduction="none")(
-        torch.tensor(logits + shift), torch.tensor(y)
-    )
-    torch.testing.assert_close(shifted, losses[torch.arange(3), torch.tensor(y)])
+    log_p, target = torch.log_softmax(torch.tensor(logits), dim=-1), torch.tensor(y)
+    for name, loss in ALL.items():
+        column = loss.class_losses(log_p)[torch.arange(3), target]
+        shifted = clone(loss).set_params(reduction="none")(torch.tensor(logits + shift), target)
+        for found in (loss.sample_losses(log_p, target), shifted):
+            torch.testing.assert_close(found, column, msg=lambda text, name=name: f"{name}: {text}")
 
 
-@settings(max_examples=10)
-@given(
-    arrays(np.float64, (2, 3), elements=st.floats(-20, 20)),
-    arrays(np.float64, (2, 3), elements=st.floats(0, 1)),
-)
 @each_loss
-def test_soft_targets_are_weighted_sums(loss, logits, target):
-    loss = clone(loss).set_params(reduction="none")
-    logits, target = torch.tensor(logits), torch.tensor(target)
-    hard = torch.stack([loss(logits, torch.full((2,), k)) for k in range(3)], dim=-1)
-    torch.testing.assert_close(loss(logits, target), (target * hard).sum(-1))
-    torch.testing.assert_close(loss(logits, torch.eye(3).double()[:2]), hard.diagonal())
+def test_reductions_and_soft_targets(loss):
+    for n_classes in CLASS_COUNTS:
+        logits, y = (torch.tensor(a) for a in draw_logits(n_classes, scale=6.0))
 
+        def reduced(reduction, target, logits=logits):
+            return clone(loss).set_params(reduction=reduction)(logits, target)
 
-@each_class_count
-@each_loss
-def test_reductions_and_soft_targets(loss, n_classes):
-    logits, y = (torch.tensor(a) for a in draw_logits(n_classes))
-
-    def reduced(reduction, target):
-        return clone(loss).set_params(reduction=reduction)(logits, target)
-
-    rows = reduced("none", y)
-    assert rows.shape == (20,)
-    torch.testing.assert_close(reduced("sum", y), rows.sum())
-    torch.testing.assert_close(reduced("mean", y), rows.mean())
-    one_hot = torch.nn.functional.one_hot(y, n_classes).double()
-    torch.testing.assert_close(reduced("none", one_hot), rows)
-    other = torch.roll(one_hot, 1, dims=-1)
-    mixed = 0.3 * rows + 0.7 * reduced("none", other)
-    torch.testing.assert_close(reduced("none", 0.3 * one_hot + 0.7 * other), mixed)
+        losses = reduced("none", y)
+        assert losses.shape == (20,)
+        torch.testing.assert_close(reduced("sum", y), losses.sum())
+        torch.testing.assert_close(reduced("mean", y), losses.mean())
+        one_hot = torch.nn.functional.one_hot(y, n_classes).double()
+        torch.testing.assert_close(reduced("none", one_hot), losses)
+        others = [reduced("none", (y + k) % n_classes) for k in range(min(n_classes, 3))]
+        weights = np.random.RandomState(0).uniform(size=(len(others), 20, 1))
+        soft = sum(w * torch.roll(one_hot, k, -1) for k, w in enumerate(torch.tensor(weights)))
+        expected = sum(w[:, 0] * o for w, o in zip(torch.tensor(weights), others, strict=True))
+        torch.testing.assert_close(reduced("none", soft), expected)
 
 
 def test_agrees_with_torch_cross_entropy():
@@ -605,7 +588,7 @@ def test_agrees_with_torch_cross_entropy():
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-@each_loss
+@each_kind
 def test_half_precision_is_computed_in_float32(loss, dtype):
     logits = torch.tensor(draw_logits(4)[0]).to(dtype)
     y = torch.arange(20) % 4
@@ -649,11 +632,50 @@ def test_parameters_can_be_set():
 
 
 def test_names():
-    assert available_losses()[0] == "ce"
-    for name in available_losses():
+    names = available_losses()
+    assert names == sorted(names)
+    assert {"ce", "sgce", "alpha-mae", "nce+agce", "jal-fl"} < set(names)
+    for name in names:
         assert isinstance(get_loss(name), Loss)
     assert get_loss("nce+agce", agce__a=2.0, weights=[1, 1]).get_params()["agce__a"] == 2.0
     assert repr(get_loss("agce", a=6, q=1.5)) == "AGCE(a=6, q=1.5)"
+
+
+def test_a_class_declares_its_name(monkeypatch):
+    monkeypatch.setattr(_loss, "CATALOGUE", dict(_loss.CATALOGUE))
+    monkeypatch.setattr(_names, "CATALOGUE", _loss.CATALOGUE)
+
+    def define(scale):
+        class Scaled(ProbabilityLoss, name="scaled"):
+            def phi(self, log_p):
+                return -scale * log_p
+
+        class Unnamed(Scaled):
+            pass
+
+        return Scaled
+
+    assert type(get_loss("ce")) is CE
+    assert type(get_loss("mae")) is MAE
+    assert "scaled" not in available_losses()
+    define(1.0)
+    again = define(2.0)  # as in a notebook
+    assert type(get_loss("scaled")) is again
+    with pytest.raises(ValueError, match="The name 'ce' is taken by .*CE"):
+        type("Other", (CE,), {}, name="ce")
+
+
+def test_constraints_are_inherited():
+    class Powered(GCE):
+        _parameter_constraints = {"power": [Real]}
+
+        def __init__(self, q=0.7, power=1.0, *, reduction="mean"):
+            super().__init__(q, reduction=reduction)
+            self.power = power
+
+    for name, value in {"q": 2.0, "power": "large", "reduction": "avg"}.items():
+        with pytest.raises(ValueError, match=f"'{name}' parameter of Powered"):
+            Powered(**{name: value})(torch.zeros(1, 2), torch.tensor([0]))
 
 
 @pytest.mark.parametrize(
@@ -684,14 +706,14 @@ def test_bad_parameters_also_raise_in_a_call(loss):
 
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.int8, torch.int32])
-@each_loss
+@each_kind
 def test_integers_of_any_width_are_labels(loss, dtype):
     logits, y = (torch.tensor(a) for a in draw_logits(3))
     assert torch.equal(loss(logits, y.to(dtype)), loss(logits, y))
 
 
 @pytest.mark.parametrize("label", [-100, -1, 3, 2**40])
-@each_loss
+@each_kind
 def test_labels_that_are_no_class(loss, label):
     with pytest.raises(ValueError, match=rf"labels from 0 to 2.* Got {label}\."):
         loss(torch.zeros(2, 3), torch.tensor([0, label]))
@@ -770,7 +792,7 @@ def test_only_losses_add_up(other):
     [
         (Symmetrized(GCE(q=4)), "'q' parameter of GCE"),
         (LogitClip(Normalized(GCE(q=4))), "'q' parameter of GCE"),
-        (Sum([]), "terms must be .*one at least"),
+        (Sum([]), "terms must be a nonempty list"),
         (Sum([("a", MAE())], [1, 2]), r"a finite number for each of the 1 terms. Got \[1, 2\]"),
         (Sum([("a", GCE(q=-1))]), "'q' parameter of GCE"),
         (Sum([("a", MAE()), ("a", CE())]), "Names provided are not unique"),
@@ -798,19 +820,16 @@ def test_nested_parameters_in_a_grid():
     assert best.get_params()["agce__a"] == search.best_params_["loss__agce__a"]
 
 
-@pytest.mark.parametrize("name", sorted(set(available_losses()) - {"ce"}))
-def test_own_parameters_can_be_searched(name):
+@pytest.mark.parametrize("name", available_losses())
+def test_a_network_learns_on_it_and_sets_its_parameters(name):
     # With three classes k = 0.5 would give no gradient from scratch.
     loss = get_loss(name, **({"k": 0.2} if name == "truncated-gce" else {}))
-    own = {
-        f"loss__{key}": [value]
-        for key, value in loss.get_params().items()
-        if isinstance(value, float)
-    }
+    own = {f"loss__{k}": v for k, v in loss.get_params().items() if isinstance(v, float)}
     X, y = load_iris(return_X_y=True)
     small = {"max_epochs": 1, "hidden_layer_sizes": 4, "n_members": 1, "transition_matrix": None}
     clf = RobustClassifier(loss, random_state=0, **small)
-    assert np.isfinite(GridSearchCV(clf, own, cv=2).fit(X, y).best_score_)
+    clf.set_params(**own).fit(X[::2], y[::2])
+    assert np.isfinite(clf.predict_proba(X)).all()
 
 
 # Corrections
@@ -827,13 +846,13 @@ def noise(n_classes, seed=0):
 def test_backward_correction_is_unbiased(loss, n_classes):
     transition = noise(n_classes)
     log_p = torch.log_softmax(torch.tensor(draw_logits(n_classes)[0]), dim=-1)
-    corrected = BackwardCorrected(loss, transition).class_losses(log_p)
+    corrected = BackwardCorrected(transition, loss).class_losses(log_p)
     mean_under_noise = corrected @ torch.tensor(transition).T
     torch.testing.assert_close(mean_under_noise, loss.class_losses(log_p))
 
 
 @pytest.mark.parametrize(
-    "make", [lambda T: ForwardCorrected(T), lambda T: BackwardCorrected(CE(), T)]
+    "make", [lambda T: ForwardCorrected(T), lambda T: BackwardCorrected(T, CE())]
 )
 @pytest.mark.parametrize("n_classes", [2, 3, 6])
 def test_corrected_minimiser_is_the_clean_posterior(make, n_classes):
@@ -859,7 +878,7 @@ def test_symmetrised_loss_is_the_limit_of_the_backward_correction():
     log_p = torch.log_softmax(torch.tensor(draw_logits(n_classes)[0]), dim=-1)
     rate = (n_classes - 1) / n_classes - 1e-5
     contraction = 1 - rate * n_classes / (n_classes - 1)
-    corrected = BackwardCorrected(GCE(), symmetric_transition(n_classes, rate))
+    corrected = BackwardCorrected(symmetric_transition(n_classes, rate), GCE())
     torch.testing.assert_close(
         contraction * corrected.class_losses(log_p),
         Symmetrized(GCE()).class_losses(log_p),
@@ -868,8 +887,8 @@ def test_symmetrised_loss_is_the_limit_of_the_backward_correction():
     )
 
 
-@pytest.mark.parametrize("make", [ForwardCorrected, lambda T: BackwardCorrected(GCE(), T)])
-def test_names_on_a_matrix_are_heeded_or_refused(make):
+@pytest.mark.parametrize("make", [ForwardCorrected, lambda T: BackwardCorrected(T, GCE())])
+def test_names_on_a_matrix_are_heeded_or_rejected(make):
     logits, y = torch.randn(5, 2, generator=torch.Generator().manual_seed(0)), torch.arange(5) % 2
     frame = pd.DataFrame([[0.9, 0.1], [0.4, 0.6]])
     expected = make(frame.to_numpy())(logits, y)
@@ -880,7 +899,7 @@ def test_names_on_a_matrix_are_heeded_or_refused(make):
         make(named)(logits, y)
 
 
-@pytest.mark.parametrize("make", [ForwardCorrected, lambda T: BackwardCorrected(GCE(), T)])
+@pytest.mark.parametrize("make", [ForwardCorrected, lambda T: BackwardCorrected(T, GCE())])
 @pytest.mark.parametrize("n_classes", [2, 5])
 def test_corrected_gradients(make, n_classes):
     logits, y = (torch.tensor(a) for a in draw_logits(n_classes, n_rows=4))
@@ -894,11 +913,11 @@ def test_corrected_gradients(make, n_classes):
     assert extreme.grad.isfinite().all()
 
 
-@pytest.mark.parametrize("make", [ForwardCorrected, lambda T: BackwardCorrected(GCE(), T)])
+@pytest.mark.parametrize("make", [ForwardCorrected, lambda T: BackwardCorrected(T, GCE())])
 @pytest.mark.parametrize(
     ("transition", "message"),
     [
-        (symmetric_transition(2, 0.5), "singular, its smallest singular value is"),
+        (symmetric_transition(2, 0.5), "singular: its smallest singular value is"),
         (np.eye(3), r"shape \(2, 2\).*Got shape \(3, 3\)"),
         ([[0.5, 0.4], [0.0, 1.0]], "must be a probability distribution"),
     ],
@@ -931,7 +950,10 @@ def test_named_combinations(name, expected):
 
 def test_changed_parameters_are_validated_again():
     logits, y = (torch.tensor(a) for a in draw_logits(3))
-    for loss in (ForwardCorrected(noise(3), reduction="avg"), Unhinged(None, reduction="avg")):
+    for loss in (
+        ForwardCorrected(noise(3), reduction="avg"),
+        Unhinged(radius=None, reduction="avg"),
+    ):
         with pytest.raises(ValueError, match="'reduction' parameter"):
             loss(logits, y)
     loss = Normalized(NCE() + MAE())
@@ -990,7 +1012,7 @@ def test_correction_follows_a_new_matrix():
         loss.set_params(transition_matrix=noise(3, seed=2))
         assert not torch.equal(loss(logits, y), first)
     with torch.inference_mode():
-        fresh = BackwardCorrected(GCE(), noise(3))
+        fresh = BackwardCorrected(noise(3), GCE())
         fresh(logits, y)
     fresh(logits.requires_grad_(), y).backward()
 
@@ -1043,7 +1065,7 @@ def test_margin_shift_sets_where_the_label_starts():
     ],
     ids=["logits", "target", "list"],
 )
-def test_arrays_that_are_no_tensors_are_refused(logits, target):
+def test_arrays_that_are_no_tensors_are_rejected(logits, target):
     with pytest.raises(TypeError, match=r"must be tensors.* Got (ndarray|list).*torch.as_tensor"):
         CE()(logits, target)
 
@@ -1073,11 +1095,13 @@ MASKED = {
     **ALL,
     "SCE 0": SCE(alpha=0),
     "Symmetrized CE": Symmetrized(CE()),
-    "BackwardCorrected": BackwardCorrected(CE(), symmetric_transition(4, 0.3)),
+    "BackwardCorrected": BackwardCorrected(symmetric_transition(4, 0.3), CE()),
     "ForwardCorrected": ForwardCorrected(symmetric_transition(4, 0.3)),
 }
-#: Losses that are unbounded at a label of probability 0.
-UNBOUNDED = {"ce", "focal", "sce", "soft-bootstrap", "ldr", "LDR margin"}
+
+
+#: Losses that are infinite at a label of probability 0.
+INFINITE = {"ce", "focal", "sce", "soft-bootstrap", "ldr", "LDR margin"}
 
 
 @pytest.mark.parametrize("name", MASKED)
@@ -1090,19 +1114,19 @@ def test_masked_classes_are_the_limit_of_very_small_logits(name):
 
     def losses_and_gradient(low, rows, soft):
         logits = visible.masked_fill(mask, low)[rows].requires_grad_()
-        beliefs = torch.nn.functional.one_hot(target[rows], 4).float()
-        losses = loss.set_params(reduction="none")(logits, beliefs if soft else target[rows])
+        labels = torch.nn.functional.one_hot(target[rows], 4).float() if soft else target[rows]
+        losses = loss.set_params(reduction="none")(logits, labels)
         return losses.detach(), torch.autograd.grad(losses.sum(), logits)[0]
 
     every = torch.arange(12)
+    unbounded = losses_and_gradient(-1e12, every[at_label], False)[0].min() > 1e6
     for soft in (False, True):
         found, _ = losses_and_gradient(-np.inf, every, soft)
         assert not found.isnan().any()
-        if name in UNBOUNDED:
+        assert found[~at_label].isfinite().all()
+        if name in INFINITE:
             assert (found[at_label] == np.inf).all()
-            assert found[~at_label].isfinite().all()
-        elif name != "ClassMean":
-            assert found.isfinite().all()
+        assert unbounded or found.isfinite().all()
         finite = every[found.isfinite()]
         if len(finite):
             expected, slope = losses_and_gradient(-1e12, finite, soft)

@@ -1,82 +1,31 @@
-"""Losses for training with wrong labels: one protocol, the catalogue, its operators and names."""
+# ruff: noqa: F403
+"""Losses for training with wrong labels: the catalogue, operators on losses, and their theory."""
+
+import importlib
+import pkgutil
+from typing import TYPE_CHECKING
 
 from . import theory as theory
-from ._asymmetric import (
-    AEL,
-    AGCE,
-    AMSE,
-    AUL,
-)
-from ._boosting import boosting_objective
-from ._corrected import BackwardCorrected, ForwardCorrected
-from ._cross_entropy import (
-    CE,
-    GCE,
-    MAE,
-    RCE,
-    SCE,
-    Focal,
-    JensenShannon,
-    TaylorCE,
-    TruncatedGCE,
-)
-from ._display import LossDisplay
-from ._loss import Loss, ProbabilityLoss, Sum
-from ._names import available_losses, get_loss
-from ._normalized import (
-    NCE,
-    NFL,
-    NGCE,
-    NNCE,
-    Normalized,
-)
-from ._symmetrized import (
-    SGCE,
-    AlphaMAE,
-    ClassMean,
-    Symmetrized,
-    Unhinged,
-)
-from ._whole_distribution import LDR, BiTempered, SoftBootstrap
-from ._wrappers import EpsSoftmax, LogitClip, MarginShift
 
-__all__ = [
-    "AEL",
-    "AGCE",
-    "AMSE",
-    "AUL",
-    "CE",
-    "GCE",
-    "LDR",
-    "MAE",
-    "NCE",
-    "NFL",
-    "NGCE",
-    "NNCE",
-    "RCE",
-    "SCE",
-    "SGCE",
-    "AlphaMAE",
-    "BackwardCorrected",
-    "BiTempered",
-    "ClassMean",
-    "EpsSoftmax",
-    "Focal",
-    "ForwardCorrected",
-    "JensenShannon",
-    "LogitClip",
-    "Loss",
-    "LossDisplay",
-    "MarginShift",
-    "Normalized",
-    "ProbabilityLoss",
-    "SoftBootstrap",
-    "Sum",
-    "Symmetrized",
-    "TaylorCE",
-    "TruncatedGCE",
-    "Unhinged",
-    "available_losses",
-    "boosting_objective",
-    "get_loss",
-]
+#: The public names of every module of this package. A new module needs no entry here.
+__all__ = []
+
+for _found in pkgutil.iter_modules(__path__):
+    if _found.name.startswith("_"):
+        _module = importlib.import_module(f"{__name__}.{_found.name}")
+        __all__ += _module.__all__
+        globals().update({name: getattr(_module, name) for name in _module.__all__})
+
+if TYPE_CHECKING:
+    # For type checkers, which cannot follow the loop. `python docs/losses_table.py` writes it.
+    from ._asymmetric import *
+    from ._boosting import *
+    from ._corrected import *
+    from ._cross_entropy import *
+    from ._display import *
+    from ._loss import *
+    from ._names import *
+    from ._normalized import *
+    from ._symmetrized import *
+    from ._whole_distribution import *
+    from ._wrappers import *

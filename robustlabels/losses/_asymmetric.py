@@ -1,4 +1,4 @@
-"""Asymmetric losses: a label that leads the others wins, whatever else is wrong."""
+"""Asymmetric losses: the most frequent label wins if its lead is large enough."""
 
 import math
 from numbers import Real
@@ -11,32 +11,29 @@ from ._loss import POSITIVE, Loss, ProbabilityLoss
 __all__ = ["AEL", "AGCE", "AMSE", "AUL"]
 
 
-class AGCE(ProbabilityLoss):
+class AGCE(ProbabilityLoss, name="agce"):
     r"""Asymmetric generalised cross-entropy.
 
     .. math:: \ell(u) = \frac{(a+1)^q - (a+u)^q}{q}
 
-    Parameters
-    ----------
-    a : float > 0, default=1.0
-        Shift; the limit 0 is GCE. The larger, the more robust.
-    q : float > 0, default=0.5
-        Exponent; completely asymmetric from 1 on.
-    reduction : {"none", "mean", "sum"}, default="mean"
-        What a call returns: the loss of every row, their mean, or their sum.
-
-    See Also
-    --------
-    AUL : Asymmetric unhinged loss.
-    AEL : Asymmetric exponential loss.
-
-    Notes
-    -----
     Asymmetric on labels whose weights satisfy :math:`w_m / w_n \ge ((a+1)/a)^{1-q}` if
     :math:`q \le 1`, and on any labels with :math:`w_m > w_n` otherwise [1]_: the clean label
     needs no majority, only that lead over the most frequent wrong one. Published (a, q):
     (4, 0.2) on MNIST, (0.6, 0.6) on CIFAR-10 and CIFAR-100, (1e-5, 0.5) on WebVision. The
-    default is one that learns on tables.
+    default is a setting that learns on tables.
+
+    Parameters
+    ----------
+    a : float > 0, default=1.0
+        Shift; the limit 0 is GCE. A larger value is more robust.
+    q : float > 0, default=0.5
+        Exponent; completely asymmetric for q >= 1.
+    reduction : {"none", "mean", "sum"}, default="mean"
+        What a call returns: the per-sample losses, their mean, or their sum.
+
+    See Also
+    --------
+    AUL : Asymmetric unhinged loss.
 
     References
     ----------
@@ -51,15 +48,19 @@ class AGCE(ProbabilityLoss):
     tensor(0.8750)
     """
 
-    _parameter_constraints = {**Loss._parameter_constraints, "a": POSITIVE, "q": POSITIVE}
+    _parameter_constraints = {"a": POSITIVE, "q": POSITIVE}
 
     def __init__(self, a: float = 1.0, q: float = 0.5, *, reduction: str = "mean") -> None:
         super().__init__(reduction=reduction)
         self.a = a
         self.q = q
 
+    @property
+    def asymmetry_ratio(self) -> float:
+        return (self.a / (self.a + 1)) ** max(0, 1 - self.q)
+
     def phi(self, log_p: torch.Tensor) -> torch.Tensor:
-        # The logarithm of (a + u) / (a + 1), which keeps its digits for small and for large a.
+        # The logarithm of (a + u) / (a + 1), accurate for small and for large a.
         if self.a < 0.1:
             log_a = torch.full_like(log_p, math.log(self.a))
             log_ratio = torch.logaddexp(log_p, log_a) - math.log1p(self.a)
@@ -75,31 +76,27 @@ class AGCE(ProbabilityLoss):
         return weight / weight.sum(-1, keepdim=True)
 
 
-class AUL(ProbabilityLoss):
+class AUL(ProbabilityLoss, name="aul"):
     r"""Asymmetric unhinged loss.
 
     .. math:: \ell(u) = \frac{(a-u)^p - (a-1)^p}{p}
 
+    Asymmetric on labels whose weights satisfy :math:`w_m / w_n \ge (a/(a-1))^{p-1}` if
+    :math:`p > 1`, and on any labels with :math:`w_m > w_n` otherwise [1]_. Published (a, p):
+    (3, 0.1) on MNIST, (5.5, 3) on CIFAR-10 and CIFAR-100; published code says AUE and q for p.
+
     Parameters
     ----------
     a : float > 1, default=5.5
-        Shift; the larger, the closer to MAE.
+        Shift. The loss approaches MAE, up to a factor, as a grows.
     p : float > 0, default=3.0
-        Exponent; completely asymmetric up to 1.
+        Exponent; completely asymmetric for p <= 1.
     reduction : {"none", "mean", "sum"}, default="mean"
-        What a call returns: the loss of every row, their mean, or their sum.
+        What a call returns: the per-sample losses, their mean, or their sum.
 
     See Also
     --------
-    AGCE : Asymmetric generalised cross-entropy.
     AEL : Asymmetric exponential loss.
-
-    Notes
-    -----
-    Asymmetric on labels whose weights satisfy :math:`w_m / w_n \ge (a/(a-1))^{p-1}` if
-    :math:`p > 1`, and on any labels with :math:`w_m > w_n` otherwise [1]_. Published (a, p):
-    (3, 0.1) on MNIST, (5.5, 3) on CIFAR-10 and CIFAR-100; published code calls the loss AUE
-    and p there q.
 
     References
     ----------
@@ -114,45 +111,41 @@ class AUL(ProbabilityLoss):
     tensor(0.6250)
     """
 
-    _parameter_constraints = {
-        **Loss._parameter_constraints,
-        "a": [Interval(Real, 1, None, closed="neither")],
-        "p": POSITIVE,
-    }
+    _parameter_constraints = {"a": [Interval(Real, 1, None, closed="neither")], "p": POSITIVE}
 
     def __init__(self, a: float = 5.5, p: float = 3.0, *, reduction: str = "mean") -> None:
         super().__init__(reduction=reduction)
         self.a = a
         self.p = p
 
+    @property
+    def asymmetry_ratio(self) -> float:
+        return ((self.a - 1) / self.a) ** max(0, self.p - 1)
+
     def phi(self, log_p: torch.Tensor) -> torch.Tensor:
-        # a - u = (a-1) (1 + (1-u)/(a-1)): the difference keeps its digits where a >> 1.
+        # a - u = (a - 1) (1 + (1 - u) / (a - 1)), accurate for large a.
         share = torch.expm1(log_p) * (-1 / (self.a - 1))
         return torch.expm1(self.p * torch.log1p(share)) * ((self.a - 1) ** self.p / self.p)
 
 
-class AEL(ProbabilityLoss):
+class AEL(ProbabilityLoss, name="ael"):
     r"""Asymmetric exponential loss.
 
     .. math:: \ell(u) = e^{-u/a}
 
+    Asymmetric on labels whose weights satisfy :math:`w_m / w_n \ge e^{1/a}` [1]_. Its minimum is
+    :math:`e^{-1/a}`, not 0. Published a: 3.5 on MNIST, 2.5 on CIFAR-10 and CIFAR-100.
+
     Parameters
     ----------
     a : float > 0, default=2.5
-        Scale of the probability; the larger, the closer to MAE divided by a.
+        Scale of the probability. The loss approaches a constant plus MAE / a as a grows.
     reduction : {"none", "mean", "sum"}, default="mean"
-        What a call returns: the loss of every row, their mean, or their sum.
+        What a call returns: the per-sample losses, their mean, or their sum.
 
     See Also
     --------
     AGCE : Asymmetric generalised cross-entropy.
-    AUL : Asymmetric unhinged loss.
-
-    Notes
-    -----
-    Asymmetric on labels whose weights satisfy :math:`w_m / w_n \ge e^{1/a}` [1]_. Its least
-    value is :math:`e^{-1/a}`, not 0. Published a: 3.5 on MNIST, 2.5 on CIFAR-10 and
-    CIFAR-100.
 
     References
     ----------
@@ -167,39 +160,40 @@ class AEL(ProbabilityLoss):
     tensor(0.3679)
     """
 
-    _parameter_constraints = {**Loss._parameter_constraints, "a": POSITIVE}
+    _parameter_constraints = {"a": POSITIVE}
 
     def __init__(self, a: float = 2.5, *, reduction: str = "mean") -> None:
         super().__init__(reduction=reduction)
         self.a = a
 
+    @property
+    def asymmetry_ratio(self) -> float:
+        return math.exp(-1 / self.a)
+
     def phi(self, log_p: torch.Tensor) -> torch.Tensor:
         return torch.exp(-log_p.exp() / self.a)
 
 
-class AMSE(Loss):
-    r"""Asymmetric mean squared error: a label that stands higher than any probability can.
+class AMSE(Loss, name="amse"):
+    r"""Asymmetric mean squared error: its target for the label is larger than any probability.
 
     .. math:: L(p, y) = \frac{1}{K} \lVert a e_y - p \rVert^2
+
+    Asymmetric on labels whose weights satisfy :math:`a (w_m - w_n) \ge \sum_i w_i` [1]_: for
+    symmetric noise of rate :math:`\eta` if :math:`a \ge 1 / (1 - \eta K / (K-1))`, for pair
+    noise if :math:`a \ge 1 / (1 - 2 \eta)`. The factor 1/K is that of the published code, for the
+    sums "jal-ce" and "jal-fl", which takes the mean over the classes.
 
     Parameters
     ----------
     a : float >= 1, default=30.0
-        Height of the label. 1 is the mean squared error (Brier score divided by K).
+        Target for the label. 1 is the mean squared error, the Brier score divided by K.
     reduction : {"none", "mean", "sum"}, default="mean"
-        What a call returns: the loss of every row, their mean, or their sum.
+        What a call returns: the per-sample losses, their mean, or their sum.
 
     See Also
     --------
     AGCE : An asymmetric function of the label's probability alone.
-
-    Notes
-    -----
-    Asymmetric on labels whose weights satisfy :math:`a (w_m - w_n) \ge \sum_i w_i` [1]_: for
-    symmetric noise of rate :math:`\eta` if :math:`a \ge 1 / (1 - \eta K / (K-1))`, for pair
-    noise if :math:`a \ge 1 / (1 - 2 \eta)`. Published in the combinations JAL-CE and JAL-FL:
-    a = 30 on CIFAR-10 and WebVision, 20 on CIFAR-100. The factor 1/K is that of the published
-    code, which takes the mean over the classes.
 
     References
     ----------
@@ -213,14 +207,14 @@ class AMSE(Loss):
     tensor(1.2500)
     """
 
-    _parameter_constraints = {
-        **Loss._parameter_constraints,
-        "a": [Interval(Real, 1, None, closed="left")],
-    }
+    _parameter_constraints = {"a": [Interval(Real, 1, None, closed="left")]}
 
     def __init__(self, a: float = 30.0, *, reduction: str = "mean") -> None:
         super().__init__(reduction=reduction)
         self.a = a
+
+    def _certainty_wins(self, lead, rival, weights):
+        return self.a * (lead - rival) >= weights.sum()
 
     def class_losses(self, log_p: torch.Tensor) -> torch.Tensor:
         p = log_p.exp()

@@ -14,52 +14,49 @@ from .theory._derivatives import initial_gain
 
 __all__ = ["boosting_objective"]
 
-#: Scores that are differentiated at a time: a bound on memory.
+#: Number of scores differentiated at a time, which bounds the memory.
 _BLOCK = 1_000_000
-#: Smallest Hessian, XGBoost's own: rows without a gradient have no curvature either.
+#: Smallest Hessian, that of XGBoost: samples without a gradient have no curvature either.
 _SMALLEST = 1e-16
 
 
 def boosting_objective(loss: str | Loss) -> Callable[..., tuple[NDArray, NDArray]]:
     r"""Make an objective for LightGBM and XGBoost from a loss.
 
-    The objective goes to the parameter ``objective`` of ``LGBMClassifier`` or
-    ``XGBClassifier``. To learn from noisy labels, try ``robustlabels.RefinedClassifier`` first:
-    it keeps the loss of the booster and corrects what the loss is given. This function is for
-    those who want to change the loss itself.
+    Pass it as ``objective`` to ``LGBMClassifier`` or ``XGBClassifier``. To learn from noisy
+    labels, try ``robustlabels.RefinedClassifier`` first, which corrects the labels instead.
 
     Parameters
     ----------
     loss : str or Loss
-        Name of a loss, one of :func:`available_losses`, or a loss object. Its `reduction` has no
-        effect.
+        One of :func:`available_losses`, or a loss object, whose `reduction` has no effect.
 
     Returns
     -------
     objective : callable
         ``objective(y_true, y_pred, sample_weight=None)`` returns gradient and Hessian, arrays of
-        the shape of ``y_pred``: raw scores, of shape (n,) for two classes, of which they are the
-        score of class 1 where class 0 has score 0, or (n, K). It raises a ValueError if labels
-        are not integers from 0 to K - 1. It can be pickled.
+        the shape of ``y_pred``. ``y_pred`` holds raw scores of shape (n, K) or, for two classes,
+        of shape (n,): the score of class 1, where class 0 has score 0. Raises a ValueError if
+        labels are not integers from 0 to K - 1. It can be pickled.
 
     Raises
     ------
     ValueError
-        If there is no loss of that name, or a hyperparameter lies outside its domain.
+        If no loss has that name, or a hyperparameter is outside its domain.
 
     See Also
     --------
     get_loss : Make a loss by its name, with hyperparameters.
-    initial_gain : The number that the loss is divided by.
 
     Notes
     -----
-    *Gradient.* That of the loss divided by its :func:`initial_gain`: at equal scores it is the
-    gradient of the cross-entropy for every loss that treats all classes alike. Regularisation
-    such as ``reg_lambda`` and ``min_child_weight`` then means what it means for the booster's
-    own loss.
+    The loss is divided by its :func:`initial_gain`. At equal scores its gradient is then that of
+    the cross-entropy, for every loss that treats all classes equally, and regularisation such as
+    ``reg_lambda`` and ``min_child_weight`` means the same as for the booster's own loss. A loss
+    without a gradient at equal scores, such as TruncatedGCE with k above 1/K, raises a ValueError:
+    boosting starts there, while the boosters' own losses may start at the class frequencies.
 
-    *Hessian.* With the gradient :math:`g_j` and the probabilities p that the loss sees,
+    With the gradient :math:`g_j` and the probabilities p that the loss sees, the Hessian is
 
     .. math::
         h_j = c\, |g_j| \cdot
@@ -68,39 +65,17 @@ def boosting_objective(loss: str | Loss) -> Callable[..., tuple[NDArray, NDArray
 
     but at least 1e-16. Apart from c it is the curvature of the logistic loss of "class j or not"
     that has this gradient at these scores. For the cross-entropy it is p (1 - p) for two classes
-    and 2 p (1 - p) for more, XGBoost's own; LightGBM's own has c = K / (K - 1).
+    and 2 p (1 - p) for more, XGBoost's own; LightGBM's own has c = K / (K - 1). For CE, MAE, GCE,
+    RCE, SCE, TaylorCE, TruncatedGCE, AGCE, AEL with a >= 1 and AUL with a >= p, it bounds the
+    matrix of second derivatives, so a Newton step of all K trees together is not too long. The
+    bound holds at the present scores; the learning rate keeps the steps near them. For other
+    losses the Hessian has the scale of that of the cross-entropy, but need not be a bound.
 
-    *Safe steps.* Let L be the loss so divided. As a function :math:`\ell(p_y)` of the label's
-    probability alone it has the gradient of the cross-entropy times a weight
-    :math:`\omega(p_y) = -p_y \ell'(p_y)`, and the Hessian above is
-    :math:`c\,\omega(p_y)\,p_j (1 - p_j)`. Where that weight grows with the probability, the loss
-    is a concave function of the cross-entropy, which bounds its matrix of second derivatives:
-
-    .. math::
-        \nabla^2 L \preceq \omega(p_y) (\mathrm{diag}(p) - p p^\top)
-        \preceq 2\, \omega(p_y)\, \mathrm{diag}(p_j (1 - p_j))
-
-    So at the current scores a Newton step of all K trees together is not too long. This holds
-    for CE, MAE, GCE, RCE, SCE, TaylorCE, TruncatedGCE, AGCE, AEL with a >= 1 and AUL with a >= p.
-    As for the cross-entropy, the bound is local: the learning rate keeps steps near. For other
-    losses the Hessian keeps steps in the scale of the cross-entropy, but need not be a bound.
-
-    *Predictions.* ``XGBClassifier`` predicts classes, and as probabilities the softmax of its
-    scores. ``LGBMClassifier`` cannot know what the scores of a custom objective mean:
-    ``predict`` and ``predict_proba`` return them as they are, with a warning, so that ``score``
-    and ``GridSearchCV`` need a scorer. Without the warning::
-
-        scores = clf.predict(X, raw_score=True)
-        classes = clf.classes_[scores.argmax(axis=1)]  # two classes: (scores > 0).astype(int)
-        proba = scipy.special.softmax(scores, axis=1)  # two classes: expit(scores), of the second
-
-    A loss with a `radius` sees the softmax of :meth:`Loss.scores`, which is less sure. Whatever
-    the booster, these probabilities belong to the minimiser of the loss; under most robust
-    losses that is surer than the data are, see :meth:`Loss.inverse_link`.
-
-    *Start.* Boosting starts at equal scores here, where the own losses of both packages may start
-    at the frequencies of the classes. A loss that pulls nothing there has nothing to start with:
-    the objective raises a ValueError, as for TruncatedGCE where k is above 1/K.
+    ``XGBClassifier`` predicts classes and the softmax of the scores. ``LGBMClassifier`` returns
+    raw scores, with a warning, so ``score`` and ``GridSearchCV`` need a scorer; see the user
+    guide. These probabilities belong to the minimiser of the loss, which for most robust losses
+    is more confident than the class probabilities, see :meth:`Loss.inverse_link`. A loss with a
+    `radius` sees the softmax of :meth:`Loss.scores`, which is less confident.
 
     Examples
     --------
@@ -110,8 +85,7 @@ def boosting_objective(loss: str | Loss) -> Callable[..., tuple[NDArray, NDArray
     >>> X, y = load_iris(return_X_y=True)
     >>> objective = boosting_objective(get_loss("gce", q=0.5))
     >>> clf = LGBMClassifier(objective=objective, n_estimators=20, n_jobs=1, verbose=-1).fit(X, y)
-    >>> scores = clf.predict(X, raw_score=True)
-    >>> bool((clf.classes_[scores.argmax(axis=1)] == y).mean() > 0.95)
+    >>> bool((clf.predict(X, raw_score=True).argmax(axis=1) == y).mean() > 0.95)
     True
     """
     if not isinstance(loss, Loss):
@@ -122,10 +96,9 @@ def boosting_objective(loss: str | Loss) -> Callable[..., tuple[NDArray, NDArray
 
 
 class _BoostingObjective:
-    """Gradient and Hessian of a loss. A class, for a function within a function does not pickle.
+    """Gradient and Hessian of a loss, as an object because nested functions do not pickle.
 
-    Both packages look at the signature of the call: LightGBM counts the parameters, XGBoost passes
-    weights to a parameter of the name ``sample_weight``.
+    LightGBM counts the parameters of the call; XGBoost passes weights as ``sample_weight``.
     """
 
     def __init__(self, loss):
@@ -141,7 +114,7 @@ class _BoostingObjective:
         gain = initial_gain(self.loss, n_classes)
         if not gain > 0:
             raise ValueError(
-                f"Boosting starts at equal scores, where the loss must pull to the label. "
+                f"Boosting starts at equal scores, where the loss must have a gradient. "
                 f"Got {self.loss!r}, whose initial_gain is {gain:g} for {n_classes} classes. "
                 f"Choose another loss or other hyperparameters."
             )
@@ -155,7 +128,7 @@ class _BoostingObjective:
         return gradient.reshape(y_pred.shape), hessian.reshape(y_pred.shape)
 
     def _derivatives(self, labels, scores):
-        """Compute the gradient and the curvature of the loss at each row, for each score."""
+        """Compute the gradient and the Hessian of the loss for each score."""
         free = torch.tensor(scores, requires_grad=True)
         one = free.shape[1] == 1
         logits = torch.cat([torch.zeros_like(free), free], dim=-1) if one else free
@@ -169,7 +142,7 @@ class _BoostingObjective:
 
 
 def _check(y_true, y_pred):
-    """Return labels as int64 and raw scores as float64 of shape (n, 1) or (n, K)."""
+    """Return labels as int64, and raw scores as float64 of shape (n, 1) or (n, K)."""
     shape = np.shape(y_pred)
     if not (len(shape) == 1 or (len(shape) == 2 and shape[1] >= 2)):
         raise ValueError(

@@ -8,74 +8,60 @@ from numpy.typing import ArrayLike
 
 from .._validation.labels import align
 from .._validation.transitions import check_invertible
-from ._loss import Loss, unmasked
+from ._loss import Loss, WrappedLoss, unmasked
 
 __all__ = ["BackwardCorrected", "ForwardCorrected"]
 
 
-class _Corrected(Loss):
-    """A loss and a transition matrix, from which a tensor is prepared once."""
+class _Corrected(WrappedLoss):
+    """Base class of the two corrections; it prepares a tensor from the matrix once."""
 
-    _parameter_constraints = {
-        **Loss._parameter_constraints,
-        "loss": [Loss],
-        "transition_matrix": ["array-like"],
-    }
+    _parameter_constraints = {"transition_matrix": ["array-like"]}
+    positive = False
 
-    def __init__(
-        self, loss: Loss | None, transition_matrix: ArrayLike, *, reduction: str = "mean"
-    ) -> None:
-        super().__init__(reduction=reduction)
-        self.loss: Any = loss  # None only where the subclass can do without
+    def __init__(self, transition_matrix: ArrayLike, loss: Any, *, reduction: str = "mean") -> None:
+        super().__init__(loss, reduction=reduction)
         self.transition_matrix = transition_matrix
 
     def _prepared(self, log_p):
-        """Return the tensor made of the matrix, where and as precise as the scores."""
-        # A loss knows positions only: names have to be the numbers of the scores.
+        """Return the tensor made from the matrix, on the device and in the dtype of the scores."""
+        # A loss knows classes by position: names must be the column numbers of the scores.
         positions = range(log_p.shape[-1])
         matrix = align(self.transition_matrix, positions, "transition_matrix", axes=(0, 1))
         matrix = np.asarray(matrix, dtype=np.float64)
-        tensor = self.__dict__.get("_tensor")
-        if (
-            tensor is None
-            or (len(tensor), tensor.dtype, tensor.device)
-            != (log_p.shape[-1], log_p.dtype, log_p.device)
-            or not np.array_equal(matrix, self._prepared_from)
-        ):
-            self._prepared_from = check_invertible(matrix, log_p.shape[-1]).copy()
-            # A tensor made while predicting must serve in training, too.
+        made_from = (matrix.tobytes(), matrix.shape, log_p.shape[-1], log_p.dtype, log_p.device)
+        if self.__dict__.get("_made_from") != made_from:
+            prepared = self._prepare(check_invertible(matrix, log_p.shape[-1]))
+            # A tensor made while predicting must also work in training.
             with torch.inference_mode(False):
-                prepared = torch.as_tensor(self._prepare(self._prepared_from))
-                self._tensor = prepared.to(log_p.device, log_p.dtype)
+                self._tensor = torch.as_tensor(prepared).to(log_p.device, log_p.dtype)
+            self._made_from = made_from
         return self._tensor
 
 
 class BackwardCorrected(_Corrected):
-    r"""A loss whose mean under the noise is its mean without (backward correction).
+    r"""A loss whose mean under the noise is the clean loss (backward correction).
 
     .. math:: L_b(f, y) = \sum_j (T^{-1})_{yj} L(f, j)
 
+    Unbiased for any loss: the noisy risk of :math:`L_b` is the clean risk of L [1]_.
+    :math:`T^{-1}` has negative entries. An unbounded loss such as the cross-entropy therefore
+    loses its lower bound, and a network trained long enough on it diverges. A call raises
+    ``ValueError`` if T is singular, its smallest singular value below 1e-6.
+
     Parameters
     ----------
-    loss : Loss
-        The loss to correct.
     transition_matrix : array-like of shape (K, K)
         Known noise, ``T[i, j] = P(noisy label j | true class i)``, invertible, in the order of
-        the scores. A loss does not know names of classes, so a data frame with names is refused.
+        the scores. A loss does not know class names, so it rejects a data frame that has them.
+    loss : Loss
+        The loss to correct.
     reduction : {"none", "mean", "sum"}, default="mean"
-        What a call returns: the loss of every row, their mean, or their sum.
+        What a call returns: the per-sample losses, their mean, or their sum.
 
     See Also
     --------
     ForwardCorrected : The correction to prefer for networks.
-    Symmetrized : The limit of symmetric noise that leaves nothing to learn.
-
-    Notes
-    -----
-    Unbiased for any loss: the noisy risk of :math:`L_b` is the clean risk of L [1]_. Rows of
-    :math:`T^{-1}` have negative entries, so that an unbounded loss such as the cross-entropy
-    becomes unbounded below, and a network trained long enough on it diverges. Raises
-    ``ValueError`` where T is singular, its smallest singular value below 1e-6.
 
     References
     ----------
@@ -86,12 +72,10 @@ class BackwardCorrected(_Corrected):
     --------
     >>> import torch
     >>> from robustlabels.losses import MAE, BackwardCorrected
-    >>> loss = BackwardCorrected(MAE(), [[0.75, 0.25], [0.25, 0.75]])
+    >>> loss = BackwardCorrected([[0.75, 0.25], [0.25, 0.75]], MAE())
     >>> loss(torch.tensor([[50.0, -50.0]]), torch.tensor([0]))
     tensor(-0.5000)
     """
-
-    positive = False
 
     def _prepare(self, matrix):
         return np.linalg.inv(matrix).T
@@ -101,30 +85,27 @@ class BackwardCorrected(_Corrected):
 
 
 class ForwardCorrected(_Corrected):
-    r"""A loss on the noisy label's predicted probability (forward correction).
+    r"""A loss on the predicted probabilities of the noisy labels (forward correction).
 
     .. math:: L_f(p, y) = L(T^\top p, y)
+
+    With the cross-entropy the minimiser is the clean posterior [1]_, so the softmax of the scores
+    estimates it. Not convex in the scores. A call needs memory for n K^2 numbers, and raises
+    ``ValueError`` if T is singular, its smallest singular value below 1e-6.
 
     Parameters
     ----------
     transition_matrix : array-like of shape (K, K)
         Known noise, ``T[i, j] = P(noisy label j | true class i)``, invertible, in the order of
-        the scores. A loss does not know names of classes, so a data frame with names is refused.
+        the scores. A loss does not know class names, so it rejects a data frame that has them.
     loss : Loss or None, default=None
         Loss of the noisy label; None is the cross-entropy.
     reduction : {"none", "mean", "sum"}, default="mean"
-        What a call returns: the loss of every row, their mean, or their sum.
+        What a call returns: the per-sample losses, their mean, or their sum.
 
     See Also
     --------
     BackwardCorrected : Unbiased for any loss, with a larger variance.
-
-    Notes
-    -----
-    With the cross-entropy the minimiser is the clean posterior [1]_, so that the softmax of
-    the scores estimates it. Not convex in the scores. Takes memory for n K^2 numbers. Raises
-    ``ValueError`` where T is singular, its smallest singular value below 1e-6: the posterior
-    is not determined then.
 
     References
     ----------
@@ -140,17 +121,16 @@ class ForwardCorrected(_Corrected):
     tensor(1.3863)
     """
 
-    _parameter_constraints = {**_Corrected._parameter_constraints, "loss": [Loss, None]}
-    positive = False
+    _parameter_constraints = {"loss": [Loss, None]}
 
     def __init__(
         self, transition_matrix: ArrayLike, loss: Loss | None = None, *, reduction: str = "mean"
     ) -> None:
-        super().__init__(loss, transition_matrix, reduction=reduction)
+        super().__init__(transition_matrix, loss, reduction=reduction)
 
     def _prepare(self, matrix):
-        # A zero entry is a finite number far below any log-probability that matters: -inf
-        # would turn the gradient of a label that cannot occur into NaN.
+        # A zero becomes a finite logarithm far below any that matters: -inf would make the
+        # gradient of a label that cannot occur NaN.
         return np.log(np.maximum(matrix, 1e-300))
 
     def class_losses(self, log_p: torch.Tensor) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Cross-entropy and the losses that bend it: functions of the probability of the label."""
+"""Cross-entropy and its bounded relatives: functions of the label's probability."""
 
 import math
 from numbers import Integral, Real
@@ -6,34 +6,29 @@ from numbers import Integral, Real
 import torch
 
 from .._validation.sklearn_private import Interval
-from ._loss import (
-    UNIT,
-    Loss,
-    ProbabilityLoss,
-    unmasked,
-)
+from ._loss import INSIDE_UNIT, NONNEGATIVE, UNIT, ProbabilityLoss, unmasked
 
 __all__ = ["CE", "GCE", "MAE", "RCE", "SCE", "Focal", "JensenShannon", "TaylorCE", "TruncatedGCE"]
 
+NEGATIVE = [Interval(Real, None, 0, closed="neither")]
 
-class CE(ProbabilityLoss):
-    r"""Cross-entropy, the loss that is not robust.
+
+class CE(ProbabilityLoss, name="ce"):
+    r"""Cross-entropy, which is not robust.
 
     .. math:: \ell(u) = -\log u
+
+    Convex in the logits and unbounded; neither symmetric nor asymmetric (ratio 0). A network
+    with enough capacity ends up reproducing the wrong labels.
 
     Parameters
     ----------
     reduction : {"none", "mean", "sum"}, default="mean"
-        What a call returns: the loss of every row, their mean, or their sum.
+        What a call returns: the per-sample losses, their mean, or their sum.
 
     See Also
     --------
-    GCE : A family that leads from here to MAE.
-
-    Notes
-    -----
-    Convex in the logits and unbounded; neither symmetric nor asymmetric: its asymmetry ratio
-    is 0. A network with the capacity to do so ends up reproducing the wrong labels.
+    GCE : A family between this loss and MAE.
 
     Examples
     --------
@@ -43,6 +38,8 @@ class CE(ProbabilityLoss):
     tensor(1.3863)
     """
 
+    asymmetry_ratio = 0.0
+
     def phi(self, log_p: torch.Tensor) -> torch.Tensor:
         return -log_p
 
@@ -50,26 +47,23 @@ class CE(ProbabilityLoss):
         return p
 
 
-class MAE(ProbabilityLoss):
+class MAE(ProbabilityLoss, name="mae"):
     r"""Mean absolute error.
 
     .. math:: \ell(u) = 1 - u
 
+    Symmetric with class sum K - 1, bounded by 1 [1]_. Its gradient at equal scores is 1/K of that
+    of the cross-entropy, so it learns slowly with many classes. Some published code sums the
+    absolute differences to the one-hot label, which is twice this loss.
+
     Parameters
     ----------
     reduction : {"none", "mean", "sum"}, default="mean"
-        What a call returns: the loss of every row, their mean, or their sum.
+        What a call returns: the per-sample losses, their mean, or their sum.
 
     See Also
     --------
     AlphaMAE : Keeps the symmetry and bounds the curvature.
-
-    Notes
-    -----
-    Symmetric with class sum K - 1, bounded by 1 [1]_. Its gradient is 1/K of that of the
-    cross-entropy at the start, so that it learns slowly with many classes. This is half of
-    the sum of absolute differences to the one-hot label, which some published code uses:
-    multiply by 2 to convert.
 
     References
     ----------
@@ -84,6 +78,8 @@ class MAE(ProbabilityLoss):
     tensor(0.7500)
     """
 
+    asymmetry_ratio = 1.0
+
     def phi(self, log_p: torch.Tensor) -> torch.Tensor:
         return -torch.expm1(log_p)
 
@@ -93,28 +89,24 @@ def gce(log_p, q):
     return -log_p if q == 0 else torch.expm1(q * log_p) / -q
 
 
-class GCE(ProbabilityLoss):
+class GCE(ProbabilityLoss, name="gce"):
     r"""Generalised cross-entropy.
 
     .. math:: \ell(u) = \frac{1 - u^q}{q}
 
+    Bounded by 1/q; symmetric for q = 1 only. Its class sum lies between
+    :math:`(K-1)/q` and :math:`(K - K^{1-q})/q` [1]_.
+
     Parameters
     ----------
     q : float in [0, 1], default=0.7
-        0 is the cross-entropy, 1 is MAE; the larger, the more robust and the slower to
-        learn. The paper uses 0.7.
+        0 is the cross-entropy, 1 is MAE; the paper uses 0.7. Larger is more robust and slower.
     reduction : {"none", "mean", "sum"}, default="mean"
-        What a call returns: the loss of every row, their mean, or their sum.
+        What a call returns: the per-sample losses, their mean, or their sum.
 
     See Also
     --------
     SGCE : Its symmetric part.
-    AGCE : An asymmetric relative.
-
-    Notes
-    -----
-    Bounded by 1/q; symmetric for q = 1 only. Its class sum lies between
-    :math:`(K-1)/q` and :math:`(K - K^{1-q})/q` [1]_.
 
     References
     ----------
@@ -129,14 +121,15 @@ class GCE(ProbabilityLoss):
     tensor(1.)
     """
 
-    _parameter_constraints = {
-        **Loss._parameter_constraints,
-        "q": UNIT,
-    }
+    _parameter_constraints = {"q": UNIT}
 
     def __init__(self, q: float = 0.7, *, reduction: str = "mean") -> None:
         super().__init__(reduction=reduction)
         self.q = q
+
+    @property
+    def asymmetry_ratio(self) -> float:
+        return 1.0 if self.q == 1 else 0.0
 
     def phi(self, log_p: torch.Tensor) -> torch.Tensor:
         return gce(log_p, self.q)
@@ -148,34 +141,30 @@ class GCE(ProbabilityLoss):
         return weight / weight.sum(-1, keepdim=True)
 
 
-class Focal(ProbabilityLoss):
-    r"""Focal loss: cross-entropy that looks away from rows it already gets right.
+class Focal(ProbabilityLoss, name="focal"):
+    r"""Focal loss: cross-entropy with less weight on samples that are already predicted well.
 
     .. math:: \ell(u) = -(1-u)^\gamma \log u
+
+    Unbounded, neither symmetric nor asymmetric (ratio 0). It focuses on hard samples, which under
+    label noise are often the mislabelled ones; alone it is not robust.
 
     Parameters
     ----------
     gamma : float >= 0, default=2.0
         0 is the cross-entropy. 2 is the classic value; the papers on label noise use 0.5.
     detach_modulator : bool, default=False
-        Whether the gradient ignores the factor :math:`(1-u)^\gamma`. True reproduces the
-        published code of the papers on label noise, False is the gradient of the formula.
+        Whether the gradient ignores :math:`(1-u)^\gamma`, as in code of papers on label noise.
     reduction : {"none", "mean", "sum"}, default="mean"
-        What a call returns: the loss of every row, their mean, or their sum.
+        What a call returns: the per-sample losses, their mean, or their sum.
 
     See Also
     --------
     NFL : Its normalised form.
 
-    Notes
-    -----
-    Unbounded, neither symmetric nor asymmetric (ratio 0). It turns to hard rows, which under
-    label noise are often the wrong ones; alone it is not robust.
-
     References
     ----------
-    .. [1] Lin, Goyal, Girshick, He and Dollar, "Focal Loss for Dense Object Detection",
-       ICCV 2017.
+    .. [1] Lin, Goyal, Girshick, He and Dollár, "Focal Loss for Dense Object Detection", ICCV 2017.
 
     Examples
     --------
@@ -185,11 +174,8 @@ class Focal(ProbabilityLoss):
     tensor(0.3466)
     """
 
-    _parameter_constraints = {
-        **Loss._parameter_constraints,
-        "gamma": [Interval(Real, 0, None, closed="left")],
-        "detach_modulator": ["boolean"],
-    }
+    _parameter_constraints = {"gamma": NONNEGATIVE, "detach_modulator": ["boolean"]}
+    asymmetry_ratio = 0.0
 
     def __init__(
         self, gamma: float = 2.0, *, detach_modulator: bool = False, reduction: str = "mean"
@@ -201,33 +187,30 @@ class Focal(ProbabilityLoss):
     def phi(self, log_p: torch.Tensor) -> torch.Tensor:
         below_one = log_p
         if self.gamma < 1:
-            # At u = 1 the power of 1 - u has an infinite slope then; the loss has none.
+            # At u = 1 the slope of the power is infinite, that of the loss is not.
             below_one = log_p.clamp(max=-torch.finfo(log_p.dtype).eps)
         modulator = (-torch.expm1(below_one)) ** self.gamma
         return (modulator.detach() if self.detach_modulator else modulator) * -log_p
 
 
-class RCE(ProbabilityLoss):
-    r"""Reverse cross-entropy, MAE on another scale.
+class RCE(ProbabilityLoss, name="rce"):
+    r"""Reverse cross-entropy: MAE times -A.
 
     .. math:: \ell(u) = -A (1 - u)
+
+    Symmetric with class sum :math:`-A (K - 1)`.
 
     Parameters
     ----------
     A : float < 0, default=-4.0
-        What stands for log 0. The papers quote -4; their code clamps at 1e-4, which is
-        A = log 1e-4 = -9.21. To convert, multiply a weight of that code by 2.303.
+        Replaces log 0. The paper says -4; its code clamps at 1e-4, which is A = log 1e-4 = -9.21.
+        With A = -4, multiply a weight of that code by 2.303.
     reduction : {"none", "mean", "sum"}, default="mean"
-        What a call returns: the loss of every row, their mean, or their sum.
+        What a call returns: the per-sample losses, their mean, or their sum.
 
     See Also
     --------
-    MAE : The same with A = -1.
     SCE : Its sum with the cross-entropy.
-
-    Notes
-    -----
-    Symmetric with class sum :math:`-A (K - 1)`.
 
     References
     ----------
@@ -242,10 +225,8 @@ class RCE(ProbabilityLoss):
     tensor(3.)
     """
 
-    _parameter_constraints = {
-        **Loss._parameter_constraints,
-        "A": [Interval(Real, None, 0, closed="neither")],
-    }
+    _parameter_constraints = {"A": NEGATIVE}
+    asymmetry_ratio = 1.0
 
     def __init__(self, A: float = -4.0, *, reduction: str = "mean") -> None:
         super().__init__(reduction=reduction)
@@ -255,10 +236,14 @@ class RCE(ProbabilityLoss):
         return self.A * torch.expm1(log_p)
 
 
-class SCE(ProbabilityLoss):
+class SCE(ProbabilityLoss, name="sce"):
     r"""Symmetric cross-entropy: cross-entropy plus reverse cross-entropy.
 
     .. math:: \ell(u) = -\alpha \log u - \beta A (1 - u)
+
+    For alpha > 0 neither symmetric, despite its name, nor asymmetric (ratio 0). Published (alpha,
+    beta) for A = -9.21: (0.01, 1) on MNIST, (0.1, 1) on CIFAR-10, (6, 0.1) on CIFAR-100, (10, 1)
+    on WebVision.
 
     Parameters
     ----------
@@ -267,19 +252,13 @@ class SCE(ProbabilityLoss):
     beta : float >= 0, default=1.0
         Weight of the reverse cross-entropy.
     A : float < 0, default=-4.0
-        What stands for log 0, see :class:`RCE`.
+        Replaces log 0, see :class:`RCE`.
     reduction : {"none", "mean", "sum"}, default="mean"
-        What a call returns: the loss of every row, their mean, or their sum.
+        What a call returns: the per-sample losses, their mean, or their sum.
 
     See Also
     --------
     RCE : The robust term.
-
-    Notes
-    -----
-    In spite of its name not symmetric in the sense of a constant class sum, for alpha > 0,
-    and not asymmetric (ratio 0). Published (alpha, beta), for A = -9.21: (0.01, 1) on MNIST,
-    (0.1, 1) on CIFAR-10, (6, 0.1) on CIFAR-100, (10, 1) on WebVision.
 
     References
     ----------
@@ -294,12 +273,7 @@ class SCE(ProbabilityLoss):
     tensor(3.)
     """
 
-    _parameter_constraints = {
-        **Loss._parameter_constraints,
-        "alpha": [Interval(Real, 0, None, closed="left")],
-        "beta": [Interval(Real, 0, None, closed="left")],
-        "A": [Interval(Real, None, 0, closed="neither")],
-    }
+    _parameter_constraints = {"alpha": NONNEGATIVE, "beta": NONNEGATIVE, "A": NEGATIVE}
 
     def __init__(
         self, alpha: float = 0.1, beta: float = 1.0, *, A: float = -4.0, reduction: str = "mean"
@@ -309,31 +283,32 @@ class SCE(ProbabilityLoss):
         self.beta = beta
         self.A = A
 
+    @property
+    def asymmetry_ratio(self) -> float:
+        return 1.0 if self.alpha == 0 else 0.0
+
     def phi(self, log_p: torch.Tensor) -> torch.Tensor:
         reverse = self.beta * self.A * torch.expm1(log_p)
         return reverse if self.alpha == 0 else reverse - self.alpha * log_p
 
 
-class TaylorCE(ProbabilityLoss):
-    r"""Taylor cross-entropy: the first terms of the series of the cross-entropy.
+class TaylorCE(ProbabilityLoss, name="taylor-ce"):
+    r"""Taylor cross-entropy: the first terms of the Taylor series of the cross-entropy.
 
     .. math:: \ell(u) = \sum_{i=1}^{t} \frac{(1-u)^i}{i}
+
+    Bounded; asymmetric with ratio 1/t.
 
     Parameters
     ----------
     t : int >= 1, default=2
-        Number of terms. 1 is MAE, the limit of many is the cross-entropy. Published values
-        lie between 2 and 6.
+        Number of terms: 1 is MAE, the limit of many is the cross-entropy. Published: 2 to 6.
     reduction : {"none", "mean", "sum"}, default="mean"
-        What a call returns: the loss of every row, their mean, or their sum.
+        What a call returns: the per-sample losses, their mean, or their sum.
 
     See Also
     --------
-    GCE : Another family between the same two.
-
-    Notes
-    -----
-    Bounded; asymmetric with ratio 1/t.
+    GCE : Another family between MAE and the cross-entropy.
 
     References
     ----------
@@ -348,14 +323,15 @@ class TaylorCE(ProbabilityLoss):
     tensor(0.6250)
     """
 
-    _parameter_constraints = {
-        **Loss._parameter_constraints,
-        "t": [Interval(Integral, 1, None, closed="left")],
-    }
+    _parameter_constraints = {"t": [Interval(Integral, 1, None, closed="left")]}
 
     def __init__(self, t: int = 2, *, reduction: str = "mean") -> None:
         super().__init__(reduction=reduction)
         self.t = t
+
+    @property
+    def asymmetry_ratio(self) -> float:
+        return 1 / self.t
 
     def phi(self, log_p: torch.Tensor) -> torch.Tensor:
         missing = -torch.expm1(log_p)
@@ -365,29 +341,26 @@ class TaylorCE(ProbabilityLoss):
         return total
 
 
-class TruncatedGCE(ProbabilityLoss):
-    r"""Generalised cross-entropy that gives up rows of small probability.
+class TruncatedGCE(ProbabilityLoss, name="truncated-gce"):
+    r"""Generalised cross-entropy that ignores samples whose label has a small probability.
 
     .. math:: \ell(u) = \frac{1 - \max(u, k)^q}{q}
+
+    It needs a trained network: at equal scores no sample has a gradient if ``k >= 1/K``. Train
+    with GCE first and continue with ``warm_start``. The paper does so from epoch 40 of 120 on.
 
     Parameters
     ----------
     q : float in [0, 1], default=0.7
         Exponent, see :class:`GCE`.
     k : float in (0, 1), default=0.5
-        Probability below which a row gives no gradient.
+        Probability below which a sample has no gradient.
     reduction : {"none", "mean", "sum"}, default="mean"
-        What a call returns: the loss of every row, their mean, or their sum.
+        What a call returns: the per-sample losses, their mean, or their sum.
 
     See Also
     --------
     GCE : The loss without truncation.
-
-    Notes
-    -----
-    For a network that has learned already: at equal scores all probabilities are 1/K, and
-    for ``k >= 1/K`` no row gives a gradient. Train with GCE first and go on with
-    ``warm_start``. The paper uses q = 0.7, k = 0.5 from epoch 40 of 120 on.
 
     References
     ----------
@@ -402,11 +375,7 @@ class TruncatedGCE(ProbabilityLoss):
     tensor(0.5000)
     """
 
-    _parameter_constraints = {
-        **Loss._parameter_constraints,
-        "q": UNIT,
-        "k": [Interval(Real, 0, 1, closed="neither")],
-    }
+    _parameter_constraints = {"q": UNIT, "k": INSIDE_UNIT}
 
     def __init__(self, q: float = 0.7, k: float = 0.5, *, reduction: str = "mean") -> None:
         super().__init__(reduction=reduction)
@@ -417,29 +386,27 @@ class TruncatedGCE(ProbabilityLoss):
         return gce(log_p.clamp(min=math.log(self.k)), self.q)
 
 
-class JensenShannon(ProbabilityLoss):
+class JensenShannon(ProbabilityLoss, name="js"):
     r"""Scaled Jensen-Shannon divergence between the label and the prediction.
 
     .. math::
         \ell(u) = \frac{-\pi \log m + \pi' \bigl(u \log \tfrac{u}{m} - (1-u) \log \pi'\bigr)}
         {-\pi' \log \pi'}, \qquad m = \pi + \pi' u, \quad \pi' = 1 - \pi
 
+    Bounded; not asymmetric (ratio 0). This is the form of the paper for one view of an image.
+    Published pi on CIFAR-10: 0.1 on clean labels, 0.7 at 20 and 40 %, 0.9 at 60 and 80 % symmetric
+    noise; on CIFAR-100: 0.1, 0.1, 0.3, 0.5, 0.3.
+
     Parameters
     ----------
     pi : float in (0, 1), default=0.5
         Weight of the label. The limit 0 is the cross-entropy, the limit 1 is MAE.
     reduction : {"none", "mean", "sum"}, default="mean"
-        What a call returns: the loss of every row, their mean, or their sum.
+        What a call returns: the per-sample losses, their mean, or their sum.
 
     See Also
     --------
-    GCE : Another family between the same two.
-
-    Notes
-    -----
-    Bounded; not asymmetric (ratio 0). Published pi on CIFAR-10: 0.1 on clean labels, 0.7 at 20 and
-    40 %, 0.9 at 60 and 80 % symmetric noise; on CIFAR-100 0.1, 0.1, 0.3, 0.5, 0.3. The paper's
-    generalised form compares several augmented views of an image; this is the form for one.
+    GCE : Another family between the cross-entropy and MAE.
 
     References
     ----------
@@ -454,17 +421,15 @@ class JensenShannon(ProbabilityLoss):
     tensor(0.6226)
     """
 
-    _parameter_constraints = {
-        **Loss._parameter_constraints,
-        "pi": [Interval(Real, 0, 1, closed="neither")],
-    }
+    _parameter_constraints = {"pi": INSIDE_UNIT}
+    asymmetry_ratio = 0.0
 
     def __init__(self, pi: float = 0.5, *, reduction: str = "mean") -> None:
         super().__init__(reduction=reduction)
         self.pi = pi
 
     def phi(self, log_p: torch.Tensor) -> torch.Tensor:
-        # With a = m - 1 and few operations: the numerator is
+        # With a = m - 1 and few operations, the numerator is
         # rest * u * log_p - (1 + a) * log_m + a * log(rest).
         rest = 1 - self.pi
         a = rest * torch.expm1(log_p)

@@ -1,4 +1,4 @@
-"""Losses in one picture."""
+"""Curves of losses."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from .._plotting import COLORS, import_pandas, import_pyplot
+from .._plotting import COLORS, import_pandas, make_axes, style_axes
 from ._loss import Loss
 
 if TYPE_CHECKING:
@@ -22,17 +22,19 @@ __all__ = ["LossDisplay"]
 class LossDisplay:
     r"""Losses against the probability of the label.
 
-    Three panels: the loss of the label, the weight of the gradient, and the class sum. The
-    other classes share what the label leaves evenly. Make it with :meth:`from_loss` or
-    :meth:`from_losses`.
+    Three panels: the loss, the weight of its gradient, and its class sum. The other classes share
+    the remaining probability evenly. Make it with :meth:`from_losses`.
+
+    The gradient weight is :math:`-\partial L / \partial f_y` divided by 1 - p_y: how much a
+    sample counts to which the network gives this probability. It is 1 for the cross-entropy and
+    :math:`p_y^q` for GCE. The class sum of a symmetric loss is a flat line.
 
     Parameters
     ----------
     probability : ndarray of shape (n_points,)
         Probabilities of the label.
     curves : dict of str to dict
-        For each loss its ``"loss"``, ``"gradient weight"`` and ``"class sum"``, arrays of
-        shape (n_points,).
+        The ``"loss"``, ``"gradient weight"`` and ``"class sum"`` of each loss, of that shape.
     n_classes : int
         Number of classes.
 
@@ -49,16 +51,10 @@ class LossDisplay:
     --------
     properties : Numbers instead of curves.
 
-    Notes
-    -----
-    The gradient weight is :math:`-\partial L / \partial f_y` divided by 1 - p_y. Of the
-    cross-entropy it is 1, of GCE :math:`p_y^q`: how much a row counts that the network gives this
-    probability. A flat class sum is a symmetric loss.
-
     Examples
     --------
     >>> from robustlabels.losses import GCE, LossDisplay
-    >>> display = LossDisplay.from_loss(GCE(), n_classes=10)
+    >>> display = LossDisplay.from_losses([GCE()], n_classes=10)
     >>> display.frame().columns.tolist()
     ['name', 'probability', 'loss', 'gradient weight', 'class sum']
     """
@@ -71,33 +67,13 @@ class LossDisplay:
         self.n_classes = n_classes
 
     @classmethod
-    def from_loss(cls, loss: Loss, *, n_classes: int = 10, name: str | None = None) -> Self:
-        """Compute the curves of one loss.
-
-        Parameters
-        ----------
-        loss : Loss
-            The loss.
-        n_classes : int, default=10
-            Number of classes.
-        name : str or None, default=None
-            Name in the legend; None takes how the loss prints.
-
-        Returns
-        -------
-        display : LossDisplay
-            The curves, not yet drawn.
-        """
-        return cls.from_losses({name or repr(loss): loss}, n_classes=n_classes)
-
-    @classmethod
     def from_losses(cls, losses: dict[str, Loss] | Sequence[Loss], *, n_classes: int = 10) -> Self:
-        """Compute the curves of several losses.
+        """Compute the curves of losses.
 
         Parameters
         ----------
         losses : list of Loss or dict of str to Loss
-            The losses, with the names for the legend if it is a dict.
+            The losses, with names for the legend if it is a dict.
         n_classes : int, default=10
             Number of classes.
 
@@ -109,14 +85,14 @@ class LossDisplay:
         Raises
         ------
         ValueError
-            If there is no loss, one is not a Loss, or fewer than 2 classes are asked for.
+            If there is no loss, one is not a Loss, or `n_classes` is less than 2.
         """
         if not isinstance(losses, dict):
             losses = {repr(loss): loss for loss in losses}
         if not losses or not all(isinstance(loss, Loss) for loss in losses.values()):
-            raise ValueError(f"losses must be Loss objects, one at least. Got {losses!r}.")
+            raise ValueError(f"losses must be one or more Loss objects. Got {losses!r}.")
         if n_classes < 2:
-            raise ValueError(f"n_classes must be 2 at least. Got {n_classes!r}.")
+            raise ValueError(f"n_classes must be at least 2. Got {n_classes!r}.")
         probability = np.linspace(0.005, 0.995, 199)
         p = torch.as_tensor(probability)
         log_rest = torch.log((1 - p) / (n_classes - 1)).unsqueeze(-1).expand(-1, n_classes - 1)
@@ -139,7 +115,7 @@ class LossDisplay:
         Parameters
         ----------
         ax : array-like of 3 matplotlib axes or None, default=None
-            Where to draw loss, gradient weight and class sum; None makes a figure.
+            Axes for loss, gradient weight and class sum; None makes a figure.
 
         Returns
         -------
@@ -151,25 +127,16 @@ class LossDisplay:
         ImportError
             If matplotlib is missing.
         """
-        plt = import_pyplot("LossDisplay.plot")
-        if ax is None:
-            _, ax = plt.subplots(1, 3, figsize=(12, 3.6), layout="constrained")
-        self.axes_ = np.asarray(ax)
+        self.axes_ = np.asarray(make_axes(ax, "LossDisplay.plot", 1, 3, figsize=(12, 3.6)))
         self.figure_ = self.axes_[0].figure
         dashes = ["-", "--", "-.", ":"]
         self.lines_: dict[str, list] = {name: [] for name in self.curves}
         for panel, axis in zip(("loss", "gradient weight", "class sum"), self.axes_, strict=True):
             for i, (name, curve) in enumerate(self.curves.items()):
-                self.lines_[name] += axis.plot(
-                    self.probability,
-                    curve[panel],
-                    color=COLORS[i % len(COLORS)],
-                    linestyle=dashes[i % len(dashes)],
-                    label=name,
-                )
+                style = {"color": COLORS[i % len(COLORS)], "linestyle": dashes[i % len(dashes)]}
+                self.lines_[name] += axis.plot(self.probability, curve[panel], label=name, **style)
             axis.set(xlabel="Probability of the label", title=panel.capitalize(), xlim=(0, 1))
-            axis.spines[["top", "right"]].set_visible(False)
-            axis.grid(alpha=0.3)
+            style_axes(axis)
         self.axes_[-1].legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
         return self
 
@@ -179,8 +146,7 @@ class LossDisplay:
         Returns
         -------
         frame : pandas.DataFrame
-            A row for each loss and probability, with the columns name, probability, loss,
-            gradient weight and class sum.
+            One row per loss and probability. Columns: name, probability and the three curves.
 
         Raises
         ------
@@ -188,10 +154,8 @@ class LossDisplay:
             If pandas is missing.
         """
         pd = import_pandas("LossDisplay.frame")
-        return pd.concat(
-            [
-                pd.DataFrame({"name": name, "probability": self.probability, **curve})
-                for name, curve in self.curves.items()
-            ],
-            ignore_index=True,
-        )
+        frames = [
+            pd.DataFrame({"name": name, "probability": self.probability, **curve})
+            for name, curve in self.curves.items()
+        ]
+        return pd.concat(frames, ignore_index=True)

@@ -1,4 +1,4 @@
-"""The protocol of a loss, one vector of class losses, and the sums that its operators make."""
+"""The protocol of a loss: one vector of class losses. And the sums that `+` and `*` make."""
 
 from __future__ import annotations
 
@@ -6,48 +6,48 @@ import functools
 import math
 import operator
 from collections import Counter
-from collections.abc import Sequence
-from numbers import Integral, Real
+from collections.abc import Callable, Sequence
+from numbers import Real
 from typing import Any, Self
 
 import torch
 from sklearn.base import BaseEstimator, clone
 from torch import nn
 
-from .._validation.sklearn_private import Interval, StrOptions, _BaseComposition
+from .._validation.sklearn_private import Interval, StrOptions, _BaseComposition, parameter_names
 
 __all__ = ["Loss", "ProbabilityLoss", "Sum"]
 
-_param_names = functools.cache(lambda loss_class: loss_class._get_param_names())
+#: The losses that have a name, each with a function that makes it.
+CATALOGUE: dict[str, Callable[[], Any]] = {}
+
+_param_names = functools.cache(parameter_names)
 
 _REDUCTIONS = {"none": lambda losses: losses, "mean": torch.mean, "sum": torch.sum}
 
-#: Domains of hyperparameters that several losses have. A radius bounds the scores.
+# Domains of hyperparameters.
 POSITIVE = [Interval(Real, 0, None, closed="neither")]
+NONNEGATIVE = [Interval(Real, 0, None, closed="left")]
 UNIT = [Interval(Real, 0, 1, closed="both")]
-RADIUS = [*POSITIVE, None]
+INSIDE_UNIT = [Interval(Real, 0, 1, closed="neither")]
 
-#: Stands for the log-probability of a class that a network masks by -inf where a difference or a
-#: share of losses is taken. Its square is finite in float32, and its exponential 0.
+#: Replaces the log-probability -inf of a masked class wherever losses are subtracted or divided.
+#: Its square is finite in float32, and its exponential is 0.
 _MASKED = -1e15
-
-#: Domain of a number of classes.
-N_CLASSES = [Interval(Integral, 2, None, closed="left")]
 
 
 class Loss(BaseEstimator, nn.Module):
-    """Base class of all losses: what each class would cost, given log-probabilities.
+    """Base class of all losses.
 
-    A subclass stores its hyperparameters in ``__init__``, declares their domains in
-    ``_parameter_constraints`` and implements :meth:`class_losses`. Being a scikit-learn
-    ``BaseEstimator`` it then has ``get_params``, ``set_params``, ``repr``, ``clone`` and
-    pickling; being a torch module it can replace ``torch.nn.CrossEntropyLoss`` in any
-    training loop. It holds no learnable parameters.
+    A loss computes, from log-probabilities, what each class would cost as the label. A subclass
+    implements :meth:`class_losses` and stores its hyperparameters in ``__init__``. It is a
+    scikit-learn ``BaseEstimator`` and a torch module without learnable parameters, which replaces
+    ``torch.nn.CrossEntropyLoss`` in any training loop.
 
     Parameters
     ----------
     reduction : {"none", "mean", "sum"}, default="mean"
-        What a call returns: the loss of every row, their mean, or their sum.
+        What a call returns: the per-sample losses, their mean, or their sum.
 
     See Also
     --------
@@ -56,15 +56,16 @@ class Loss(BaseEstimator, nn.Module):
 
     Notes
     -----
-    Conventions: ``logits`` and ``log_p`` have shape (n, K) with ``log_p`` normalised,
-    ``exp(log_p).sum(-1) == 1``; class losses have shape (n, K), sample losses shape (n,).
-    Everything is computed from ``log_softmax`` without clamping, in the dtype of the
-    logits, half precision in float32. A class whose logit is -inf has probability 0: as the
-    label it costs infinitely much where the loss is unbounded, else what the limit is.
+    Everything is computed from ``log_softmax`` without clamping, in the dtype of the logits; half
+    precision is computed in float32. A class whose logit is -inf has probability 0. As the label
+    it costs the limit of the loss, which is infinite for unbounded losses.
+
+    A subclass with a ``name``, as in ``class Brier(Loss, name="brier")``, is known to
+    :func:`get_loss` and ``RobustClassifier`` by this name.
 
     Examples
     --------
-    A loss of one's own is one method; this one is the Brier score:
+    The Brier score as a loss of your own:
 
     >>> import torch
     >>> from robustlabels.losses import Loss
@@ -78,17 +79,31 @@ class Loss(BaseEstimator, nn.Module):
     tensor([0.5000, 0.0000])
     """
 
-    _parameter_constraints = {"reduction": [StrOptions(set(_REDUCTIONS))]}
+    _parameter_constraints: dict[str, list] = {"reduction": [StrOptions(set(_REDUCTIONS))]}
 
-    #: Whether the class losses are not negative and their sum is positive.
+    #: Whether all class losses are nonnegative and their sum is positive.
     positive = True
 
-    #: Radius of the ball that confines the scores, a parameter of the losses that need one.
+    #: The asymmetry ratio if a closed form is known, else None.
+    asymmetry_ratio: float | None = None
+
+    #: Radius of the ball that confines the scores, a hyperparameter of the losses that need one.
     radius: Any = None
 
     def __init__(self, *, reduction: str = "mean") -> None:
         super().__init__()
         self.reduction = reduction
+
+    def __init_subclass__(cls, name: str | None = None, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        own = vars(cls).get("_parameter_constraints", {})
+        cls._parameter_constraints = {**super(cls, cls)._parameter_constraints, **own}
+        if name is not None:
+            taken = CATALOGUE.get(name, cls)
+            # A class that is defined again, as in a notebook, replaces its first definition.
+            if (taken.__module__, taken.__qualname__) != (cls.__module__, cls.__qualname__):
+                raise ValueError(f"The name {name!r} is taken by {taken}.")
+            CATALOGUE[name] = cls
 
     def __add__(self, other: Loss) -> Sum:
         if not isinstance(other, Loss):
@@ -119,19 +134,26 @@ class Loss(BaseEstimator, nn.Module):
             inner._validate_changed_params()
 
     def __getstate__(self):
-        # What was derived from the parameters is derived again.
+        # What is derived from the parameters is derived again.
         state = dict(super().__getstate__())
-        for name in ("_valid_params", "_prepared_from", "_tensor"):
+        for name in ("_valid_params", "_made_from", "_tensor"):
             state.pop(name, None)
         return state
 
+    def _certainty_wins(self, lead, rival, weights):
+        """Return whether certainty of a label minimises the weighted class losses.
+
+        `lead` is the weight of the label, `rival` the largest of the others. None where there is
+        no closed form besides the asymmetry ratio.
+        """
+
     @property
     def ball_radius(self) -> float | None:
-        """Radius of the ball to which the loss confines the scores, or None where it does not."""
+        """Radius of the ball that confines the scores, None if they are free."""
         return self.radius
 
     def log_probabilities(self, logits: torch.Tensor) -> torch.Tensor:
-        """Return what :meth:`class_losses` takes, made of the outputs of a network.
+        """Turn the outputs of a network into the input of :meth:`class_losses`.
 
         Parameters
         ----------
@@ -141,8 +163,8 @@ class Loss(BaseEstimator, nn.Module):
         Returns
         -------
         log_p : Tensor of shape (n, K)
-            Their ``log_softmax``; or the logits themselves where the loss has a `radius`: it
-            looks at differences of scores only, and normalises them once they are bounded.
+            Their ``log_softmax``. For a loss with a `radius` the logits themselves: it normalises
+            them after it has bounded them.
         """
         return logits if self.ball_radius is not None else torch.log_softmax(logits, dim=-1)
 
@@ -157,12 +179,12 @@ class Loss(BaseEstimator, nn.Module):
         Returns
         -------
         losses : Tensor of shape (n, K)
-            Column k holds the loss of every row if its label were k.
+            Column k holds the per-sample losses if all labels were k.
         """
         raise NotImplementedError(f"{type(self).__name__} must implement class_losses(log_p).")
 
     def sample_losses(self, log_p: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """Compute the loss of each row at its label.
+        """Compute the loss of each sample for its label.
 
         Parameters
         ----------
@@ -179,7 +201,7 @@ class Loss(BaseEstimator, nn.Module):
         return self.class_losses(log_p).gather(-1, target.unsqueeze(-1)).squeeze(-1)
 
     def expected_losses(self, log_p: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """Compute the loss of each row at weights of the classes.
+        """Compute the loss of each sample for soft labels.
 
         Parameters
         ----------
@@ -193,28 +215,26 @@ class Loss(BaseEstimator, nn.Module):
         losses : Tensor of shape (n,)
             The weighted sum of :meth:`class_losses`.
         """
-        # What a masked class costs is infinite, and must count nothing where it has no weight.
+        # A masked class has an infinite loss, which must not count where its weight is 0.
         log_p = torch.where(target == 0, unmasked(log_p), log_p)
         return (target * self.class_losses(log_p)).sum(-1)
 
     def scores(self, logits: torch.Tensor) -> torch.Tensor:
-        r"""Map the outputs of a network to the scores that the loss looks at.
+        r"""Map the outputs of a network to the scores whose softmax the loss sees.
 
-        These are the logits themselves, except for losses with a `radius` R, whose infimum
-        lies at infinite scores. They look at ``c / (1 + |c| / R)`` with the centred logits
-        ``c = logits - logits.mean(-1)``: a smooth map into the ball of radius R that keeps
-        the order of the classes.
+        These are the logits themselves, except for a loss with a `radius` R, whose infimum lies at
+        infinite scores. It maps the centred logits ``c = logits - logits.mean(-1)`` smoothly into
+        the ball of radius R, by ``c / (1 + |c| / R)``, which keeps the order of the classes.
 
         Parameters
         ----------
         logits : Tensor of shape (n, K)
-            Outputs of a network, or log-probabilities: a constant added to a row has no
-            effect on a bounded score.
+            Outputs of a network, or log-probabilities, which have the same bounded scores.
 
         Returns
         -------
         scores : Tensor of shape (n, K)
-            Scores, whose softmax are the probabilities that the loss sees.
+            Scores; predict with their softmax.
         """
         if self.ball_radius is None:
             return logits
@@ -223,41 +243,30 @@ class Loss(BaseEstimator, nn.Module):
         norm = torch.linalg.vector_norm(centred, dim=-1, keepdim=True)
         return centred * (1 + norm / self.ball_radius).reciprocal()
 
-    def bounded(self, log_p: torch.Tensor) -> torch.Tensor:
-        """Return the log-probabilities of the bounded scores, `log_p` itself without a radius.
-
-        Parameters
-        ----------
-        log_p : Tensor of shape (n, K)
-            Log-probabilities, as ``log_softmax`` returns them.
-
-        Returns
-        -------
-        log_p : Tensor of shape (n, K)
-            Log-probabilities of :meth:`scores`.
-        """
+    def _bounded(self, log_p):
+        """Return the log-probabilities of the bounded scores, `log_p` itself without a radius."""
         if self.ball_radius is None:
             return log_p
         return torch.log_softmax(self.scores(log_p), dim=-1)
 
     def inverse_link(self, p: torch.Tensor) -> torch.Tensor:
-        """Turn the predictions that minimise the expected loss into class probabilities.
+        """Turn the minimiser of the expected loss into class probabilities.
 
         Parameters
         ----------
         p : Tensor of shape (n, K)
-            Probabilities, the softmax of the scores.
+            Predictions that minimise the expected loss, as softmax of the scores.
 
         Returns
         -------
         posterior : Tensor of shape (n, K)
-            The class probabilities at which `p` minimises the expected loss.
+            The class probabilities for which `p` is the minimiser.
 
         Raises
         ------
         ValueError
-            If predictions do not determine class probabilities under this loss, as under
-            MAE, whose minimiser is certain of the most probable class.
+            If the minimiser does not determine the class probabilities. That of MAE, for example,
+            is certain of the most probable class.
         """
         raise ValueError(f"Predictions do not determine class probabilities under {self!r}.")
 
@@ -269,28 +278,28 @@ class Loss(BaseEstimator, nn.Module):
         logits : Tensor of shape (n, K)
             Outputs of a network, before any softmax.
         target : Tensor of shape (n,) or (n, K)
-            Labels from 0 to K - 1 (int64), or one weight per class (floating point): soft
-            or several labels a row. The loss of such a row is the weighted sum of its class
-            losses, which keeps symmetry and unbiasedness.
+            Labels from 0 to K - 1 (integers), or soft labels (floating point): a weight for each
+            class. The loss of a soft label is the weighted sum of the class losses, which
+            preserves symmetry and unbiasedness.
 
         Returns
         -------
         loss : Tensor of shape () or (n,)
-            As `reduction` says.
+            The per-sample losses, reduced according to `reduction`.
 
         Raises
         ------
         ValueError
-            If a hyperparameter lies outside its domain, the shapes do not fit, or a label is not
-            among 0 to K - 1.
+            If a hyperparameter is outside its domain, the shapes do not match, or a label is not
+            in 0 to K - 1.
         TypeError
-            If `logits` or `target` is no tensor.
+            If `logits` or `target` is not a tensor.
         """
         for name, given in (("logits", logits), ("target", target)):
             if not isinstance(given, torch.Tensor):
                 raise TypeError(
                     f"logits and target must be tensors. Got {type(given).__name__} as {name}; "
-                    f"turn it into one with torch.as_tensor."
+                    f"convert it with torch.as_tensor."
                 )
         self._validate_changed_params()
         soft = target.is_floating_point()
@@ -311,41 +320,37 @@ class Loss(BaseEstimator, nn.Module):
             try:
                 losses = self.sample_losses(log_p, target.long())
             except (IndexError, RuntimeError):
-                # Looked for only now: in a training on a GPU each look would wait for it.
+                # Checked only after a failure: on a GPU each check would wait for the device.
                 _check_labels(target.long(), logits.shape[1])
                 raise
         return _REDUCTIONS[self.reduction](losses)
 
 
 def _check_labels(target, n_classes):
-    """Say which labels are none of 0 to `n_classes` - 1."""
-    strange = target[(target < 0) | (target >= n_classes)]
-    if len(strange):
+    """Raise an error that names the labels outside 0 to `n_classes` - 1."""
+    unknown = target[(target < 0) | (target >= n_classes)]
+    if len(unknown):
         raise ValueError(
             f"target must hold labels from 0 to {n_classes - 1}, as logits has {n_classes} "
-            f"columns. Got {', '.join(map(str, strange.unique().tolist()[:5]))}."
+            f"columns. Got {', '.join(map(str, unknown.unique().tolist()[:5]))}."
         )
 
 
 class ProbabilityLoss(Loss):
-    r"""Base class of losses :math:`\ell(p_y)` of the label's probability alone.
+    r"""Base class of losses :math:`\ell(p_y)` that depend on the label's probability alone.
 
-    A subclass implements :meth:`phi`, elementwise, and has with it the class losses and the
-    fast path that looks at the label's column only.
+    A subclass implements :meth:`phi`, an elementwise function. The gradient with respect to the
+    logits is :math:`-\omega(p_y)(e_y - p)` with :math:`\omega(u) = -u\,\ell'(u)`: such a loss is a
+    cross-entropy with sample weights.
 
     Parameters
     ----------
     reduction : {"none", "mean", "sum"}, default="mean"
-        What a call returns: the loss of every row, their mean, or their sum.
+        What a call returns: the per-sample losses, their mean, or their sum.
 
     See Also
     --------
-    Loss : The general protocol, for losses that look at all probabilities.
-
-    Notes
-    -----
-    The gradient with respect to the logits is :math:`-\omega(p_y)(e_y - p)` with
-    :math:`\omega(u) = -u\,\ell'(u)`: such a loss only re-weights the rows.
+    Loss : The general protocol, for losses that depend on all probabilities.
 
     Examples
     --------
@@ -359,17 +364,17 @@ class ProbabilityLoss(Loss):
     """
 
     def phi(self, log_p: torch.Tensor) -> torch.Tensor:
-        """Compute the loss from the logarithm of the label's probability.
+        """Compute the loss from the log-probability of the label.
 
         Parameters
         ----------
         log_p : Tensor of any shape
-            Log-probabilities.
+            Log-probabilities of labels.
 
         Returns
         -------
         losses : Tensor of the same shape
-            The loss where the label has that probability.
+            The losses of these labels.
         """
         raise NotImplementedError(f"{type(self).__name__} must implement phi(log_p).")
 
@@ -377,40 +382,48 @@ class ProbabilityLoss(Loss):
         return self.phi(log_p)
 
     def sample_losses(self, log_p: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        # nll_loss picks the column faster than gather does, forward and backward.
-        # No label is one to ignore: torch's default, -100, would count as a perfect prediction.
+        # nll_loss is faster than gather, forward and backward. It must not ignore any label:
+        # torch's default, -100, would count as a perfect prediction.
         none = torch.iinfo(torch.int64).min
         picked = nn.functional.nll_loss(log_p, target, reduction="none", ignore_index=none)
         return self.phi(-picked)
 
 
+class WrappedLoss(Loss):
+    """Base class of losses that are made from another loss."""
+
+    _parameter_constraints = {"loss": [Loss]}
+
+    def __init__(self, loss: Loss, *, reduction: str = "mean") -> None:
+        super().__init__(reduction=reduction)
+        self.loss: Any = loss
+
+    @property
+    def positive(self) -> bool:
+        return self.loss.positive
+
+
 class Sum(_BaseComposition, Loss):
-    r"""Weighted sum of named losses.
+    r"""Weighted sum of losses.
 
     .. math:: L(f, y) = \sum_i w_i L_i(f, y)
 
-    It is what ``NCE() + 4 * AGCE()`` makes: operators copy their operands and name the terms
-    after their classes.
+    ``NCE() + 4 * AGCE()`` makes one of copies of both, with names made from their classes. With
+    nonnegative weights, a sum of symmetric losses is symmetric, and a sum of losses is asymmetric
+    on labels on which all terms are.
 
     Parameters
     ----------
     terms : list of (str, Loss) pairs
-        Names and losses; a grid reaches the parameters of a term as ``name__parameter``.
+        Names and losses. Grids reach the parameters of a term as ``name__parameter``.
     weights : list of float or None, default=None
         A weight for each term; None gives each the weight 1.
     reduction : {"none", "mean", "sum"}, default="mean"
-        What a call returns: the loss of every row, their mean, or their sum. That of the
-        terms has no effect.
+        What a call returns: the per-sample losses, their mean, or their sum.
 
     See Also
     --------
-    get_loss : Makes the published combinations by name, such as "nce+agce".
-
-    Notes
-    -----
-    The log-probabilities are computed once for all terms. With weights that are not negative,
-    a sum of symmetric losses is symmetric, and a sum of asymmetric losses is asymmetric on
-    labels on which each of them is.
+    get_loss : Makes published sums by name, such as "nce+agce".
 
     Examples
     --------
@@ -422,11 +435,7 @@ class Sum(_BaseComposition, Loss):
     Sum(terms=[('nce', NCE()), ('agce', AGCE(a=2.0, q=1.5))], weights=[1, 1])
     """
 
-    _parameter_constraints = {
-        **Loss._parameter_constraints,
-        "terms": [list],
-        "weights": ["array-like", None],
-    }
+    _parameter_constraints = {"terms": [list], "weights": ["array-like", None]}
 
     def __init__(
         self,
@@ -440,45 +449,20 @@ class Sum(_BaseComposition, Loss):
         self.weights = weights
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Get the parameters of the sum and of its terms.
-
-        Parameters
-        ----------
-        deep : bool, default=True
-            Whether to include the terms by their names, and their parameters.
-
-        Returns
-        -------
-        params : dict
-            Parameter names and values.
-        """
         return self._get_params("terms", deep=deep)
 
     def set_params(self, **params: Any) -> Self:
-        """Set parameters of the sum, replace a term by its name, or set a parameter of it.
-
-        Parameters
-        ----------
-        **params : dict
-            Such as ``weights=[1, 4]``, ``agce=AGCE(a=2)``, ``agce__a=2``.
-
-        Returns
-        -------
-        self : Sum
-            This loss.
-        """
         self._set_params("terms", **params)
         return self
 
     @property
     def positive(self) -> bool:
-        """Whether the class losses are not negative and their sum is positive."""
         return all(loss.positive and weight > 0 for weight, loss in self._weighted())
 
     def _validate_params(self):
         super()._validate_params()
         if not self.terms or not all(isinstance(loss, Loss) for _, loss in self.terms):
-            raise ValueError(f"terms must be (name, Loss) pairs, one at least. Got {self.terms!r}.")
+            raise ValueError(f"terms must be a nonempty list of (name, Loss). Got {self.terms!r}.")
         self._validate_names([name for name, _ in self.terms])
         weights = [1.0] * len(self.terms) if self.weights is None else list(self.weights)
         numbers = all(isinstance(w, Real) and math.isfinite(w) for w in weights)
@@ -496,13 +480,13 @@ class Sum(_BaseComposition, Loss):
             loss._validate_changed_params()
 
     def _weighted(self):
+        """Return the (weight, loss) pairs."""
         weights = [1.0] * len(self.terms) if self.weights is None else self.weights
         return [(weight, loss) for weight, (_, loss) in zip(weights, self.terms, strict=True)]
 
     def _sum(self, values):
-        """Weigh and add the values of the terms."""
-        weights = (weight for weight, _ in self._weighted())
-        pairs = zip(weights, values, strict=True)
+        """Add the weighted values of the terms."""
+        pairs = ((w, v) for (w, _), v in zip(self._weighted(), values, strict=True))
         return functools.reduce(torch.add, (v if w == 1 else w * v for w, v in pairs))
 
     def class_losses(self, log_p: torch.Tensor) -> torch.Tensor:
@@ -513,15 +497,12 @@ class Sum(_BaseComposition, Loss):
 
 
 def _weighted_sum(*weighted, reduction="mean"):
-    """Make a Sum of copies of (weight, loss) pairs, merging sums among them."""
+    """Make a flat Sum of copies of (weight, loss) pairs."""
     names, terms, weights = [], [], []
     for weight, loss in weighted:
-        if isinstance(loss, Sum):
-            of_terms = [w for w, _ in loss._weighted()]
-            inner = [(w, *term) for w, term in zip(of_terms, loss.terms, strict=True)]
-        else:
-            inner = [(1.0, type(loss).__name__.lower(), loss)]
-        for w, name, term in inner:
+        if not isinstance(loss, Sum):
+            loss = Sum([(type(loss).__name__.lower(), loss)])
+        for (name, term), (w, _) in zip(loss.terms, loss._weighted(), strict=True):
             names.append(name)
             terms.append(clone(term))
             weights.append(float(weight * w))
@@ -534,35 +515,5 @@ def _weighted_sum(*weighted, reduction="mean"):
 
 
 def unmasked(log_p):
-    """Return log-probabilities with very small numbers in place of -inf."""
+    """Replace the log-probability -inf by a very small number."""
     return log_p.clamp(min=_MASKED)
-
-
-def without_radius(loss):
-    """Copy a loss without the bounds on its scores."""
-    loss = clone(loss)
-    loss._validate_params()
-    radii = [name for name in loss.get_params() if name.split("__")[-1] == "radius"]
-    return loss.set_params(**dict.fromkeys(radii))
-
-
-def permutation_witness(loss, n_classes):
-    """Return scores and their permutation if its class losses are not the permuted ones."""
-    generator = torch.Generator().manual_seed(0)
-    scores = torch.randn(20, n_classes, generator=generator, dtype=torch.float64)
-    losses = loss.class_losses(torch.log_softmax(scores, dim=-1))
-    # All permutations are made of a shift and a swap.
-    shift = torch.arange(n_classes).roll(1)
-    swap = torch.tensor([1, 0, *range(2, n_classes)])
-    for order in (shift, swap):
-        permuted = loss.class_losses(torch.log_softmax(scores[:, order], dim=-1))
-        unlike = (permuted - losses[:, order]).abs().amax(-1)
-        if unlike.max() > 1e-8 * losses.abs().max():
-            row = scores[unlike.argmax()]
-            return torch.stack([row, row[order]]).numpy()
-    return None
-
-
-def distinct_labels(loss, n_classes):
-    """Return the labels to look at: the first stands for all if the loss treats them alike."""
-    return range(1 if permutation_witness(loss, n_classes) is None else n_classes)

@@ -1,41 +1,35 @@
-"""Normalised losses: the share that the label has in the losses of all classes."""
+"""Normalised losses: the loss of the label divided by the sum over all classes."""
 
 import math
-from numbers import Real
 
 import torch
 
-from .._validation.sklearn_private import Interval
 from ._cross_entropy import CE, GCE, Focal
-from ._loss import UNIT, Loss, unmasked
+from ._loss import INSIDE_UNIT, NONNEGATIVE, UNIT, Loss, WrappedLoss, unmasked
 
 __all__ = ["NCE", "NFL", "NGCE", "NNCE", "Normalized"]
 
 
-class Normalized(Loss):
+class Normalized(WrappedLoss):
     r"""A loss divided by its class sum, which makes it symmetric.
 
     .. math:: N(f, y) = \frac{L(f, y)}{\sum_k L(f, k)}
 
+    Symmetric with class sum 1, between 0 and 1 [1]_. Training on it alone is slow and often
+    fails: it also decreases as the losses of the other classes grow, and for three classes and
+    more its minimiser need not be the most probable class. Papers add a second loss ("nce+mae").
+
     Parameters
     ----------
     loss : Loss
-        The loss to normalise. Its class losses must not be negative nor all be 0, which
-        leaves out the unhinged loss, SGCE, alpha-MAE and other losses of class sum 0.
+        The loss to normalise. Its class losses must be nonnegative and not all 0, which excludes
+        the unhinged loss, SGCE, alpha-MAE and other losses of class sum 0.
     reduction : {"none", "mean", "sum"}, default="mean"
-        What a call returns: the loss of every row, their mean, or their sum.
+        What a call returns: the per-sample losses, their mean, or their sum.
 
     See Also
     --------
-    NCE : Normalised cross-entropy.
     Symmetrized : Makes a loss symmetric by subtraction.
-
-    Notes
-    -----
-    Symmetric with class sum 1, between 0 and 1 [1]_. Training on it alone is slow and often
-    fails: it can be lowered by raising the losses of the other classes without bound, and for
-    three classes and more its minimiser need not be the most probable class. The papers add
-    a second loss, see "nce+mae" and the like in :func:`get_loss`.
 
     References
     ----------
@@ -50,11 +44,7 @@ class Normalized(Loss):
     tensor(0.2500)
     """
 
-    _parameter_constraints = {**Loss._parameter_constraints, "loss": [Loss]}
-
-    def __init__(self, loss: Loss, *, reduction: str = "mean") -> None:
-        super().__init__(reduction=reduction)
-        self.loss = loss
+    positive = True
 
     def _validate_changed_params(self):
         super()._validate_changed_params()
@@ -80,25 +70,22 @@ class Normalized(Loss):
         return losses.gather(-1, target.unsqueeze(-1)).squeeze(-1) / losses.sum(-1)
 
 
-class NCE(Normalized):
+class NCE(Normalized, name="nce"):
     r"""Normalised cross-entropy.
 
     .. math:: L(p, y) = \frac{\log p_y}{\sum_k \log p_k}
 
+    Symmetric with class sum 1. Not calibrated for three classes and more: with the label's
+    class first, p = (0.3, 0.7, 1e-300) costs 0.0017 and p = (0.98, 0.01, 0.01) costs 0.0022.
+
     Parameters
     ----------
     reduction : {"none", "mean", "sum"}, default="mean"
-        What a call returns: the loss of every row, their mean, or their sum.
+        What a call returns: the per-sample losses, their mean, or their sum.
 
     See Also
     --------
     Normalized : The operator, with the caveats of normalised losses.
-    NNCE : Its negative counterpart.
-
-    Notes
-    -----
-    Symmetric with class sum 1. Not calibrated for three classes and more: with the label's
-    class first, p = (0.3, 0.7, 1e-300) costs 0.0017 and p = (0.98, 0.01, 0.01) costs 0.0022.
 
     References
     ----------
@@ -113,33 +100,29 @@ class NCE(Normalized):
     tensor(0.2500)
     """
 
-    _parameter_constraints = Loss._parameter_constraints
-
     def __init__(self, *, reduction: str = "mean") -> None:
         super().__init__(CE(), reduction=reduction)
 
 
-class NFL(Normalized):
+class NFL(Normalized, name="nfl"):
     r"""Normalised focal loss.
 
     .. math:: L(p, y) = \frac{(1-p_y)^\gamma \log p_y}{\sum_k (1-p_k)^\gamma \log p_k}
+
+    Symmetric with class sum 1.
 
     Parameters
     ----------
     gamma : float >= 0, default=0.5
         Exponent of the focal loss; the papers use 0.5.
     detach_modulator : bool, default=False
-        Whether the gradient ignores the powers, as published code does, see :class:`Focal`.
+        Whether the gradient ignores the powers, as in published code, see :class:`Focal`.
     reduction : {"none", "mean", "sum"}, default="mean"
-        What a call returns: the loss of every row, their mean, or their sum.
+        What a call returns: the per-sample losses, their mean, or their sum.
 
     See Also
     --------
     Normalized : The operator, with the caveats of normalised losses.
-
-    Notes
-    -----
-    Symmetric with class sum 1.
 
     References
     ----------
@@ -154,11 +137,7 @@ class NFL(Normalized):
     tensor(0.2500)
     """
 
-    _parameter_constraints = {
-        **Loss._parameter_constraints,
-        "gamma": [Interval(Real, 0, None, closed="left")],
-        "detach_modulator": ["boolean"],
-    }
+    _parameter_constraints = {"gamma": NONNEGATIVE, "detach_modulator": ["boolean"]}
 
     def __init__(
         self, gamma: float = 0.5, *, detach_modulator: bool = False, reduction: str = "mean"
@@ -169,30 +148,27 @@ class NFL(Normalized):
 
     @property
     def loss(self) -> Loss:
-        """Focal loss at the present hyperparameters."""
+        """Focal loss with the present hyperparameters."""
         return Focal(self.gamma, detach_modulator=self.detach_modulator)
 
 
-class NGCE(Normalized):
+class NGCE(Normalized, name="ngce"):
     r"""Normalised generalised cross-entropy.
 
     .. math:: L(p, y) = \frac{1 - p_y^q}{\sum_k (1 - p_k^q)}
 
+    Symmetric with class sum 1.
+
     Parameters
     ----------
     q : float in [0, 1], default=0.1
-        Exponent; 0 is NCE, 1 is MAE divided by K - 1. Published: 0.1 on MNIST and CIFAR-10,
-        0.7 on CIFAR-100.
+        0 is NCE, 1 is MAE / (K - 1). Published: 0.1 on MNIST and CIFAR-10, 0.7 on CIFAR-100.
     reduction : {"none", "mean", "sum"}, default="mean"
-        What a call returns: the loss of every row, their mean, or their sum.
+        What a call returns: the per-sample losses, their mean, or their sum.
 
     See Also
     --------
     Normalized : The operator, with the caveats of normalised losses.
-
-    Notes
-    -----
-    Symmetric with class sum 1.
 
     References
     ----------
@@ -207,7 +183,7 @@ class NGCE(Normalized):
     tensor(0.2500)
     """
 
-    _parameter_constraints = {**Loss._parameter_constraints, "q": UNIT}
+    _parameter_constraints = {"q": UNIT}
 
     def __init__(self, q: float = 0.1, *, reduction: str = "mean") -> None:
         Loss.__init__(self, reduction=reduction)
@@ -219,28 +195,26 @@ class NGCE(Normalized):
         return GCE(self.q)
 
 
-class NNCE(Loss):
+class NNCE(Loss, name="nnce"):
     r"""Normalised negative cross-entropy.
 
     .. math::
         L(p, y) = 1 - \frac{a_y}{\sum_k a_k}, \qquad
         a_k = \max(\log p_k, \log p_{min}) - \log p_{min}
 
+    Symmetric with class sum K - 1, between 0 and 1.
+
     Parameters
     ----------
     p_min : float in (0, 1), default=1e-7
-        Probability below which a class gives no gradient, less than 1/K. Published code has
-        1e-7 (ANL) or 1e-8 (JAL), and the loss depends on it.
+        Probability below which a class has no gradient; it must be less than 1/K. The loss
+        depends on it. Published code has 1e-7 (ANL) or 1e-8 (JAL).
     reduction : {"none", "mean", "sum"}, default="mean"
-        What a call returns: the loss of every row, their mean, or their sum.
+        What a call returns: the per-sample losses, their mean, or their sum.
 
     See Also
     --------
     NCE : Its active counterpart; "anl-ce" is the sum of both.
-
-    Notes
-    -----
-    Symmetric with class sum K - 1, between 0 and 1.
 
     References
     ----------
@@ -255,10 +229,7 @@ class NNCE(Loss):
     tensor(0.7500)
     """
 
-    _parameter_constraints = {
-        **Loss._parameter_constraints,
-        "p_min": [Interval(Real, 0, 1, closed="neither")],
-    }
+    _parameter_constraints = {"p_min": INSIDE_UNIT}
 
     def __init__(self, p_min: float = 1e-7, *, reduction: str = "mean") -> None:
         super().__init__(reduction=reduction)
@@ -267,7 +238,7 @@ class NNCE(Loss):
     def class_losses(self, log_p: torch.Tensor) -> torch.Tensor:
         if self.p_min * log_p.shape[-1] >= 1:
             raise ValueError(
-                f"p_min must be less than 1/K, or equal scores have no loss. Got "
+                f"p_min must be less than 1/K, or the loss is 0/0 at equal scores. Got "
                 f"p_min={self.p_min} for K={log_p.shape[-1]} classes."
             )
         heights = (log_p - math.log(self.p_min)).clamp(min=0)

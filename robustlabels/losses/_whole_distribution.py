@@ -1,4 +1,4 @@
-"""Losses that look at the whole predicted distribution, not at the label's probability alone."""
+"""Losses of the whole predicted distribution, not of the label's probability alone."""
 
 import math
 from numbers import Real
@@ -6,43 +6,36 @@ from numbers import Real
 import torch
 
 from .._validation.sklearn_private import Interval
-from ._loss import (
-    POSITIVE,
-    UNIT,
-    Loss,
-    unmasked,
-)
+from ._cross_entropy import gce
+from ._loss import NONNEGATIVE, POSITIVE, UNIT, Loss, unmasked
 
 __all__ = ["LDR", "BiTempered", "SoftBootstrap"]
 
 
-class LDR(Loss):
+class LDR(Loss, name="ldr"):
     r"""Label-distributionally robust loss (LDR-KL).
 
     .. math::
         L(f, y) = \lambda \log \Bigl( \frac{1}{K} \sum_k
         \exp \frac{f_k - f_y + c [k \ne y]}{\lambda} \Bigr)
 
+    Convex in the scores and unbounded. Symmetric only in the limit of large temperatures.
+
     Parameters
     ----------
     lam : float > 0, default=1.0
-        Temperature. 1 is the cross-entropy less log K for c = 0, the limit 0 is the
-        multi-class hinge loss, the limit of large values the unhinged loss. Published: 10 on
-        CIFAR-10, 1 on CIFAR-100, WebVision and Clothing1M.
+        Temperature. For c = 0, 1 is the cross-entropy minus log K, the limit 0 is the multi-class
+        hinge loss, and the limit of large values the unhinged loss. Published: 10 on CIFAR-10,
+        1 on CIFAR-100, WebVision and Clothing1M.
     margin : float >= 0, default=0.0
-        Lead c that the label is asked for. Published code uses 0.1 on scores that it first
-        maps to positive values of mean 1, which this loss does not.
+        Lead c that the loss demands of the label. Published code uses 0.1 on scores that it first
+        maps to positive values of mean 1, which this loss does not do.
     reduction : {"none", "mean", "sum"}, default="mean"
-        What a call returns: the loss of every row, their mean, or their sum.
+        What a call returns: the per-sample losses, their mean, or their sum.
 
     See Also
     --------
     Unhinged : The limit of large temperatures.
-
-    Notes
-    -----
-    Convex in the scores and unbounded, symmetric only in the limit of large temperatures, where
-    the scores run away as they do on the unhinged loss.
 
     References
     ----------
@@ -57,11 +50,7 @@ class LDR(Loss):
     tensor(0.6201)
     """
 
-    _parameter_constraints = {
-        **Loss._parameter_constraints,
-        "lam": POSITIVE,
-        "margin": [Interval(Real, 0, None, closed="left")],
-    }
+    _parameter_constraints = {"lam": POSITIVE, "margin": NONNEGATIVE}
     positive = False
 
     def __init__(self, lam: float = 1.0, margin: float = 0.0, *, reduction: str = "mean") -> None:
@@ -73,8 +62,8 @@ class LDR(Loss):
         scaled = unmasked(log_p) / self.lam
         total = torch.logsumexp(scaled, dim=-1, keepdim=True)
         if self.margin:
-            # Of the sum only the label's own term has no margin. What is left without it: by
-            # difference, but for the largest term, whose share may round to 1.
+            # All terms but the label's own have a margin. The sum without the label is found by
+            # difference, except for the largest term, whose share may round to 1.
             top = scaled.argmax(-1, keepdim=True)
             share = (scaled - total).exp().scatter(-1, top, 0)
             without_top = torch.logsumexp(scaled.scatter(-1, top, -math.inf), -1, keepdim=True)
@@ -83,7 +72,7 @@ class LDR(Loss):
         return self.lam * (total - math.log(log_p.shape[-1])) - log_p
 
 
-class BiTempered(Loss):
+class BiTempered(Loss, name="bi-tempered"):
     r"""Bi-tempered logistic loss: a bounded logarithm and a heavy-tailed softmax.
 
     .. math::
@@ -92,6 +81,8 @@ class BiTempered(Loss):
 
     with :math:`\log_t x = (x^{1-t} - 1) / (1 - t)` and :math:`\exp_t` its inverse.
 
+    t1 = t2 = 1 is the cross-entropy. Not symmetric. The paper uses (0.8, 1.2) on CIFAR-100.
+
     Parameters
     ----------
     t1 : float in [0, 1], default=0.8
@@ -99,15 +90,11 @@ class BiTempered(Loss):
     t2 : float >= 1, default=1.2
         Temperature of the softmax; above 1 its tails are heavy.
     reduction : {"none", "mean", "sum"}, default="mean"
-        What a call returns: the loss of every row, their mean, or their sum.
+        What a call returns: the per-sample losses, their mean, or their sum.
 
     See Also
     --------
     GCE : The case t2 = 1 with q = 1 - t1, up to a term of all probabilities.
-
-    Notes
-    -----
-    t1 = t2 = 1 is the cross-entropy. Not symmetric. The paper uses (0.8, 1.2) on CIFAR-100.
 
     References
     ----------
@@ -122,11 +109,7 @@ class BiTempered(Loss):
     tensor(1.3863)
     """
 
-    _parameter_constraints = {
-        **Loss._parameter_constraints,
-        "t1": UNIT,
-        "t2": [Interval(Real, 1, None, closed="left")],
-    }
+    _parameter_constraints = {"t1": UNIT, "t2": [Interval(Real, 1, None, closed="left")]}
 
     def __init__(self, t1: float = 0.8, t2: float = 1.2, *, reduction: str = "mean") -> None:
         super().__init__(reduction=reduction)
@@ -136,12 +119,10 @@ class BiTempered(Loss):
     def class_losses(self, log_p: torch.Tensor) -> torch.Tensor:
         log_p = self._log_tempered_softmax(log_p)
         total = ((2 - self.t1) * log_p).exp().sum(-1, keepdim=True)
-        q = 1 - self.t1
-        label = -log_p if q == 0 else -torch.expm1(q * log_p) / q
-        return label - (1 - total) / (2 - self.t1)
+        return gce(log_p, 1 - self.t1) - (1 - total) / (2 - self.t1)
 
     def _log_tempered_softmax(self, scores):
-        """Compute the logarithm of the tempered softmax of log-probabilities."""
+        """Return the logarithm of the tempered softmax."""
         if self.t2 == 1:
             return scores
         heat = self.t2 - 1
@@ -154,41 +135,36 @@ class BiTempered(Loss):
             excess = log_p.exp().sum(-1, keepdim=True) - 1
             return shift + excess / (self.t2 * log_p).exp().sum(-1, keepdim=True)
 
-        # The sum is convex and decreasing in the shift, and at least 1 at the largest score:
-        # from there Newton's steps rise to the solution.
-        shift = scores.detach().max(-1, keepdim=True).values
+        # The sum is convex and decreasing in the shift, and at least 1 at the largest score. From
+        # there Newton's method increases monotonically to the solution.
+        shift, eps = scores.detach().max(-1, keepdim=True).values, torch.finfo(scores.dtype).eps
         with torch.no_grad():
             for _ in range(100):
                 last, shift = shift, newton(shift)
-                if (shift - last).abs().max() <= 1e-15 + torch.finfo(
-                    shift.dtype
-                ).eps * last.abs().max():
+                if (shift - last).abs().max() <= 1e-15 + eps * last.abs().max():
                     break
         # Two more steps carry the first and second derivatives of the solution.
         return log_exp(newton(newton(shift)))
 
 
-class SoftBootstrap(Loss):
-    r"""Soft bootstrapping: part of the label is the network's own prediction.
+class SoftBootstrap(Loss, name="soft-bootstrap"):
+    r"""Soft bootstrapping: part of the target is the network's own prediction.
 
     .. math:: L(p, y) = -\beta \log p_y - (1 - \beta) \sum_k p_k \log p_k
+
+    Cross-entropy plus an entropy penalty; no theorem says that it is robust. Without the gradient
+    of the prediction in the target, it would be the cross-entropy times beta.
 
     Parameters
     ----------
     beta : float in [0, 1], default=0.95
         Share of the given label; the paper uses 0.95. 1 is the cross-entropy.
     reduction : {"none", "mean", "sum"}, default="mean"
-        What a call returns: the loss of every row, their mean, or their sum.
+        What a call returns: the per-sample losses, their mean, or their sum.
 
     See Also
     --------
     CE : The cross-entropy.
-
-    Notes
-    -----
-    Cross-entropy and an entropy penalty; not robust by any theorem. The prediction within
-    the target takes part in the gradient: were it held fixed, the loss would be the
-    cross-entropy times beta.
 
     References
     ----------
@@ -203,7 +179,7 @@ class SoftBootstrap(Loss):
     tensor(1.3863)
     """
 
-    _parameter_constraints = {**Loss._parameter_constraints, "beta": UNIT}
+    _parameter_constraints = {"beta": UNIT}
 
     def __init__(self, beta: float = 0.95, *, reduction: str = "mean") -> None:
         super().__init__(reduction=reduction)

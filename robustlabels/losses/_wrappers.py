@@ -4,20 +4,21 @@ import math
 
 import torch
 
-from ._loss import (
-    POSITIVE,
-    Loss,
-    ProbabilityLoss,
-    unmasked,
-)
+from ._loss import POSITIVE, Loss, ProbabilityLoss, WrappedLoss, unmasked
 
 __all__ = ["EpsSoftmax", "LogitClip", "MarginShift"]
 
 
-class LogitClip(Loss):
+class LogitClip(WrappedLoss):
     r"""A loss on scores whose norm is clipped.
 
-    .. math:: L_c(f, y) = L(\min(1, \tau / \lVert c \rVert)\, c, y), \qquad c = f - \bar f
+    .. math::
+        L_\tau(f, y) = L\Bigl(\min\bigl(1, \frac{\tau}{\lVert c \rVert}\bigr)\, c, y\Bigr), \qquad
+        c = f - \bar f
+
+    It bounds any loss [1]_. Unlike in the paper, the logits are centred first, because a constant
+    added to all of them does not change a prediction. Published code compares the norm with
+    1/delta but scales it to delta: only delta = 1 carries over, as tau = 1.
 
     Parameters
     ----------
@@ -26,18 +27,11 @@ class LogitClip(Loss):
     tau : float > 0, default=1.0
         Largest Euclidean norm of the centred scores.
     reduction : {"none", "mean", "sum"}, default="mean"
-        What a call returns: the loss of every row, their mean, or their sum.
+        What a call returns: the per-sample losses, their mean, or their sum.
 
     See Also
     --------
     Loss.scores : The smooth bound of the losses that need one.
-
-    Notes
-    -----
-    Makes any loss bounded [1]_. The paper clips the norm of the logits as they are; here they
-    are centred first, since a constant added to all of them does not change a prediction.
-    Published code compares the norm with 1/delta but scales it to delta: only delta = 1
-    carries over, as tau = 1.
 
     References
     ----------
@@ -52,17 +46,11 @@ class LogitClip(Loss):
     tensor(1.6318)
     """
 
-    _parameter_constraints = {**Loss._parameter_constraints, "loss": [Loss], "tau": POSITIVE}
+    _parameter_constraints = {"tau": POSITIVE}
 
     def __init__(self, loss: Loss, tau: float = 1.0, *, reduction: str = "mean") -> None:
-        super().__init__(reduction=reduction)
-        self.loss = loss
+        super().__init__(loss, reduction=reduction)
         self.tau = tau
-
-    @property
-    def positive(self) -> bool:
-        """Whether the class losses are not negative and their sum is positive."""
-        return self.loss.positive
 
     def scores(self, logits: torch.Tensor) -> torch.Tensor:
         logits = unmasked(logits)
@@ -74,10 +62,13 @@ class LogitClip(Loss):
         return self.loss.class_losses(torch.log_softmax(self.scores(log_p), dim=-1))
 
 
-class EpsSoftmax(Loss):
+class EpsSoftmax(WrappedLoss):
     r"""A loss on probabilities of which the largest was raised (epsilon-softmax).
 
     .. math:: L_\epsilon(p, y) = L(p', y), \qquad p'_k = \frac{p_k + m [k = \arg\max p]}{1 + m}
+
+    The probabilities are within :math:`\sqrt{1 - 1/K} / (m + 1)` of a vertex of the simplex,
+    which bounds the excess risk [1]_. Correctly predicted samples have almost no gradient.
 
     Parameters
     ----------
@@ -87,17 +78,11 @@ class EpsSoftmax(Loss):
         How far the largest probability is raised. Published with the cross-entropy plus MAE:
         1e5 on CIFAR-10, 1e4 on CIFAR-100, 1e3 on WebVision.
     reduction : {"none", "mean", "sum"}, default="mean"
-        What a call returns: the loss of every row, their mean, or their sum.
+        What a call returns: the per-sample losses, their mean, or their sum.
 
     See Also
     --------
     LogitClip : Bounds the scores from above instead.
-
-    Notes
-    -----
-    The distance of the probabilities to a vertex of the simplex is at most
-    :math:`\sqrt{1 - 1/K} / (m + 1)`, which bounds the excess risk under noise [1]_. A row the
-    network gets right gives almost no gradient.
 
     References
     ----------
@@ -112,17 +97,11 @@ class EpsSoftmax(Loss):
     tensor(1.)
     """
 
-    _parameter_constraints = {**Loss._parameter_constraints, "loss": [Loss], "m": POSITIVE}
+    _parameter_constraints = {"m": POSITIVE}
 
     def __init__(self, loss: Loss, m: float = 1e4, *, reduction: str = "mean") -> None:
-        super().__init__(reduction=reduction)
-        self.loss = loss
+        super().__init__(loss, reduction=reduction)
         self.m = m
-
-    @property
-    def positive(self) -> bool:
-        """Whether the class losses are not negative and their sum is positive."""
-        return self.loss.positive
 
     def class_losses(self, log_p: torch.Tensor) -> torch.Tensor:
         top = log_p.max(-1, keepdim=True)
@@ -131,35 +110,31 @@ class EpsSoftmax(Loss):
         return self.loss.class_losses((log_p - math.log1p(self.m)).scatter(-1, top.indices, raised))
 
 
-class MarginShift(Loss):
-    r"""A loss that sees the label with a head start, for many classes.
+class MarginShift(WrappedLoss):
+    r"""A loss that gives the label a head start, for many classes.
 
     .. math::
         L_s(p, y) = \ell\Bigl(\frac{e^s p_y}{1 + (e^s - 1) p_y}\Bigr), \qquad
         s = \max(0, \log(K-1) - m)
+
+    At equal scores the label has probability 1/K. With 100 classes the gradients of MAE, AGCE and
+    similar losses nearly vanish there, and they learn little or nothing. The shift moves the start
+    to where the loss has a gradient, after [1]_, which uses 2.6 for MAE and 4.5 for AGCE and
+    estimates the shift from the scores. It destroys a constant class sum.
 
     Parameters
     ----------
     loss : ProbabilityLoss
         The loss to shift, such as MAE or AGCE.
     margin : float > 0, default=2.6
-        How far behind all other classes together the label starts, as log odds: m. With
-        few classes it starts nearer than that, and nothing is shifted: up to 14 classes for
-        the default.
+        Log odds m of all other classes together against the label, at the start. With few
+        classes these are smaller than m and nothing is shifted: up to 14 classes for the default.
     reduction : {"none", "mean", "sum"}, default="mean"
-        What a call returns: the loss of every row, their mean, or their sum.
+        What a call returns: the per-sample losses, their mean, or their sum.
 
     See Also
     --------
-    initial_gain : How small the pull of a loss is at the start.
-
-    Notes
-    -----
-    At equal scores the label has probability 1/K, where MAE, AGCE and their kin hardly weigh
-    a row: with 100 classes they learn little or nothing. The shift moves that start to where the
-    loss pulls, after [1]_, which uses 2.6 for MAE and 4.5 for AGCE and estimates the shift from
-    the scores. The price is theory: the class sum of a shifted loss is not constant, whatever
-    it was before. ``benchmarks/many_classes.py`` measures what it gains.
+    initial_gain : How small the gradient of a loss is at the start.
 
     References
     ----------
@@ -173,21 +148,11 @@ class MarginShift(Loss):
     tensor(0.9309)
     """
 
-    _parameter_constraints = {
-        **Loss._parameter_constraints,
-        "loss": [ProbabilityLoss],
-        "margin": POSITIVE,
-    }
+    _parameter_constraints = {"loss": [ProbabilityLoss], "margin": POSITIVE}
 
     def __init__(self, loss: Loss, margin: float = 2.6, *, reduction: str = "mean") -> None:
-        super().__init__(reduction=reduction)
-        self.loss = loss
+        super().__init__(loss, reduction=reduction)
         self.margin = margin
-
-    @property
-    def positive(self) -> bool:
-        """Whether the class losses are not negative and their sum is positive."""
-        return self.loss.positive
 
     def _shift(self, log_p, n_classes):
         shift = math.log(n_classes - 1) - self.margin

@@ -1,18 +1,17 @@
-"""What theorems say of a loss, computed: symmetry, asymmetry, calibration, derivatives, bounds."""
+"""Theory of losses: symmetry, asymmetry, calibration, derivatives and bounds, as functions."""
 
 from ._asymmetry import asymmetry_ratio, is_asymmetric, max_tolerable_noise
 from ._calibration import excess_risk_bound, is_classification_calibrated
 from ._conjugate import Conjugate
 from ._derivatives import initial_gain, is_convex_on, linear_part, smoothness, strong_l2_bound
 from ._properties import LossProperties, properties
-from ._symmetry import class_sum_gap, decompose, is_symmetric, unhinged_violations
+from ._symmetry import class_sum_gap, is_symmetric, unhinged_violations
 
 __all__ = [
     "Conjugate",
     "LossProperties",
     "asymmetry_ratio",
     "class_sum_gap",
-    "decompose",
     "excess_risk_bound",
     "initial_gain",
     "is_asymmetric",

@@ -1,5 +1,6 @@
 """Asymmetry of a loss: the noise under which the right label still wins."""
 
+import contextlib
 import math
 
 import numpy as np
@@ -7,67 +8,25 @@ import torch
 from numpy.typing import ArrayLike
 from scipy.optimize import minimize
 
-from ..._validation.sklearn_private import StrOptions, validate_params
+from ..._validation.sklearn_private import StrOptions
 from ...noise._transitions import pair_transition, symmetric_transition
-from .._asymmetric import (
-    AEL,
-    AGCE,
-    AMSE,
-    AUL,
-)
-from .._cross_entropy import (
-    CE,
-    GCE,
-    MAE,
-    RCE,
-    SCE,
-    Focal,
-    JensenShannon,
-    TaylorCE,
-)
-from .._loss import (
-    N_CLASSES,
-    Loss,
-    ProbabilityLoss,
-    Sum,
-    distinct_labels,
-    without_radius,
-)
-from .._symmetrized import SGCE, AlphaMAE, Symmetrized
+from .._loss import Loss, ProbabilityLoss, Sum
+from ._arguments import N_CLASSES, checked, distinct_labels, without_radius
 
 __all__ = ["asymmetry_ratio", "is_asymmetric", "max_tolerable_noise"]
 
-#: Asymmetry ratios in closed form: 1 for concave l(u), l'(1)/l'(0) for convex ones.
-_RATIOS = {
-    CE: lambda loss: 0.0,
-    MAE: lambda loss: 1.0,
-    RCE: lambda loss: 1.0,
-    AlphaMAE: lambda loss: 1.0,
-    Focal: lambda loss: 0.0,
-    JensenShannon: lambda loss: 0.0,
-    GCE: lambda loss: 1.0 if loss.q == 1 else 0.0,
-    SCE: lambda loss: 1.0 if loss.alpha == 0 else 0.0,
-    TaylorCE: lambda loss: 1 / loss.t,
-    AGCE: lambda loss: (loss.a / (loss.a + 1)) ** max(0, 1 - loss.q),
-    AUL: lambda loss: ((loss.a - 1) / loss.a) ** max(0, loss.p - 1),
-    AEL: lambda loss: math.exp(-1 / loss.a),
-}
 
-
-@validate_params(
-    {"loss": [Loss], "method": [StrOptions({"auto", "numeric"})]},
-    prefer_skip_nested_validation=True,
-)
+@checked(method=[StrOptions({"auto", "numeric"})])
 def asymmetry_ratio(loss: Loss, *, method: str = "auto") -> float:
-    r"""Compute the asymmetry ratio of a loss of the label's probability.
+    r"""Compute the asymmetry ratio of a loss.
 
     Parameters
     ----------
     loss : Loss
-        A :class:`ProbabilityLoss`, a sum of such, alpha-MAE or the unhinged loss.
+        A :class:`ProbabilityLoss`, a sum of them, alpha-MAE or the unhinged loss.
     method : {"auto", "numeric"}, default="auto"
-        "auto" takes the closed form where one is known, "numeric" seeks the infimum on a
-        grid.
+        "auto" uses the closed form if one is known, "numeric" searches for the infimum on a grid
+        if the loss is a function of the label's probability.
 
     Returns
     -------
@@ -76,22 +35,18 @@ def asymmetry_ratio(loss: Loss, *, method: str = "auto") -> float:
             r = \inf_{0 \le u \le u + \Delta \le 1}
             \frac{\ell(u) - \ell(u + \Delta)}{\ell(0) - \ell(\Delta)}
 
-        The loss is asymmetric on weights with :math:`w_n / w_m \le r`.
+        The loss is asymmetric on weights with :math:`w_n / w_m \le r` (Zhou and others,
+        ICML 2021, arXiv:2106.03110).
 
     Raises
     ------
     ValueError
-        If the loss looks at more than the label's probability: :func:`is_asymmetric` decides
-        for a given noise then.
+        If the loss depends on more than the label's probability and no closed form is known. Use
+        :func:`is_asymmetric` with a given noise instead.
 
     See Also
     --------
-    max_tolerable_noise : The noise rates that go with it.
-
-    References
-    ----------
-    .. [1] Zhou, Liu, Jiang, Gao and Ji, "Asymmetric Loss Functions for Learning with Noisy
-       Labels", ICML 2021, arXiv:2106.03110.
+    max_tolerable_noise : The noise rates that follow from it.
 
     Examples
     --------
@@ -104,20 +59,17 @@ def asymmetry_ratio(loss: Loss, *, method: str = "auto") -> float:
         active = [(weight, term) for weight, term in loss._weighted() if weight != 0]
         if len(active) == 1 and active[0][0] > 0:
             return asymmetry_ratio(active[0][1], method=method)
-        known = all(w > 0 and isinstance(term, ProbabilityLoss) for w, term in active)
-        if known and any(asymmetry_ratio(term, method=method) == 0 for _, term in active):
+        numeric = all(w > 0 and isinstance(term, ProbabilityLoss) for w, term in active)
+        if numeric and any(asymmetry_ratio(term, method=method) == 0 for _, term in active):
             return 0.0
     else:
-        known = isinstance(loss, ProbabilityLoss)
-        if method == "auto" and type(loss) in _RATIOS:
-            return _RATIOS[type(loss)](loss)
-        if _is_unhinged(loss):
-            # Its minimisers lie at infinity, where the softmax is certain of the largest weight.
-            return 1.0
-    if not known:
+        numeric = isinstance(loss, ProbabilityLoss)
+        if loss.asymmetry_ratio is not None and not (numeric and method == "numeric"):
+            return loss.asymmetry_ratio
+    if not numeric:
         raise ValueError(
-            f"{loss!r} is no function of the label's probability alone and has no asymmetry "
-            f"ratio. Ask is_asymmetric(loss, transition_matrix) for a noise you have in mind."
+            f"{loss!r} is not a function of the label's probability alone and has no asymmetry "
+            f"ratio. Use is_asymmetric(loss, transition_matrix) with a given noise."
         )
     ends = _phi(loss, torch.tensor([0.0, 0.4]))
     if ends[0] > 1e3 * (1 + abs(ends[1])):
@@ -133,11 +85,9 @@ def asymmetry_ratio(loss: Loss, *, method: str = "auto") -> float:
     return max(0.0, ratio)
 
 
-@validate_params(
-    {"loss": [Loss], "transition_matrix": ["array-like"]}, prefer_skip_nested_validation=True
-)
+@checked(transition_matrix=["array-like"])
 def is_asymmetric(loss: Loss, transition_matrix: ArrayLike) -> bool:
-    r"""Tell whether the right label wins under a loss and a noise.
+    r"""Return whether the right label wins under a loss and a noise.
 
     Parameters
     ----------
@@ -149,9 +99,8 @@ def is_asymmetric(loss: Loss, transition_matrix: ArrayLike) -> bool:
     Returns
     -------
     asymmetric : bool
-        Whether, for each true class i, the prediction that minimises the expected loss
-        :math:`\sum_j T_{ij} L(p, j)` is :math:`e_i`: certain of i; False where
-        another label is as frequent as i.
+        Whether, for each true class i, certainty of i, :math:`e_i`, minimises the expected loss
+        :math:`\sum_j T_{ij} L(p, j)`. False if another label is as frequent as i.
 
     See Also
     --------
@@ -159,20 +108,18 @@ def is_asymmetric(loss: Loss, transition_matrix: ArrayLike) -> bool:
 
     Notes
     -----
-    In closed form for losses with an :func:`asymmetry_ratio`, where the condition
+    In closed form for AMSE and for losses with an :func:`asymmetry_ratio`, where the condition
     :math:`T_{in} / T_{ii} \le r` is also necessary for convex and concave functions of the
-    probability, and for AMSE; else by minimisation from many starts. A loss that fails here
-    may still predict class i as the most probable one.
+    probability. Otherwise by minimisation from many starts. A loss that fails here may still
+    predict class i as the most probable one.
 
     Examples
     --------
-    >>> from robustlabels import pair_transition
+    >>> from robustlabels.noise import pair_transition
     >>> from robustlabels.losses import AGCE
     >>> from robustlabels.losses.theory import is_asymmetric
-    >>> is_asymmetric(AGCE(a=0.6, q=0.6), pair_transition(10, 0.40))
-    True
-    >>> is_asymmetric(AGCE(a=0.6, q=0.6), pair_transition(10, 0.41))
-    False
+    >>> [is_asymmetric(AGCE(a=0.6, q=0.6), pair_transition(10, rate)) for rate in (0.40, 0.41)]
+    [True, False]
     """
     transition = np.asarray(transition_matrix, dtype=float)
     if transition.ndim != 2 or transition.shape[0] != transition.shape[1]:
@@ -180,15 +127,8 @@ def is_asymmetric(loss: Loss, transition_matrix: ArrayLike) -> bool:
     return all(_wins(loss, weights, label) for label, weights in enumerate(transition))
 
 
-@validate_params(
-    {
-        "loss": [Loss],
-        "n_classes": N_CLASSES,
-        "family": [StrOptions({"symmetric", "pair"})],
-    },
-    prefer_skip_nested_validation=True,
-)
-def max_tolerable_noise(loss: Loss, n_classes: int, family: str = "symmetric") -> float:
+@checked(n_classes=N_CLASSES, noise=[StrOptions({"symmetric", "pair"})])
+def max_tolerable_noise(loss: Loss, n_classes: int, noise: str = "symmetric") -> float:
     r"""Compute the noise rate up to which the right label wins.
 
     Parameters
@@ -197,7 +137,7 @@ def max_tolerable_noise(loss: Loss, n_classes: int, family: str = "symmetric") -
         The loss.
     n_classes : int
         Number of classes K.
-    family : {"symmetric", "pair"}, default="symmetric"
+    noise : {"symmetric", "pair"}, default="symmetric"
         Kind of noise.
 
     Returns
@@ -212,8 +152,8 @@ def max_tolerable_noise(loss: Loss, n_classes: int, family: str = "symmetric") -
     Notes
     -----
     With an asymmetry ratio r it is :math:`(K-1) r / (1 + (K-1) r)` for symmetric noise and
-    :math:`r / (1 + r)` for pair noise; else it is found by bisection. It is about predictions
-    that are certain: a smaller number does not say that accuracy falls there.
+    :math:`r / (1 + r)` for pair noise; otherwise it is found by bisection. It is about
+    predictions that are certain. Accuracy need not fall at larger rates.
 
     Examples
     --------
@@ -225,7 +165,7 @@ def max_tolerable_noise(loss: Loss, n_classes: int, family: str = "symmetric") -
     try:
         ratio = asymmetry_ratio(loss)
     except ValueError:
-        make = {"symmetric": symmetric_transition, "pair": pair_transition}[family]
+        make = {"symmetric": symmetric_transition, "pair": pair_transition}[noise]
         labels = distinct_labels(without_radius(loss), n_classes)
         low, high = 0.0, 1.0
         for _ in range(14):
@@ -234,28 +174,24 @@ def max_tolerable_noise(loss: Loss, n_classes: int, family: str = "symmetric") -
             tolerated = all(_wins(loss, transition[label], label) for label in labels)
             low, high = (middle, high) if tolerated else (low, middle)
         return low
-    rivals = n_classes - 1 if family == "symmetric" else 1
+    rivals = n_classes - 1 if noise == "symmetric" else 1
     return rivals * ratio / (1 + rivals * ratio)
 
 
 def _wins(loss, weights, label):
-    """Tell whether certainty of a label minimises the weighted sum of class losses."""
-    lead = weights[label]
-    rival = np.delete(weights, label).max()
+    """Return whether certainty of a label minimises the weighted sum of class losses."""
+    lead, rival = weights[label], np.delete(weights, label).max()
     if lead <= rival:
         return False
-    if isinstance(loss, AMSE):
-        return bool(loss.a * (lead - rival) >= weights.sum())
-    if isinstance(loss, SGCE) and 0 < loss.q < 1:
-        return bool(rival <= weights.mean())
-    try:
+    known = loss._certainty_wins(lead, rival, weights)
+    if known is not None:
+        return bool(known)
+    with contextlib.suppress(ValueError):
         return bool(rival <= asymmetry_ratio(loss) * lead)
-    except ValueError:
-        pass
     loss = without_radius(loss)
     w = torch.as_tensor(weights)
-    # Normalised losses have different limits along different ways into the corner. On the best
-    # way, labels that never occur are the most unlikely.
+    # The limit of a normalised loss depends on the path to the corner. On the best path the
+    # labels that never occur are the least probable.
     certain = -torch.tensor([25.0, 1e2, 1e3, 1e4], dtype=torch.float64).unsqueeze(-1)
     certain = torch.where(w > 0, certain, -1e12)
     certain[:, label] = 0
@@ -276,17 +212,9 @@ def _wins(loss, weights, label):
     best = min(found, key=lambda result: result.fun)
     if best.fun >= value - 1e-7 * max(1, abs(value)):
         return True
-    # A loss without a lower bound falls further on the way to certainty.
+    # A loss without a lower bound keeps falling on the way to certainty.
     p = torch.softmax(torch.as_tensor(best.x), dim=-1)
     return bool(p[label] > 1 - 1e-6)
-
-
-def _is_unhinged(loss):
-    """Tell whether a loss is the unhinged one, under whichever name."""
-    if not isinstance(loss, Symmetrized):
-        return False
-    base = loss.loss
-    return isinstance(base, CE) or (isinstance(base, GCE) and base.q == 0)
 
 
 def _phi(loss, u):

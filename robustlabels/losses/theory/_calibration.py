@@ -6,25 +6,23 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..._validation.sklearn_private import Interval, validate_params
-from .._loss import N_CLASSES, Loss, permutation_witness
+from ..._validation.sklearn_private import Interval
+from .._loss import Loss
+from ._arguments import N_CLASSES, checked, permutation_witness
 
 __all__ = ["excess_risk_bound", "is_classification_calibrated"]
 
 
-@validate_params(
-    {"loss": [Loss], "n_classes": N_CLASSES, "return_witness": ["boolean"]},
-    prefer_skip_nested_validation=True,
-)
+@checked(n_classes=N_CLASSES, return_witness=["boolean"])
 def is_classification_calibrated(
     loss: Loss, n_classes: int, *, return_witness: bool = False
 ) -> Any:
-    r"""Tell whether minimising a loss means predicting the most probable class.
+    r"""Return whether minimising a loss means predicting the most probable class.
 
     Parameters
     ----------
     loss : Loss
-        The loss. It must treat all classes alike.
+        The loss. It must treat all classes equally.
     n_classes : int
         Number of classes K.
     return_witness : bool, default=False
@@ -33,35 +31,28 @@ def is_classification_calibrated(
     Returns
     -------
     calibrated : bool
-        Whether, for all class probabilities w with a most probable class, every prediction that
-        prefers another class has an expected loss :math:`\sum_k w_k L(f, k)` above the least.
+        Whether, for all class probabilities w with a most probable class, every prediction of
+        another class has an expected loss :math:`\sum_k w_k L(f, k)` above the minimum.
     witness : ndarray of shape (2, n_classes) or None
-        Class probabilities w, the first class the most probable, and scores f that prefer another
-        one at the least expected loss, but for a millionth; None where the loss is calibrated.
+        Class probabilities w, the first class the most probable, and scores f that predict another
+        class with the least expected loss, up to a millionth. None if the loss is calibrated.
         Only with ``return_witness=True``.
 
     Raises
     ------
     ValueError
-        If the loss does not treat all classes alike.
+        If the loss does not treat all classes equally.
 
     See Also
     --------
-    excess_risk_bound : How many errors a risk above the least one can mean.
-    is_asymmetric : Whether certainty of the right class wins.
+    excess_risk_bound : How many errors an excess risk can mean.
 
     Notes
     -----
-    Without calibration a network can learn all there is to learn of the loss, from any number of
-    rows, and still predict wrong classes. Asymmetric losses are calibrated [1]_. The witness is
-    sought among class probabilities and scores of four levels, which may be infinitely far apart
-    for all that counts; that there is none is the outcome of a search. A loss with a radius is
-    looked at with it: without one, the unhinged loss has no least value and is not calibrated.
-
-    References
-    ----------
-    .. [1] Zhou, Liu, Jiang, Gao and Ji, "Asymmetric Loss Functions for Learning with Noisy
-       Labels", ICML 2021, arXiv:2106.03110.
+    A network that minimises a loss without calibration can predict wrong classes, however many
+    samples it learns from. Asymmetric losses are calibrated (Zhou and others, ICML 2021). The
+    witness is searched among class probabilities and scores of four levels; finding none proves
+    nothing. A radius of the loss is kept: without one, the unhinged loss is not calibrated.
 
     Examples
     --------
@@ -70,7 +61,7 @@ def is_classification_calibrated(
     >>> [is_classification_calibrated(loss, 3) for loss in (CE(), NCE(), NCE() + CE())]
     [True, False, True]
     """
-    _check_alike(loss, n_classes)
+    _check_invariant(loss, n_classes)
     rng = np.random.RandomState(0)
     weights = rng.dirichlet(np.ones(min(n_classes, 4)), size=80)
     weights = np.sort(_spread(weights, n_classes), axis=1)[:, ::-1]
@@ -86,36 +77,29 @@ def is_classification_calibrated(
     return (witness is None, witness) if return_witness else witness is None
 
 
-@validate_params(
-    {
-        "loss": [Loss],
-        "n_classes": N_CLASSES,
-        "excess": [Interval(Real, 0, None, closed="left")],
-    },
-    prefer_skip_nested_validation=True,
-)
+@checked(n_classes=N_CLASSES, excess=[Interval(Real, 0, None, closed="left")])
 def excess_risk_bound(loss: Loss, n_classes: int, excess: float) -> float:
-    r"""Bound the errors that a risk of a loss above the least one can mean.
+    r"""Bound the excess error rate of a classifier by its excess risk.
 
     Parameters
     ----------
     loss : Loss
-        The loss. It must treat all classes alike.
+        The loss. It must treat all classes equally.
     n_classes : int
         Number of classes K.
     excess : float >= 0
-        Mean loss of a classifier less the least that any function of the features can have.
+        Mean loss of the classifier minus the least that any function of the features can have.
 
     Returns
     -------
     bound : float in [0.01, 1]
-        Bound on its error rate less that of the best classifier, to about 1 % of it. 1 where
-        there is none, as for losses that are not calibrated; 0.01 stands for smaller ones.
+        Bound on its error rate minus that of the best classifier, to about 1 %. 1 where there is
+        none, as for losses that are not calibrated; 0.01 stands for smaller bounds.
 
     Raises
     ------
     ValueError
-        If the loss does not treat all classes alike.
+        If the loss does not treat all classes equally.
 
     See Also
     --------
@@ -123,12 +107,12 @@ def excess_risk_bound(loss: Loss, n_classes: int, excess: float) -> float:
 
     Notes
     -----
-    It is :math:`\psi^{-1}(\mathrm{excess})`, where :math:`\psi(\varepsilon)` is the convex hull
-    of the least excess of a prediction of a class that is less probable by
-    :math:`\varepsilon` than the most probable one [1]_ [2]_. For MAE it is K times the
-    excess, for the cross-entropy about :math:`\sqrt{2\, \mathrm{excess}}`. Both risks are
-    those of one distribution: from noisy to clean error rates under symmetric noise of rate
-    :math:`\eta` divide the bound by :math:`1 - \eta K / (K-1)`.
+    The bound is :math:`\psi^{-1}(\mathrm{excess})`, where :math:`\psi(\varepsilon)` is the convex
+    hull of the least excess of a prediction of a class that is less probable by
+    :math:`\varepsilon` than the most probable one [1]_ [2]_. For MAE it is K times the excess, for
+    the cross-entropy about :math:`\sqrt{2\, \mathrm{excess}}`. Both risks are those of one
+    distribution. To bound clean error rates by noisy ones, under symmetric noise of rate
+    :math:`\eta`, divide by :math:`1 - \eta K / (K-1)`.
 
     References
     ----------
@@ -144,10 +128,10 @@ def excess_risk_bound(loss: Loss, n_classes: int, excess: float) -> float:
     >>> [round(excess_risk_bound(loss, 3, 0.02), 2) for loss in (MAE(), CE())]
     [0.06, 0.2]
     """
-    _check_alike(loss, n_classes)
+    _check_invariant(loss, n_classes)
     weights, steps = [], np.geomspace(0.01, 1, 41)
     for step in steps:
-        # The best class, the rival, one more class, and what is left.
+        # The best class, the rival, a third class, and the rest.
         for lead in np.linspace(max(step, (1 + step) / n_classes), (1 + step) / 2, 9):
             left = 1 - 2 * lead + step
             for share in (0.0, 0.3, 1.0):
@@ -157,7 +141,7 @@ def excess_risk_bound(loss: Loss, n_classes: int, excess: float) -> float:
                     weights.append(np.append(row, step))
     weights = np.array(weights)
     gaps, _, gain = _gaps(loss, torch.as_tensor(weights[:, :-1].copy()))
-    gaps = torch.where(gaps > 1e-6 * gain, gaps, 0.0)  # what is nothing but rounding
+    gaps = torch.where(gaps > 1e-6 * gain, gaps, 0.0)  # smaller ones are rounding errors
     least = np.array([gaps[np.isclose(weights[:, -1], step)].min().item() for step in steps])
     psi = _convex_hull(np.append(0, steps), np.append(0, least))[1:]
     after = np.searchsorted(psi, excess, side="right")
@@ -167,16 +151,16 @@ def excess_risk_bound(loss: Loss, n_classes: int, excess: float) -> float:
     return float(np.interp(excess, psi[around], steps[around]))
 
 
-def _check_alike(loss, n_classes):
+def _check_invariant(loss, n_classes):
     if permutation_witness(loss, n_classes) is not None:
         raise ValueError(
-            f"{loss!r} does not treat all classes alike. Whether it leads to the right class "
+            f"{loss!r} does not treat all classes equally. Whether it leads to the right class "
             f"depends on the noise that it is made for."
         )
 
 
 def _spread(levels, n_classes):
-    """Divide the last of four levels among all the classes that are left."""
+    """Split the last of four levels evenly among all remaining classes."""
     if n_classes <= 4:
         return levels
     rest = levels[:, 3:] / (n_classes - 3)
@@ -184,10 +168,9 @@ def _spread(levels, n_classes):
 
 
 def _gaps(loss, weights):
-    """Compute how far the least risks of predictions of the second class are above the least.
+    """Return the least excess risk of predicting the second class, for each row of `weights`.
 
-    Returns the gaps, one for each row of `weights`, the scores that predict the second class, and
-    the largest difference between the risk of equal scores and the least one.
+    And the scores that have it, and the largest excess risk of equal scores.
     """
     n_levels = min(weights.shape[1], 4) - 1
     far = torch.tensor([50.0, 300.0, 1e4, 1e6, 1e9], dtype=torch.float64)
@@ -215,7 +198,7 @@ def _gaps(loss, weights):
         levels = allowed(grid)
         risk, best = (weights @ losses_of(levels).T).min(1)
         levels = levels[best]
-        # From the best of the grid on, downhill along one level after the other.
+        # Descend from the best grid point, one level at a time.
         step = torch.full((len(weights), 1, 1), 0.5, dtype=torch.float64)
         ways = torch.cat([torch.eye(n_levels), -torch.eye(n_levels)]).double()
         for _ in range(60):
@@ -236,7 +219,7 @@ def _gaps(loss, weights):
 
 
 def _convex_hull(x, y):
-    """Return the largest convex function below points in the order of x, at these x."""
+    """Return the largest convex function below the points (x, y), at x in ascending order."""
     hull = [0]
     for i in range(1, len(x)):
         while len(hull) > 1:

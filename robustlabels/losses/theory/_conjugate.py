@@ -1,22 +1,27 @@
-"""Conjugate losses: what a loss says of rows without labels."""
+"""Conjugate losses: training on samples without labels."""
 
 import math
 
 import torch
 
-from .._loss import Loss
+from .._loss import WrappedLoss
 
 __all__ = ["Conjugate"]
 
 
-class Conjugate(Loss):
-    r"""The loss that a network expects of its own predictions, for rows without labels.
+class Conjugate(WrappedLoss):
+    r"""The expected loss under a network's own predictions, for samples without labels.
 
     .. math:: C(p) = \sum_k w_k(p) L(p, k)
 
-    The class probabilities w are those that the network, trained on L, says: the
-    :meth:`~Loss.inverse_link` of its predictions. For the cross-entropy it is the entropy. No
-    label changes it: a call may have any target, as ``torch.zeros(n, dtype=torch.int64)``.
+    The class probabilities w are the :meth:`~Loss.inverse_link` of the predictions of a network
+    that was trained on L. For the cross-entropy, C is the entropy. The target of a call has no
+    effect and can be ``torch.zeros(n, dtype=torch.int64)``.
+
+    Minimised over samples from where the classifier will be used, it adapts a network to features
+    that have shifted [1]_. It rewards confidence, correct or not: too many or too large steps move
+    samples into wrong classes, at worst all of them into one, at a loss near 0. Take few small
+    steps, and check how often each class is predicted.
 
     Parameters
     ----------
@@ -24,18 +29,11 @@ class Conjugate(Loss):
         The loss that the network was trained on. It must have an inverse link, as CE, GCE for
         q < 1 and AGCE for q < 1 have.
     reduction : {"none", "mean", "sum"}, default="mean"
-        What a call returns: the loss of every row, their mean, or their sum.
+        What a call returns: the per-sample losses, their mean, or their sum.
 
     See Also
     --------
-    ClassMean : The mean over the classes, which no label changes either.
-
-    Notes
-    -----
-    Minimised over rows from where the classifier will be used, it adapts a network to features
-    that have shifted [1]_. It rewards being sure, not being right: with too many or too large
-    steps rows end up in wrong classes, all of them in one at worst, at a loss near 0. Take few
-    small steps, and look at how often each class is predicted.
+    ClassMean : The mean over the classes, which does not depend on the label either.
 
     References
     ----------
@@ -52,11 +50,7 @@ class Conjugate(Loss):
     tensor([0.6931, 0.3251])
     """
 
-    _parameter_constraints = {**Loss._parameter_constraints, "loss": [Loss]}
-
-    def __init__(self, loss: Loss, *, reduction: str = "mean") -> None:
-        super().__init__(reduction=reduction)
-        self.loss = loss
+    positive = True
 
     def class_losses(self, log_p: torch.Tensor) -> torch.Tensor:
         # A power of exactly 0 has no finite derivative.

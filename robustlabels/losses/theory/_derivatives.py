@@ -1,4 +1,4 @@
-"""Derivatives of a loss: how strongly it pulls at first, and how much and which way it bends."""
+"""Derivatives of a loss: its gradient at equal scores, its curvature and its convexity."""
 
 import math
 from itertools import product
@@ -10,30 +10,27 @@ import torch
 from numpy.typing import ArrayLike
 from sklearn.utils import check_array
 
-from ..._validation.sklearn_private import Interval, validate_params
-from .._loss import (
-    N_CLASSES,
-    Loss,
-    Sum,
-    distinct_labels,
-    permutation_witness,
-    without_radius,
-)
+from ..._validation.sklearn_private import Interval
+from .._loss import Loss, Sum
 from .._symmetrized import Unhinged
+from ._arguments import N_CLASSES, checked, distinct_labels, permutation_witness, without_radius
 
 __all__ = ["initial_gain", "is_convex_on", "linear_part", "smoothness", "strong_l2_bound"]
 
 SCORE_BOUND = [Interval(Real, 0, None, closed="neither"), None]
 
 
-@validate_params({"loss": [Loss], "n_classes": N_CLASSES}, prefer_skip_nested_validation=True)
+@checked(n_classes=N_CLASSES)
 def initial_gain(loss: Loss, n_classes: int) -> float:
-    r"""Compute how strongly a loss pulls at the start of a training.
+    r"""Compute the size of the gradient of a loss at the start of training.
+
+    Near equal scores every loss that treats all classes equally is the unhinged loss times this
+    number. Under plain gradient descent it multiplies the learning rate; Adam cancels it.
 
     Parameters
     ----------
     loss : Loss
-        The loss.
+        The loss. A radius that confines its scores is ignored.
     n_classes : int
         Number of classes K.
 
@@ -46,18 +43,11 @@ def initial_gain(loss: Loss, n_classes: int) -> float:
     Raises
     ------
     ValueError
-        If the loss does not treat all classes alike, or has a kink at equal scores.
+        If the loss does not treat all classes equally, or has a kink at equal scores.
 
     See Also
     --------
-    linear_part : The loss that this number makes.
-    properties : This and all other properties.
-
-    Notes
-    -----
-    Near equal scores every loss that treats all classes alike is the unhinged loss times this
-    number. Under plain gradient descent it multiplies the learning rate; Adam and its kin
-    divide it out again.
+    linear_part : The loss c times Unhinged.
 
     Examples
     --------
@@ -67,25 +57,29 @@ def initial_gain(loss: Loss, n_classes: int) -> float:
     0.1
     """
     free = without_radius(loss)
-    # At equal scores, and a hair to both sides: a kink there has no linear part.
+    # At equal scores and slightly to both sides: at a kink there is no linear part.
     scores = torch.zeros(3, n_classes, dtype=torch.float64)
     scores[1:, 0] = torch.tensor([-1e-9, 1e-9])
     value = free.class_losses(torch.log_softmax(scores.requires_grad_(), dim=-1))[:, 0].sum()
     (gradient,) = torch.autograd.grad(value, scores)
     kink = (gradient - gradient[0]).abs().max() > 1e-6 * gradient.abs().max() + 1e-8
     if kink or permutation_witness(free, n_classes) is not None:
-        why = "has a kink there" if kink else "does not treat all classes alike"
+        why = "has a kink there" if kink else "does not treat all classes equally"
         raise ValueError(f"{loss!r} has no initial gain at equal scores: it {why}.")
     return -gradient[0, 0].item() * n_classes / (n_classes - 1)
 
 
 def linear_part(loss: Loss, n_classes: int) -> Sum:
-    r"""Make the loss that a loss is near equal scores.
+    r"""Make the linear loss that approximates a loss near equal scores.
+
+    Lemire Paquin and others, arXiv:2605.20347, state this for symmetric losses and the
+    cross-entropy. It holds for every loss of the softmax that treats all classes equally: the
+    part that does not depend on the label has a zero gradient at equal scores.
 
     Parameters
     ----------
     loss : Loss
-        The loss. It must treat all classes alike.
+        The loss. It must treat all classes equally.
     n_classes : int
         Number of classes K.
 
@@ -98,22 +92,11 @@ def linear_part(loss: Loss, n_classes: int) -> Sum:
     Raises
     ------
     ValueError
-        If the loss does not treat all classes alike, or has a kink at equal scores.
+        If the loss does not treat all classes equally, or has a kink at equal scores.
 
     See Also
     --------
-    initial_gain : The factor c.
     strong_l2_bound : What follows for models with a strong penalty.
-
-    Notes
-    -----
-    The paper has this for symmetric losses and the cross-entropy [1]_. It holds for every loss of
-    the softmax that treats all classes alike: there, the part that no label can change is flat.
-
-    References
-    ----------
-    .. [1] Lemire Paquin, Chaib-Draa and Giguere, "Symmetrization of Loss Functions for Robust
-       Training of Neural Networks in the Presence of Noisy Labels", arXiv:2605.20347.
 
     Examples
     --------
@@ -125,21 +108,14 @@ def linear_part(loss: Loss, n_classes: int) -> Sum:
     return Unhinged(radius=None) * initial_gain(loss, n_classes)
 
 
-@validate_params(
-    {
-        "loss": [Loss],
-        "n_classes": N_CLASSES,
-        "score_bound": SCORE_BOUND,
-    },
-    prefer_skip_nested_validation=True,
-)
+@checked(n_classes=N_CLASSES, score_bound=SCORE_BOUND)
 def smoothness(loss: Loss, n_classes: int, score_bound: float | None = None) -> float:
     r"""Compute the smoothness constant of a loss.
 
     Parameters
     ----------
     loss : Loss
-        The loss.
+        The loss. A radius that confines its scores is ignored.
     n_classes : int
         Number of classes K.
     score_bound : float > 0 or None, default=None
@@ -157,11 +133,10 @@ def smoothness(loss: Loss, n_classes: int, score_bound: float | None = None) -> 
 
     Notes
     -----
-    Found by maximisation over scores of three levels: the label's, those of some other
-    classes, and those of the rest. It is a lower bound, which meets the known constants: 1/2
-    for the cross-entropy, :math:`1 / (3 \sqrt 3)` for MAE, :math:`\alpha / (3 \sqrt 3)` for
-    alpha-MAE, 0 for the unhinged loss. For SGCE and three classes and more it does not vanish
-    as q does, but tends to :math:`(1 - 1/K) / 2` at least, unless the scores are bounded.
+    A lower bound, found by maximisation over scores of three levels. It agrees with the known
+    constants: 1/2 for the cross-entropy, :math:`1 / (3 \sqrt 3)` for MAE,
+    :math:`\alpha / (3 \sqrt 3)` for alpha-MAE, 0 for the unhinged loss. For SGCE and three classes
+    and more it tends to at least :math:`(1 - 1/K) / 2` as q vanishes, unless scores are bounded.
 
     Examples
     --------
@@ -195,24 +170,16 @@ def smoothness(loss: Loss, n_classes: int, score_bound: float | None = None) -> 
     return float(best)
 
 
-@validate_params(
-    {
-        "loss": [Loss],
-        "n_classes": N_CLASSES,
-        "score_bound": SCORE_BOUND,
-        "return_witness": ["boolean"],
-    },
-    prefer_skip_nested_validation=True,
-)
+@checked(n_classes=N_CLASSES, score_bound=SCORE_BOUND, return_witness=["boolean"])
 def is_convex_on(
     loss: Loss, n_classes: int, score_bound: float | None = None, *, return_witness: bool = False
 ) -> Any:
-    r"""Tell whether a loss is convex in the scores.
+    r"""Return whether a loss is convex in the scores.
 
     Parameters
     ----------
     loss : Loss
-        The loss.
+        The loss. A radius that confines its scores is ignored.
     n_classes : int
         Number of classes K.
     score_bound : float > 0 or None, default=None
@@ -225,20 +192,18 @@ def is_convex_on(
     convex : bool
         Whether :math:`L(f, y)` is a convex function of the scores f.
     witness : ndarray of shape (2, n_classes) or None
-        Two score vectors half-way between which the loss of a label, the first if the loss treats
-        all alike, is above the mean of its values at both; None where the loss is convex. Only
-        with ``return_witness=True``.
+        Two score vectors half-way between which the loss of a label is above the mean of its
+        values at both. The label is the first if the loss treats all classes equally. None if the
+        loss is convex. Only with ``return_witness=True``.
 
     See Also
     --------
     unhinged_violations : The one convex symmetric loss, and why the others are not.
-    smoothness : The largest curvature.
 
     Notes
     -----
-    Convexity is tried where the Hessian matrix has its least eigenvalues, among scores of three
-    levels, as in :func:`smoothness`, and random ones. A witness is a proof, up to rounding; that
-    there is none is the outcome of a search.
+    Convexity is tested where the Hessian has its least eigenvalues, among scores of three levels
+    and random ones. A witness is a proof, up to rounding. Finding none proves nothing.
 
     Examples
     --------
@@ -254,24 +219,18 @@ def is_convex_on(
     return (witness is None, witness) if return_witness else witness is None
 
 
-@validate_params(
-    {
-        "loss": [Loss],
-        "X": ["array-like"],
-        "n_classes": N_CLASSES,
-        "l2_penalty": [Interval(Real, 0, None, closed="neither")],
-    },
-    prefer_skip_nested_validation=True,
+@checked(
+    X=["array-like"], n_classes=N_CLASSES, l2_penalty=[Interval(Real, 0, None, closed="neither")]
 )
 def strong_l2_bound(loss: Loss, X: ArrayLike, n_classes: int, l2_penalty: float) -> float:
-    r"""Bound how far a linear model under a strong penalty is from the unhinged solution.
+    r"""Bound the distance of a linear model under a strong penalty from the unhinged solution.
 
     Parameters
     ----------
     loss : Loss
-        The loss. It must treat all classes alike.
+        The loss. It must treat all classes equally.
     X : array-like of shape (n_samples, n_features)
-        Rows that the model is trained on.
+        Training features.
     n_classes : int
         Number of classes K.
     l2_penalty : float > 0
@@ -288,17 +247,14 @@ def strong_l2_bound(loss: Loss, X: ArrayLike, n_classes: int, l2_penalty: float)
 
     See Also
     --------
-    linear_part : The loss of which V_0 is the solution.
     robustlabels.UnhingedClassifier : The linear classifier with these weights, in closed form.
 
     Notes
     -----
-    With the gradient G of the risk, :math:`\lambda V = -G(V)` and
-    :math:`\lambda V_0 = -G(0)`. As G is Lipschitz with the constant
-    :math:`\beta\, \lambda_{\max}(X^\top X / n)`, where :math:`\beta` is the
-    :func:`smoothness` of the loss, the bound is this constant divided by :math:`\lambda`. Convex
-    or not, every such loss gives the unhinged solution in the limit, and with it the
-    predictions that symmetric noise leaves alone.
+    With the gradient G of the risk, :math:`\lambda V = -G(V)` and :math:`\lambda V_0 = -G(0)`. G
+    is Lipschitz with the constant :math:`\beta\, \lambda_{\max}(X^\top X / n)`, where
+    :math:`\beta` is the :func:`smoothness`. The bound is this constant divided by
+    :math:`\lambda`. Symmetric noise does not change the predictions of the limit.
 
     Examples
     --------
@@ -308,26 +264,26 @@ def strong_l2_bound(loss: Loss, X: ArrayLike, n_classes: int, l2_penalty: float)
     >>> round(strong_l2_bound(CE(), np.eye(4), 3, l2_penalty=10.0), 4)
     0.0125
     """
-    initial_gain(loss, n_classes)  # there is no bound for losses without it
+    initial_gain(loss, n_classes)  # raises for losses that have no bound
     X = check_array(X, dtype=np.float64)
     largest = np.linalg.norm(X, 2) ** 2 / len(X)
     return float(smoothness(loss, n_classes) * largest / l2_penalty)
 
 
 def _bulge(loss, n_classes, label, widest):
-    """Seek two scores between which the loss of a label is above the mean of its values there."""
+    """Search for two scores half-way between which the loss is above the mean of its values."""
     numbers = _numbers_active(n_classes)
     scores = [_three_levels(_levels(), n, n_classes, label) for n in numbers]
     generator, n_random = torch.Generator().manual_seed(0), 200
     scores.append(3 * torch.randn(n_random, n_classes, generator=generator, dtype=torch.float64))
     scores = torch.cat(scores)
-    # Only differences of scores count. Those that are too far apart are drawn together, to where
+    # Only differences of scores count. Scores that are too far apart are drawn together, to where
     # there is room for a step to both sides.
     scores = scores * (0.99 * widest / _width(scores)).clamp(max=1).unsqueeze(-1)
     values, vectors = torch.linalg.eigh(_hessians(loss, scores, label).detach())
     worst = values[:, 0].argsort()[:10]
-    # A negative eigenvalue may be rounding, and a kink has none, so it takes values of the loss
-    # to show either: along the eigenvectors, and along the label's score at random ones.
+    # A negative eigenvalue may be a rounding error, and a kink has none. So compare values of the
+    # loss, along the eigenvectors, and along the label's score at the random scores.
     along = torch.eye(n_classes, dtype=torch.float64)[label].expand(n_random, -1)
     directions = torch.cat([vectors[worst, :, 0], along])
     steps = torch.logspace(-3, 0.5, 15, dtype=torch.float64).view(-1, 1, 1)
@@ -373,7 +329,7 @@ def _width(scores):
 
 
 def _hessians(loss, scores, label):
-    """Compute the Hessian matrices of the loss of a label at rows of scores."""
+    """Compute the Hessian matrices of the loss of a label at each row of scores."""
     scores = scores.requires_grad_()
     value = loss.class_losses(torch.log_softmax(scores, dim=-1))[:, label].sum()
     (gradient,) = torch.autograd.grad(value, scores, create_graph=True)

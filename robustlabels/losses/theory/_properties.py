@@ -1,8 +1,4 @@
-"""What theory says of a loss, as numbers, in one record.
-
-They are computed in float64 on the CPU from ``class_losses``, in closed form where one is known.
-Losses that confine the scores to a ball are looked at without that bound.
-"""
+"""All theoretical properties of a loss in one record."""
 
 import math
 from dataclasses import dataclass
@@ -19,12 +15,12 @@ __all__ = ["LossProperties", "properties"]
 
 @dataclass(frozen=True)
 class LossProperties:
-    """All properties of a loss for a number of classes.
+    """Theoretical properties of a loss for a number of classes.
 
     Parameters
     ----------
     loss : str
-        The loss, as it prints.
+        The ``repr`` of the loss.
     n_classes : int
         Number of classes K.
     symmetric : bool
@@ -66,12 +62,12 @@ class LossProperties:
 
 
 def properties(loss: Loss, n_classes: int) -> LossProperties:
-    """Compute all properties of a loss for a number of classes.
+    """Compute the theoretical properties of a loss for a number of classes.
 
     Parameters
     ----------
     loss : Loss
-        The loss.
+        The loss. A radius that confines its scores is ignored.
     n_classes : int
         Number of classes K.
 
@@ -92,29 +88,22 @@ def properties(loss: Loss, n_classes: int) -> LossProperties:
     0.9
     """
     gap = class_sum_gap(loss, n_classes)
+    try:
+        gain = initial_gain(loss, n_classes)
+    except ValueError:
+        gain = math.nan
+    try:
+        linked = loss.inverse_link(torch.full((1, 2), 0.5)) is not None
+    except ValueError:
+        linked = False
     return LossProperties(
         loss=repr(loss),
         n_classes=n_classes,
         symmetric=gap == 0,
         class_sum_gap=gap,
-        initial_gain=_initial_gain(loss, n_classes),
+        initial_gain=gain,
         max_symmetric_noise=max_tolerable_noise(loss, n_classes, "symmetric"),
         max_pair_noise=max_tolerable_noise(loss, n_classes, "pair"),
         smoothness=smoothness(loss, n_classes),
-        has_inverse_link=_has_inverse_link(loss),
+        has_inverse_link=linked,
     )
-
-
-def _initial_gain(loss, n_classes):
-    try:
-        return initial_gain(loss, n_classes)
-    except ValueError:
-        return math.nan
-
-
-def _has_inverse_link(loss):
-    try:
-        loss.inverse_link(torch.full((1, 2), 0.5))
-    except ValueError:
-        return False
-    return True

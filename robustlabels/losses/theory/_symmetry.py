@@ -1,63 +1,25 @@
-"""Symmetry of a loss: how much the class sum varies, what is left without it, what it excludes."""
+"""Symmetry of a loss: how much its class sum varies, and which losses are symmetric and convex."""
 
 import math
 
 import torch
 from numpy.typing import NDArray
-from sklearn.base import clone
 
-from ..._validation.sklearn_private import validate_params
-from .._loss import (
-    N_CLASSES,
-    Loss,
-    distinct_labels,
-    permutation_witness,
-    without_radius,
-)
-from .._symmetrized import ClassMean, Symmetrized
+from .._loss import Loss
+from ._arguments import N_CLASSES, checked, distinct_labels, permutation_witness, without_radius
 from ._derivatives import is_convex_on
 
-__all__ = ["class_sum_gap", "decompose", "is_symmetric", "unhinged_violations"]
+__all__ = ["class_sum_gap", "is_symmetric", "unhinged_violations"]
 
 
-def decompose(loss: Loss) -> tuple[Symmetrized, ClassMean]:
-    """Split a loss into its symmetric part and the part that no label can change.
-
-    Parameters
-    ----------
-    loss : Loss
-        The loss to split.
-
-    Returns
-    -------
-    symmetric : Symmetrized
-        The part with class sum 0.
-    class_insensitive : ClassMean
-        The mean over the classes. Both parts add up to the loss, and up to a constant there
-        is no other way to split it so.
-
-    See Also
-    --------
-    class_sum_gap : How far a loss is from being symmetric.
-
-    Examples
-    --------
-    >>> from robustlabels.losses import CE
-    >>> from robustlabels.losses.theory import decompose
-    >>> decompose(CE())
-    (Symmetrized(loss=CE()), ClassMean(loss=CE()))
-    """
-    return Symmetrized(clone(loss)), ClassMean(clone(loss))
-
-
-@validate_params({"loss": [Loss], "n_classes": N_CLASSES}, prefer_skip_nested_validation=True)
+@checked(n_classes=N_CLASSES)
 def class_sum_gap(loss: Loss, n_classes: int) -> float:
     r"""Compute how much the class sum of a loss varies.
 
     Parameters
     ----------
     loss : Loss
-        The loss.
+        The loss. A radius that confines its scores is ignored.
     n_classes : int
         Number of classes K.
 
@@ -65,7 +27,7 @@ def class_sum_gap(loss: Loss, n_classes: int) -> float:
     -------
     gap : float
         :math:`\sup_p \sum_k L(p, k) - \inf_p \sum_k L(p, k)` over all predictions; 0 for
-        symmetric losses, inf where the sum has no bound.
+        symmetric losses, inf if the sum is unbounded.
 
     See Also
     --------
@@ -75,10 +37,9 @@ def class_sum_gap(loss: Loss, n_classes: int) -> float:
     -----
     Under symmetric noise of rate :math:`\eta`, the clean risk of the minimiser of the noisy risk
     exceeds the least clean risk by at most
-    :math:`\eta\, \mathrm{gap} / ((K-1)(1 - \eta K/(K-1)))`. The extremes are sought among
-    predictions that spread evenly over some classes, predictions with one class apart, and
-    random ones; for functions of the label's probability that are convex or concave the former
-    hold them exactly.
+    :math:`\eta\, \mathrm{gap} / ((K-1)(1 - \eta K/(K-1)))`. The extremes are searched among
+    predictions that are uniform on some classes, which contain them for convex and concave
+    functions of the label's probability, predictions with one class apart, and random ones.
 
     Examples
     --------
@@ -92,7 +53,7 @@ def class_sum_gap(loss: Loss, n_classes: int) -> float:
     loss = without_radius(loss)
     log_p = _predictions(n_classes)
     total = loss.class_losses(log_p).sum(-1)
-    # Ever more confident predictions: does the sum go on growing?
+    # Does the sum keep growing as predictions become more confident?
     far = torch.full((3, n_classes), -1.0, dtype=torch.float64)
     far[:, 0] = 0
     far = torch.log_softmax(far * torch.tensor([[1e2], [1e3], [1e4]]), dim=-1)
@@ -105,7 +66,7 @@ def class_sum_gap(loss: Loss, n_classes: int) -> float:
 
 
 def is_symmetric(loss: Loss, n_classes: int) -> bool:
-    """Tell whether the class sum of a loss is constant.
+    """Return whether the class sum of a loss is constant.
 
     Parameters
     ----------
@@ -133,14 +94,14 @@ def is_symmetric(loss: Loss, n_classes: int) -> bool:
     return class_sum_gap(loss, n_classes) == 0
 
 
-@validate_params({"loss": [Loss], "n_classes": N_CLASSES}, prefer_skip_nested_validation=True)
+@checked(n_classes=N_CLASSES)
 def unhinged_violations(loss: Loss, n_classes: int) -> dict[str, NDArray]:
-    r"""Say why a loss is not the unhinged one, with scores that show it.
+    r"""Return which properties of the unhinged loss a loss lacks, with scores that show it.
 
     Parameters
     ----------
     loss : Loss
-        The loss.
+        The loss. A radius that confines its scores is ignored.
     n_classes : int
         Number of classes K.
 
@@ -150,31 +111,25 @@ def unhinged_violations(loss: Loss, n_classes: int) -> dict[str, NDArray]:
         The properties that the loss lacks and, for each, two score vectors a and b that show it:
 
         - "symmetric": the class sums at a and b differ;
-        - "convex": half-way between a and b the loss of a label, the first if all are alike, is
-          above the mean of its values at both;
-        - "permutation-invariant": b is a permutation of a, its class losses are not that of
-          those of a;
-        - "non-increasing": b is a with a higher score of one label, whose loss is higher, too;
-        - "non-trivial": the class losses at a and b are all the same, as everywhere.
+        - "convex": half-way between a and b the loss of a label is above the mean of its values
+          at both; the label is the first if the loss treats all classes equally;
+        - "permutation-invariant": b is a permutation of a, but its class losses are not this
+          permutation of those of a;
+        - "non-increasing": b is a with a higher score of one label, whose loss is also higher;
+        - "non-trivial": all class losses at a and b are equal, as everywhere.
 
-        It is empty for multiples of the unhinged loss, plus a constant, and for them alone.
+        The dict is empty for multiples of the unhinged loss, plus a constant, and only for them.
 
     See Also
     --------
-    Unhinged : The only loss without a violation.
     is_convex_on : Convexity alone.
 
     Notes
     -----
-    The theorem is that of [1]_. The proof derived here: a symmetric loss is a constant less the
-    losses of the other classes, so that it is concave if those are convex, and affine if it is
-    convex, too; of affine losses only those of :class:`Unhinged` treat all classes alike. Losses
-    that confine the scores to a ball are looked at without that bound.
-
-    References
-    ----------
-    .. [1] Lemire Paquin, Chaib-Draa and Giguere, "Symmetrization of Loss Functions for Robust
-       Training of Neural Networks in the Presence of Noisy Labels", arXiv:2605.20347.
+    The theorem is that of Lemire Paquin and others, arXiv:2605.20347. The proof derived here: a
+    symmetric loss is a constant minus the losses of the other classes. If these are convex it is
+    concave, and if it is convex, too, it is affine. Among affine losses, only multiples of
+    :class:`Unhinged` treat all classes equally.
 
     Examples
     --------
@@ -193,16 +148,14 @@ def unhinged_violations(loss: Loss, n_classes: int) -> dict[str, NDArray]:
         "non-increasing": _increase(loss, log_p),
     }
     if class_sum_gap(loss, n_classes) > 0:
-        violations["symmetric"] = torch.stack(
-            [log_p[total.argmin()], log_p[total.argmax()]]
-        ).numpy()
+        violations["symmetric"] = log_p[[int(total.argmin()), int(total.argmax())]].numpy()
     if (losses - losses[0, 0]).abs().max() <= 1e-10 * abs(losses[0, 0]):
         violations["non-trivial"] = log_p[[0, -1]].numpy()
     return {name: pair for name, pair in violations.items() if pair is not None}
 
 
 def _increase(loss, log_p):
-    """Seek scores of which a higher one of a label means a higher loss of it."""
+    """Search for scores where a higher score of a label raises its loss."""
     for label in distinct_labels(loss, log_p.shape[1]):
         before = loss.class_losses(log_p)[:, label]
         for step in (0.01, 0.1, 1.0):
@@ -217,7 +170,7 @@ def _increase(loss, log_p):
 
 
 def _predictions(n_classes):
-    """Return log-probabilities in all corners of the simplex where a class sum may be extreme."""
+    """Return log-probabilities from all over the simplex, where a class sum may be extreme."""
     scores = [torch.zeros(1, n_classes)]
     for n_even in {1, 2, 3, n_classes // 2, n_classes - 1}:
         if 1 <= n_even < n_classes:
