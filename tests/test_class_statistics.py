@@ -45,8 +45,8 @@ def test_statistics_merged_in_any_order_are_those_of_one_pass(
         offset = 0.0
         X = X - X.mean(axis=0)
     weight = weight if weighted else None
-    classes = [0, 1, 2]
-    whole = ClassStatistics.from_rows(X, y, classes=classes, sample_weight=weight, scatter=True)
+    from_rows = functools.partial(ClassStatistics.from_rows, classes=[0, 1, 2], scatter=True)
+    whole = from_rows(X, y, sample_weight=weight)
     edges = [0, *sorted(cuts), 60]
     parts = []
     for start, stop in itertools.pairwise(edges):
@@ -54,11 +54,7 @@ def test_statistics_merged_in_any_order_are_those_of_one_pass(
         if start < stop:
             block = sparse.csr_array(X[rows]) if as_sparse else X[rows]
             w = None if weight is None else weight[rows]
-            parts.append(
-                ClassStatistics.from_rows(
-                    block, y[rows], classes=classes, sample_weight=w, scatter=True
-                )
-            )
+            parts.append(from_rows(block, y[rows], sample_weight=w))
     shuffled = [parts[i] for i in np.random.default_rng(seed).permutation(len(parts))]
     assert_same(functools.reduce(operator.add, shuffled), whole)
     assert_same(functools.reduce(operator.add, parts), whole)
@@ -120,13 +116,13 @@ def test_sparse_rows_are_not_made_dense():
 @pytest.mark.parametrize(
     ("values", "what"), [([np.nan], "NaN"), ([np.inf], "infinity"), ([-np.inf, np.inf], "infinity")]
 )
-def test_a_row_that_is_not_finite_is_refused(form, scatter, row, values, what):
+def test_a_row_that_is_not_finite_is_rejected(form, scatter, row, values, what):
     X, y, weight = make_rows(50_000, d=2, offset=0.0 if form is sparse.csr_array else 100.0)
     X[row : row + len(values), 1] = values
     y[row : row + len(values)] = 1
     with np.errstate(all="raise"), pytest.raises(ValueError, match=f"Input X contains {what}"):
         ClassStatistics.from_rows(form(X), y, scatter=scatter)
-    # Nor one that has no weight.
+    # Even one without weight.
     weight[row : row + len(values)] = 0.0
     X[row : row + len(values), 1] = values[0]
     with pytest.raises(ValueError, match=f"Input X contains {what}"):
@@ -158,13 +154,13 @@ def test_labels_of_any_kind(labels):
 
 
 @pytest.mark.parametrize("classes", [["a", "c"], [0, 2, 4], [5, 7], [-1, 3]])
-def test_a_label_that_is_no_class_is_named(classes):
+def test_a_label_that_is_in_no_class_is_named(classes):
     labels = ["a", "b"] if isinstance(classes[0], str) else [1, 3]
     with pytest.raises(ValueError, match="labels .* which are not among the classes"):
         ClassStatistics.from_rows([[0.0], [1.0]], labels, classes=classes)
 
 
-def test_what_does_not_fit_cannot_be_combined():
+def test_statistics_that_do_not_match_cannot_be_combined():
     X, y, _ = make_rows(20)
     statistics = ClassStatistics.from_rows(X, y)
     with pytest.raises(ValueError, match="same classes and features"):
@@ -173,7 +169,7 @@ def test_what_does_not_fit_cannot_be_combined():
         statistics + ClassStatistics.from_rows(X[:, :2], y)
     with pytest.raises(ValueError, match="second moment"):
         statistics + ClassStatistics.from_rows(X, y, scatter=True)
-    with pytest.raises(ValueError, match="Only rows that were added can be subtracted"):
+    with pytest.raises(ValueError, match="Only samples that were added can be subtracted"):
         statistics - (statistics + statistics)
     with pytest.raises(TypeError):
         statistics + 1

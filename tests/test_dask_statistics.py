@@ -1,4 +1,4 @@
-"""Fitting to Dask collections: the coefficients of the data in memory, whatever happens."""
+"""Fitting to Dask collections gives the coefficients of a fit in memory."""
 
 import os
 import signal
@@ -71,15 +71,26 @@ def test_sparse_blocks_and_blocks_without_weight():
     assert_same(clf, UnhingedClassifier().fit(X, y, weight))
 
 
-def test_rows_for_the_temperature_come_from_all_blocks_alike():
-    # A long block of rows that are easy, and many short ones that are noise.
+def test_rows_for_the_temperature_come_equally_from_all_blocks():
+    # A long block of easy rows, and many short ones with random labels.
     X, y, _ = make_rows(30_000)
     X[-600:] = np.random.default_rng(1).permutation(X[-600:])
-    chunks = ((29_400, *[10] * 60), (8,))
+    chunks = ((29_400, *[3] * 200), (8,))
     clf = UnhingedClassifier().fit(da.from_array(X, chunks=chunks), da.from_array(y, chunks=-1))
     in_memory = UnhingedClassifier().fit(X, y)
     assert_same(clf, in_memory)
     assert clf.temperature_ == pytest.approx(in_memory.temperature_, rel=0.25)
+
+
+@pytest.mark.parametrize("class_weight", [None, {0: 3.0}])
+def test_few_rows_all_set_the_temperature_by_their_weights(class_weight):
+    X, y, weight = make_rows(1000)
+    columns = X, y, np.where(X[:, 0] > 5, weight, weight / 10)
+    clf = UnhingedClassifier(class_weight=class_weight)
+    in_memory = clf.fit(*columns).temperature_
+    blocks = [da.from_array(column, chunks=300) for column in columns]
+    assert clf.fit(*blocks).temperature_ == pytest.approx(in_memory, rel=1e-6)
+    assert clf.fit(*blocks[:2]).temperature_ != pytest.approx(in_memory, rel=1e-2)
 
 
 def test_chunks_of_unknown_size():
@@ -91,7 +102,7 @@ def test_chunks_of_unknown_size():
     assert_same(clf, UnhingedClassifier().fit(X, y))
 
 
-def test_what_does_not_match_is_refused():
+def test_collections_that_do_not_match_are_rejected():
     X, y, _ = make_rows(100)
     X_blocks, y_blocks = da.from_array(X, chunks=50), da.from_array(y, chunks=50)
     clf = UnhingedClassifier()
@@ -147,7 +158,7 @@ def test_a_worker_killed_in_the_middle_changes_nothing(tmp_path):
     assert_same(clf, UnhingedClassifier().fit(X, y))
 
 
-def test_a_missing_weight_is_told_whatever_its_label():
+def test_a_missing_weight_is_reported_whatever_its_label():
     X, y, weight = make_rows()
     y = np.where(np.arange(len(y)) < 2, 3, y)
     weight[:2] = np.nan  # of all rows of a class

@@ -1,29 +1,29 @@
-"""Leave-one-out scores: what rows would be given if they had not been learned from."""
+"""Leave-one-out scores: the score of each sample without it in training."""
 
 import numpy as np
 from scipy.linalg import eigh
 from scipy.sparse import issparse
 from sklearn.utils import gen_batches
 
-from .closed_form import solver
+from .closed_form import make_solver
 
 #: Numbers in an array of a block of rows: few enough to stay in the processor's cache.
 _BLOCK_SIZE = 2**16
 
 
 def left_out_scores(form, statistics, X, codes, weight):
-    """Return scores of shape (n, K) by a ClosedForm, of rows less `weight` of their own weight."""
+    """Return scores of shape (n_samples, n_classes) by a ClosedForm without `weight` of each."""
     total = statistics.class_weight.sum()
-    shares, sums = form.corrected(statistics)
+    frequencies, sums = form.correct(statistics)
     # All weights are shares of the total from here on.
     weight = weight / total
     alone = 1 - weight <= 1e-12
     others = np.where(alone, 1.0, 1 - weight)
-    euclidean, same = form.metric == "euclidean", np.ptp(weight) == 0
+    euclidean, equal = form.metric == "euclidean", np.ptp(weight) == 0
     if euclidean:
         squares = (sums**2).sum(axis=1) / form.alpha
-    elif same:
-        solve = solver(statistics.scatter / total, form.alpha * others[0])
+    elif equal:
+        solve = make_solver(statistics.scatter / total, form.alpha * others[0])
         squares = (sums * solve(sums)).sum(axis=1)
     else:
         distinct = np.unique(weight)
@@ -44,12 +44,14 @@ def left_out_scores(form, statistics, X, codes, weight):
     for rows in gen_batches(len(codes), max(1, _BLOCK_SIZE // max(X.shape[1], scores.shape[1]))):
         block = X[rows].toarray() if issparse(X) else X[rows]
         z = block.astype(np.float64) - statistics.mean
-        w = weight[rows, None]
-        rest = others[rows, None]
+        w, rest = weight[rows, None], others[rows, None]
         share = w / rest
         # The sums of all classes about the new mean are A_k + a_k z.
-        own = w * form.labels(codes[rows], scores.shape[1])
-        left = shares - own
+        if form.inverse is None:
+            own = w * (codes[rows, None] == np.arange(scores.shape[1]))
+        else:
+            own = w * form.inverse[codes[rows]]
+        left = frequencies - own
         a = share * left - own
         if euclidean:
             projected, h = z @ sums.T / form.alpha, (z**2).sum(1, keepdims=True) / form.alpha
@@ -57,7 +59,7 @@ def left_out_scores(form, statistics, X, codes, weight):
         else:
             # The second moment loses lost * z z^T and its inverse changes by rank one.
             lost, scale = w * (1 + share), 1.0
-            if same:
+            if equal:
                 solved = solve(z)
                 projected, h = solved @ sums.T, (solved * z).sum(1, keepdims=True)
             else:
@@ -69,8 +71,8 @@ def left_out_scores(form, statistics, X, codes, weight):
         kept = np.where(alone[rows, None], 1.0, 1 - lost * h)
         product = (1 + share) * (projected + a * h) / kept
         lengths = squares + (lost * projected**2 + 2 * a * projected + a**2 * h) / kept
-        # Directions are made of mean sums: those of the other rows divide by their weight.
-        divisor, offset = form.rule(left / rest, scale * lengths / rest)
+        # Directions are made of mean sums: those of the other samples are divided by their weight.
+        divisor, offset = form.divide(left / rest, scale * lengths / rest)
         scores[rows] = scale * product / divisor + offset
     scores[alone] = np.nan
     return scores

@@ -1,7 +1,9 @@
-"""Sufficient statistics of labelled rows: what a linear classifier in closed form has to know."""
+"""Class statistics: all that a linear classifier in closed form needs to know of its samples."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import partial
 from typing import Self
 
 import numpy as np
@@ -10,35 +12,38 @@ from scipy import sparse
 from sklearn.utils import assert_all_finite, check_X_y
 
 from .._typing import Features
-from .._validation.labels import check_labels, encode, find_classes
+from .._validation.labels import check_labels, class_factors, encode, find_classes
 from .._validation.sklearn_private import _check_sample_weight
 
 __all__ = ["ClassStatistics"]
+
+#: Checks features and labels: float32 stays float32.
+check_rows = partial(check_X_y, accept_sparse="csr", dtype=[np.float64, np.float32])
 
 #: Rows that are summed in the dtype of X before they are added up in float64.
 BLOCK_SIZE = 32768
 
 
+@dataclass(eq=False, repr=False)
 class ClassStatistics:
-    r"""Weights, means and second moment of labelled rows, to be added and subtracted.
+    r"""Class weights, means and second moment of labelled samples.
 
-    The statistics of two sets of rows add up to those of their union, in any order and
-    grouping: blocks of a file, workers of a cluster and days of a stream are the same
-    operation. Subtracting the statistics of some rows makes a model forget them.
+    The statistics of two sets of samples add up to those of their union, in any order: blocks of
+    a file, workers of a cluster or days of a stream. Subtracting them makes a model forget samples.
 
     Parameters
     ----------
     classes : ndarray of shape (n_classes,)
         Class labels, sorted.
     class_weight : ndarray of shape (n_classes,)
-        Total weight :math:`N_k` of the rows of each class.
+        Total weight :math:`N_k` of the samples of each class.
     mean : ndarray of shape (n_features,)
-        Weighted mean :math:`\mu` of all rows.
+        Weighted mean :math:`\mu` of all samples.
     class_sums : ndarray of shape (n_classes, n_features)
         Centred sums :math:`A_k = \sum_{i: y_i = k} w_i (x_i - \mu)`; they add up to 0.
-    scatter : ndarray of shape (n_features, n_features) or None
-        Centred second moment :math:`\sum_i w_i (x_i - \mu)(x_i - \mu)^\top`, or None where
-        it was not asked for.
+    scatter : ndarray of shape (n_features, n_features) or None, default=None
+        Centred second moment :math:`\sum_i w_i (x_i - \mu)(x_i - \mu)^\top`, or None if it was
+        not computed.
 
     See Also
     --------
@@ -46,10 +51,10 @@ class ClassStatistics:
 
     Notes
     -----
-    All moments are float64 and about the mean, and merge by the update of Chan, Golub and
-    LeVeque [1]_, so that a mean far from the origin costs no digits, unless the rows are
-    sparse: those are not shifted. Within a block of 32768 rows float32 rows are summed in
-    float32, to a relative error of about 1e-6, of the second moment 1e-5.
+    All moments are float64 and about the mean, and are merged by the update of Chan, Golub and
+    LeVeque [1]_. So a mean far from the origin costs no digits, except with sparse matrices, which
+    are not shifted. Within a block of 32768 rows, float32 rows are summed in float32, with a
+    relative error of about 1e-6, and 1e-5 for the second moment.
 
     References
     ----------
@@ -69,22 +74,14 @@ class ClassStatistics:
     array([0., 1.])
     """
 
-    def __init__(
-        self,
-        classes: NDArray,
-        class_weight: NDArray,
-        mean: NDArray,
-        class_sums: NDArray,
-        scatter: NDArray | None = None,
-    ) -> None:
-        self.classes = classes
-        self.class_weight = class_weight
-        self.mean = mean
-        self.class_sums = class_sums
-        self.scatter = scatter
+    classes: NDArray
+    class_weight: NDArray
+    mean: NDArray
+    class_sums: NDArray
+    scatter: NDArray | None = None
 
     @classmethod
-    @np.errstate(under="ignore")  # what becomes 0 may, even where users have made it an error
+    @np.errstate(under="ignore")  # harmless, even where users turn it into an error
     def from_rows(
         cls,
         X: Features,
@@ -94,133 +91,73 @@ class ClassStatistics:
         sample_weight: ArrayLike | None = None,
         scatter: bool = False,
     ) -> Self:
-        """Compute the statistics of labelled rows.
+        """Compute the statistics of labelled samples.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows.
+            Finite features.
         y : array-like of shape (n_samples,)
-            Their labels.
+            Labels.
         classes : array-like of shape (n_classes,), default=None
-            All labels that can occur, also in rows to be added later. None takes those of `y`.
+            All labels that can occur, also in samples to be added later. None takes those of `y`.
         sample_weight : array-like of shape (n_samples,) or None, default=None
-            Weights of the rows, not negative; None weighs every row 1.
+            Weights of the samples, not negative. None means that all weights are 1.
         scatter : bool, default=False
-            Whether to compute the second moment too, which metric="covariance" needs.
+            Whether to compute the second moment, which ``metric="covariance"`` needs.
 
         Returns
         -------
         statistics : ClassStatistics
-            What to add to the statistics of other rows.
+            The statistics.
 
         Raises
         ------
         ValueError
-            If X or y hold missing values, their lengths differ, or a label is no class.
+            If X or y have missing values or different lengths, or a label is not in `classes`.
         """
-        y = check_labels(y)
-        X, y = check_X_y(
-            X,
-            y,
-            accept_sparse="csr",
-            dtype=[np.float64, np.float32],
-            ensure_all_finite=sample_weight is not None,
-        )
+        # Without weights the sums are finite only if all rows are: a pass over X is saved.
+        X, y = check_rows(X, check_labels(y), ensure_all_finite=sample_weight is not None)
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
         classes = find_classes(y if classes is None else check_labels(classes, "classes"))
-        return cls._from_checked_rows(X, y, classes, sample_weight, scatter)
-
-    @classmethod
-    def _from_checked_rows(
-        cls, X, y, classes, sample_weight=None, scatter=False, estimator_name=None
-    ):
-        """Compute the statistics of rows of which only those without a weight must be finite.
-
-        All others are in the sums: where these are finite, so are the rows, and one pass over X
-        that only looks at them is spared. `estimator_name` is for the message about such a row.
-        """
-        n_features, n_classes = X.shape[1], len(classes)
-        weights = np.zeros(n_classes)
-        sums = np.zeros((n_classes, n_features))
-        moment = np.zeros((n_features, n_features)) if scatter else None
-        is_sparse = sparse.issparse(X)
-        first = next(_row_blocks(sample_weight, len(y)), slice(0))
-        in_order = is_sparse or X.flags.c_contiguous
-        # Relative weights can be as small as the dtype of X allows.
-        unit = 1.0 if sample_weight is None or len(y) == 0 else sample_weight.max() or 1.0
-        in_class = None
-        with np.errstate(over="ignore", invalid="ignore"):
-            shift = None if is_sparse else _find_shift(X[first])
-            for rows in _row_blocks(sample_weight, len(y)):
-                block = X[rows] if shift is None else X[rows] - shift
-                codes = encode(y[rows], classes)
-                weight = None if sample_weight is None else sample_weight[rows] / unit
-                weights += np.bincount(codes, weight, minlength=n_classes)
-                if in_class is None or in_class.shape[1] != len(codes) or weight is not None:
-                    in_class = _weighted_one_hot(codes, weight, n_classes, X.dtype)
-                else:
-                    # Making a sparse matrix takes a while.
-                    in_class.indices = codes.astype(np.int32)
-                # A sparse one-hot streams rows at the speed of memory, but only rows in C order.
-                sums += _to_array((in_class if in_order else in_class.toarray()) @ block)
-                if scatter:
-                    weighted = block if weight is None else _scale_rows(block, weight)
-                    moment += _to_array(block.T @ weighted)
-            if not np.isfinite(sums).all() or (scatter and not np.isfinite(moment).all()):
-                assert_all_finite(X, input_name="X", estimator_name=estimator_name)
-                raise ValueError(
-                    f"The features are not finite, or too large to be summed in {X.dtype}. Scale "
-                    f"them, with StandardScaler for example."
-                )
-        total = weights.sum()
-        if total == 0:
-            return cls(classes, weights, np.zeros(n_features), sums, moment)
-        mean = sums.sum(axis=0) / total
-        sums -= np.outer(weights, mean)
-        if scatter:
-            moment -= total * np.outer(mean, mean)
-        mean = mean if shift is None else shift + mean
-        moment = None if moment is None else unit * moment
-        return cls(classes, unit * weights, mean, unit * sums, moment)
+        return cls(*sum_rows(X, y, classes, sample_weight, scatter))
 
     def __add__(self, other: ClassStatistics) -> ClassStatistics:
-        return self._combined(other, 1) if isinstance(other, ClassStatistics) else NotImplemented
+        return self._combine(other, 1) if isinstance(other, ClassStatistics) else NotImplemented
 
     def __radd__(self, other):
         # sum() starts from 0.
         return self if isinstance(other, int) and other == 0 else NotImplemented
 
     def __sub__(self, other: ClassStatistics) -> ClassStatistics:
-        return self._combined(other, -1) if isinstance(other, ClassStatistics) else NotImplemented
+        return self._combine(other, -1) if isinstance(other, ClassStatistics) else NotImplemented
 
     @np.errstate(under="ignore")
-    def _combined(self, other, sign):
+    def _combine(self, other, sign):
         if not np.array_equal(self.classes, other.classes) or len(self.mean) != len(other.mean):
             raise ValueError(
-                f"Statistics must be of the same classes and features to be combined. Got "
-                f"{self!r} of classes {self.classes.tolist()} and {other!r} of classes "
-                f"{other.classes.tolist()}."
+                f"Only statistics of the same classes and features can be combined. Got {self!r}, "
+                f"{self.classes.tolist()}, and {other!r}, {other.classes.tolist()}."
             )
         if (self.scatter is None) != (other.scatter is None):
-            raise ValueError("One of the statistics has a second moment (scatter), one has not.")
-        mine, theirs = self.class_weight.sum(), other.class_weight.sum()
+            raise ValueError("Only one of the statistics has a second moment (scatter).")
+        mine = self.class_weight.sum()
         class_weight = self.class_weight + sign * other.class_weight
-        # Weights that are no whole numbers leave rounding errors where nothing is left.
+        # Fractional weights leave rounding errors where nothing is left.
         class_weight[np.abs(class_weight) < 1e-12 * mine] = 0.0
         if (class_weight < 0).any():
             raise ValueError(
-                f"Only rows that were added can be subtracted. Got class weights "
-                f"{self.class_weight.tolist()} less {other.class_weight.tolist()}."
+                f"Only samples that were added can be subtracted. Got the class weights "
+                f"{self.class_weight.tolist()} minus {other.class_weight.tolist()}."
             )
         total = class_weight.sum()
         if total == 0:
-            moments = (self.class_weight, self.mean, self.class_sums, self.scatter)
+            moments = class_weight, self.mean, self.class_sums, self.scatter
             nothing = (None if moment is None else np.zeros_like(moment) for moment in moments)
             return ClassStatistics(self.classes, *nothing)
         step = other.mean - self.mean
-        share = sign * theirs / total
+        share = sign * other.class_weight.sum() / total
         mean = self.mean + share * step
         class_sums = (
             self.class_sums
@@ -240,8 +177,84 @@ class ClassStatistics:
         )
 
 
+def find_factors(classifier, classes, totals):
+    """Return the factors of the classes, by their total weights, or None without class weights."""
+    class_weight = classifier.class_weight
+    if class_weight is None:
+        return None
+    if classifier.transition_matrix is not None:
+        raise ValueError(
+            "class_weight applies to the labels as given, including wrong ones, and cannot be "
+            "combined with a transition_matrix. intercept='midpoint' treats all classes equally."
+        )
+    factors = class_factors(class_weight, classes, totals)
+    if not (factors * totals).any():
+        raise ValueError(f"class_weight={class_weight!r} leaves no row with a weight.")
+    return factors
+
+
+def reduce_rows(classifier, samples, classes, scatter):
+    """Return the statistics of validated rows, weighted by class as well, and the factors."""
+    (X, y, weight), factors = samples, None
+    if classifier.class_weight is not None:
+        weight = np.ones(len(y)) if weight is None else weight.copy()
+        kept = weight > 0  # the labels of the others may be in no class
+        codes = encode(y[kept], classes)
+        totals = np.bincount(codes, weight[kept], len(classes))
+        factors = find_factors(classifier, classes, totals)
+        weight[kept] *= factors[codes]
+    name = type(classifier).__name__
+    return ClassStatistics(*sum_rows(X, y, classes, weight, scatter, name)), factors
+
+
+def sum_rows(X, y, classes, sample_weight=None, scatter=False, estimator_name=None):
+    """Return the arguments of ClassStatistics for rows that need not be known to be finite.
+
+    `estimator_name` is for the message about a row that is not finite.
+    """
+    n_features, n_classes, is_sparse = X.shape[1], len(classes), sparse.issparse(X)
+    weights, sums = np.zeros(n_classes), np.zeros((n_classes, n_features))
+    moment = np.zeros((n_features, n_features)) if scatter else None
+    first = next(_row_blocks(sample_weight, len(y)), slice(0))
+    in_order = is_sparse or X.flags.c_contiguous
+    # Relative weights can be as small as the dtype of X allows.
+    unit = 1.0 if sample_weight is None else sample_weight.max(initial=0.0) or 1.0
+    in_class = None
+    with np.errstate(over="ignore", invalid="ignore"):
+        shift = None if is_sparse else _find_shift(X[first])
+        for rows in _row_blocks(sample_weight, len(y)):
+            block = X[rows] if shift is None else X[rows] - shift
+            codes = encode(y[rows], classes)
+            weight = None if sample_weight is None else sample_weight[rows] / unit
+            weights += np.bincount(codes, weight, minlength=n_classes)
+            if in_class is None or in_class.shape[1] != len(codes) or weight is not None:
+                in_class = _weighted_one_hot(codes, weight, n_classes, X.dtype)
+            else:
+                # Constructing a sparse matrix takes a while.
+                in_class.indices = codes.astype(np.int32)
+            # A sparse one-hot streams rows at the speed of memory, but only rows in C order.
+            sums += _to_array((in_class if in_order else in_class.toarray()) @ block)
+            if scatter:
+                weighted = block if weight is None else _scale_rows(block, weight)
+                moment += _to_array(block.T @ weighted)
+        if not np.isfinite(sums).all() or (scatter and not np.isfinite(moment).all()):
+            assert_all_finite(X, input_name="X", estimator_name=estimator_name)
+            raise ValueError(
+                f"The features are not finite, or too large to be summed in {X.dtype}. Scale "
+                f"them, with StandardScaler for example."
+            )
+    total = weights.sum()
+    mean = sums.sum(axis=0) / (total or 1.0)
+    sums -= np.outer(weights, mean)
+    if scatter:
+        moment -= total * np.outer(mean, mean)
+        moment *= unit
+    mean = mean if shift is None else shift + mean
+    return classes, unit * weights, mean, unit * sums, moment
+
+
 def _row_blocks(weight, n_rows):
-    """Yield which rows to sum at once: slices, or indices where some of them have no weight."""
+    """Yield the rows to sum at once: slices, or indices if some rows have no weight."""
     for start in range(0, n_rows, BLOCK_SIZE):
         rows = slice(start, start + BLOCK_SIZE)
         if weight is None or weight[rows].all():
@@ -251,7 +264,7 @@ def _row_blocks(weight, n_rows):
 
 
 def _find_shift(X):
-    """Return a point to sum about where sums about 0 would cancel, None elsewhere."""
+    """Return the point to sum about if sums about 0 would cancel, else None."""
     if len(X) == 0:
         return None
     first = X[:256]
@@ -260,7 +273,7 @@ def _find_shift(X):
 
 
 def _weighted_one_hot(codes, weight, n_classes, dtype):
-    """Return a sparse matrix whose column i holds the weight of row i at its class."""
+    """Return a sparse matrix whose column i has the weight of row i at its class."""
     n = len(codes)
     values = np.ones(n, dtype) if weight is None else weight.astype(dtype)
     places = codes.astype(np.int32), np.arange(n + 1, dtype=np.int32)

@@ -2,12 +2,11 @@
 
 import sys
 from collections.abc import Mapping
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import gen_batches
 from sklearn.utils.extmath import safe_sparse_dot
@@ -15,12 +14,11 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._fitting import unchanged_on_error
-from .._typing import Features
+from .._typing import Features, Seed
 from .._validation.labels import (
     check_labels,
     check_same_classes,
     check_two_classes,
-    class_factors,
     encode,
     find_classes,
     reject_balanced,
@@ -31,19 +29,16 @@ from .._validation.sklearn_private import (
     StrOptions,
     _check_sample_weight,
     _fit_context,
+    validate_parameters,
 )
-from .._validation.transitions import check_correctable
 from ..refinement._temperatures import break_ties
 from .closed_form import ClosedForm
 from .leave_one_out import left_out_scores
-from .statistics import ClassStatistics
-from .temperature import most_probable_temperature
+from .noise import find_noise
+from .statistics import ClassStatistics, find_factors, reduce_rows
+from .temperature import find_probabilities, fit_temperature
 
 __all__ = ["UnhingedClassifier"]
-
-#: Rows whose leave-one-out scores set the temperature, and scores of these, at most.
-_CALIBRATION_ROWS = 2048
-_CALIBRATION_SCORES = 2**21
 
 _FLOATS = (np.float64, np.float32)
 
@@ -51,43 +46,45 @@ _FLOATS = (np.float64, np.float32)
 class UnhingedClassifier(ClassifierMixin, BaseEstimator):
     r"""Linear classifier that minimises the unhinged loss in closed form.
 
-    One pass over the rows gives the class sums, and with them the classifier. It is the same
-    whether the rows come at once, in blocks, from several machines, or are taken away again.
+    The coefficients are a function of class sums, which take one pass over the samples. Blocks of
+    samples, from several machines too, can be added in any order, and taken out again.
 
     Parameters
     ----------
     alpha : float > 0, default=0.1
-        Penalty on the squared coefficients, in units of squared features: scale these to unit
-        variance. With ``metric="euclidean"`` it only scales the scores, beside which the
-        log-frequencies of ``intercept="prior"`` weigh less the smaller alpha is.
+        Strength of the L2 penalty, in units of squared features: scale these to unit variance.
+        With "euclidean" it only scales the scores, but for the log-frequencies of "prior".
     metric : {"covariance", "euclidean"}, default="covariance"
-        "euclidean" penalises the coefficients alone: the plain unhinged solution, in time
-        O(n d). "covariance" penalises the scores' second moment too, in O(n d^2): ridge
-        regression on the centred one-hot labels, with ``intercept="penalized"``.
+        "euclidean" penalises the coefficients alone, in time O(n d). "covariance" also penalises
+        the second moment of the scores, in time O(n d^2): with ``intercept="penalized"`` this is
+        ridge regression on centred one-hot labels.
     intercept : {"prior", "midpoint", "penalized", "none"}, default="prior"
-        "prior" is the rule of linear discriminant analysis: nearest class mean in the metric,
-        plus the logarithm of the class frequency. "midpoint" leaves the frequencies out: the
-        nearest class mean. Both divide the slope of a class by its frequency. "penalized" is
-        what the objective asks for. "none" is no offset for centred features. "prior" was the
-        most accurate one on a mixed lot of tables, with and without noise, "midpoint" on
-        balanced ones (``benchmarks/unhinged_intercepts.py``); "penalized" is exactly robust to
-        symmetric noise, "none" also to any replacement noise, see the notes.
-    transition_matrix : array-like of shape (n_classes, n_classes), "estimate" or None, default=None
-        ``transition_matrix[i, j]`` is the probability of the label j where the true class is
-        i, the classes in sorted order, or in a data frame by the names of its rows and columns.
-        The statistics are corrected with its inverse. That helps where classes are confused
-        unequally, as under pair-flip noise. Leave it out under symmetric noise, where the
-        correction is only a rescaling for the intercepts "penalized" and "none" and adds variance
-        for the others, which divide by corrected class frequencies (at least 0.01 of an equal
-        share). "estimate" estimates it in `fit` as
-        :class:`RobustClassifier` does, by trees, from rows in memory, at least 50 and 10
-        a class; where the noise is found symmetric the probabilities alone are corrected.
+        "prior" is the rule of linear discriminant analysis: the nearest class mean in the metric,
+        plus the logarithm of the class frequency. "midpoint" omits the latter. Both divide the
+        slopes of a class by its frequency. "penalized" minimises the objective. "none" is no
+        intercept for centred features. "prior" was the most accurate on a mix of tables with and
+        without noise, "midpoint" on balanced ones (``benchmarks/unhinged_intercepts.py``).
+    transition_matrix : array-like, "estimate" or None, default=None
+        The noise, of shape (n_classes, n_classes): ``T[i, j]`` is the probability of the label j
+        where the true class is i, the classes in sorted order, or in a data frame by the names of
+        its rows and columns. Its inverse corrects the statistics, which helps if classes are
+        confused unequally. Under symmetric noise leave it out: the correction only rescales scores
+        with the intercepts "penalized" and "none", and adds variance with the others. "estimate"
+        estimates it in `fit` with the trees of a :class:`LabelRefiner`, from samples in memory, at
+        least 50 and 10 per class. If it is symmetric, only the probabilities are corrected. None
+        takes the labels as given, so that a fit is one pass over them.
     class_weight : dict, "balanced" or None, default=None
-        Weights of the classes, multiplied into the weights of the rows. "balanced" makes all
-        classes weigh the same. Not together with `transition_matrix`: the classes would be
-        weighed by their noisy labels.
+        Weights of the classes, multiplied with `sample_weight`. "balanced" makes all classes weigh
+        the same. Not allowed with a `transition_matrix`: it would apply to the noisy labels.
+    n_jobs : int or None, default=None
+        Number of trees that "estimate" grows in parallel. The result does not depend on it.
+    verbose : int, default=0
+        1 shows a progress bar over the trees that "estimate" grows.
+    random_state : int, RandomState instance or None, default=None
+        Randomness of the trees that "estimate" grows; None draws fresh entropy. Unused otherwise.
     memory : joblib.Memory, str or None, default=None
-        Where the estimate of the noise is kept, see :class:`LabelRefiner`.
+        Where "estimate" caches what it finds, an object or the path of a folder, for other fits to
+        the same samples. With None, or without a `random_state`, nothing is cached.
 
     Attributes
     ----------
@@ -96,28 +93,29 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
     coef_ : ndarray of shape (n_classes, n_features), or (1, n_features) for two classes
         Coefficients of the scores.
     intercept_ : ndarray of shape (n_classes,), or (1,) for two classes
-        Intercepts of the scores for features that are not centred; infinite so as to rule out
-        a class that had no row so far, without a transition matrix.
+        Intercepts of the scores, for features that are not centred. Without a transition matrix
+        infinite values rule out classes that have had no samples so far.
     statistics_ : ClassStatistics
-        All that was kept of the rows. Statistics can be added, subtracted and given to
-        :meth:`fit_statistics`.
+        Statistics of the samples, to be added, subtracted and passed to :meth:`fit_statistics`.
     transition_matrix_ : ndarray of shape (n_classes, n_classes) or None
-        The noise reckoned with, as given or estimated.
+        The noise, as given or estimated. None if the labels were taken as given.
+    noise_rate_ : float or None
+        Estimated share of wrong labels. None if the noise was not estimated.
     noise_posterior_ : NoisePosterior or None
-        What the noise may be, as in :class:`LabelRefiner`; :class:`CleanScores` reckons with it.
+        Posterior of the noise, as in :class:`LabelRefiner`; :class:`CleanScores` uses it.
     noise_evidence_ : dict or None
-        Why an estimated noise is as it is, see :class:`RobustClassifier`.
+        Why the estimated noise has its form, see :class:`LabelRefiner`.
     temperature_ : float
-        What the scores are divided by for :meth:`predict_proba`; nan where it is not known.
+        Divisor of the scores in :meth:`predict_proba`; nan if unknown.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features, where `X` has names that are all strings.
+        Names of the features, if X has names that are all strings.
 
     See Also
     --------
-    RobustClassifier : A network, for what no linear function separates.
-    ClassStatistics : Statistics of rows that add up.
+    RobustClassifier : A network, for classes that no linear function separates.
+    ClassStatistics : Statistics of samples that add up.
 
     Notes
     -----
@@ -127,24 +125,24 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
     .. math:: \frac{1}{W} \sum_i w_i (\bar{f}_i - f_{i, y_i}) + \frac{\alpha}{2} \|V\|^2
         + \frac{\alpha}{2} \|b\|^2
 
-    and with the covariance metric, where the last term is :math:`\frac{1}{2} \|b\|^2`, also
-    :math:`\frac{1}{2W} \sum_i w_i \|V x_i\|^2`. Its minimiser is
+    With the covariance metric the last term is :math:`\frac{1}{2} \|b\|^2`, and
+    :math:`\frac{1}{2W} \sum_i w_i \|V x_i\|^2` is added. The minimiser is then
     :math:`V = M (S + \alpha I)^{-1}`, :math:`b = m`, with :math:`M = \frac{1}{W} \sum_i w_i
-    t_i x_i^\top`, S the covariance and m the class frequencies less 1/K; for "euclidean"
-    :math:`V = M / \alpha`, :math:`b = m / \alpha`. It is the rule of Hebb, and with the
-    covariance metric the pseudo-inverse rule, of associative memories.
+    t_i x_i^\top`, S the covariance and m the class frequencies minus 1/K: the pseudo-inverse rule
+    of associative memories. For "euclidean" it is the Hebbian rule, :math:`V = M / \alpha`,
+    :math:`b = m / \alpha`.
 
-    Symmetric label noise multiplies the expected M and m by one constant, replacing labels by
-    draws from any fixed distribution multiplies M alone. So predictions stay the same under
-    the former for the intercepts "penalized" and "none", under the latter for "none"; for
-    "prior" and "midpoint" nearly so. The sampling error grows, as with any method.
+    Symmetric label noise multiplies the expected M and m by one constant. Replacing labels by
+    draws from any fixed distribution multiplies M alone. So in expectation the former changes no
+    prediction for the intercepts "penalized" and "none", the latter none for "none", and both
+    hardly any for "prior" and "midpoint". The sampling error grows, as with any method.
 
-    A linear classifier trained on the unhinged loss can fail on separable data that has a few
-    far points [2]_: it averages, and a point far out weighs as much as many near ones. Clip
-    or squash such features, or use the covariance metric, which is hurt less.
+    A linear classifier trained on the unhinged loss can fail on separable data with a few
+    outliers [2]_: it averages, and a point far out weighs as much as many near ones. Clip or squash
+    such features, or use the covariance metric, which suffers less.
 
-    The time of a fit is that of a few passes over X. Memory beyond X: a block of 32768 rows,
-    and n_features squared numbers for the covariance metric.
+    Beyond X, a fit holds a block of 32768 rows in memory, and n_features squared numbers for the
+    covariance metric. It takes the time of a few passes over X.
 
     References
     ----------
@@ -168,12 +166,18 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
     True
     """
 
+    #: The matrix that corrects statistics for the noise, set by `fit`.
+    _inverse: NDArray | None
+
     _parameter_constraints = {
         "alpha": [Interval(Real, 0, None, closed="neither")],
         "metric": [StrOptions({"covariance", "euclidean"})],
         "intercept": [StrOptions({"prior", "midpoint", "penalized", "none"})],
         "transition_matrix": ["array-like", StrOptions({"estimate"}), None],
         "class_weight": [dict, StrOptions({"balanced"}), None],
+        "n_jobs": [Integral, None],
+        "verbose": ["verbose"],
+        "random_state": ["random_state"],
         "memory": [str, HasMethods(["cache"]), None],
     }
 
@@ -185,6 +189,9 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         intercept: str = "prior",
         transition_matrix: ArrayLike | None = None,
         class_weight: Mapping | str | None = None,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+        random_state: Seed = None,
         memory: Any = None,
     ) -> None:
         self.alpha = alpha
@@ -192,28 +199,25 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         self.intercept = intercept
         self.transition_matrix = transition_matrix
         self.class_weight = class_weight
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+        self.random_state = random_state
         self.memory = memory
 
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        return tags
-
     @_fit_context(prefer_skip_nested_validation=True)
-    @np.errstate(under="ignore")  # what becomes 0 may, even where users have made it an error
+    @np.errstate(under="ignore")  # harmless, even where users turn it into an error
     def fit(self, X: Features, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the classifier to labels that may be wrong.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Finite features. A Dask array or data frame is reduced block by block on the
-            scheduler in force; y and the weights are then Dask collections too, arrays or
-            partitioned alike.
+            Finite features. A Dask array or data frame is reduced block by block on the current
+            scheduler; then y and the weights are Dask collections too, with matching partitions.
         y : array-like of shape (n_samples,)
             Labels of any kind.
         sample_weight : array-like of shape (n_samples,) or None, default=None
-            Weights of the rows, not negative; an integer weight is the same as as many rows.
+            Weights of the samples, not negative. An integer weight equals that many copies.
 
         Returns
         -------
@@ -223,23 +227,23 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a parameter or the data are unfit, there are fewer than two classes, or the
-            transition matrix is singular.
+            If a parameter or the data are invalid, or the transition matrix is singular.
 
         Warns
         -----
         UndefinedMetricWarning
-            If the transition matrix is nearly singular, so that the correction is all variance.
+            If the transition matrix is nearly singular: the correction then adds mostly variance.
         """
-        if _is_dask(X):
-            return self._fit_collection(X, y, sample_weight)
         with unchanged_on_error(self):
-            X, y, weight = self._validate(X, y, sample_weight, reset=True, is_summed=True)
-            classes = find_classes(y if weight is None or weight.all() else y[weight > 0])
-            statistics = self._statistics_of(X, y, weight, classes, self._scatter)
-            self._find_noise(classes, (X, y, weight))
-            self._solve(statistics)
-            self._calibrate(X, y, weight)
+            if _is_dask(X):
+                statistics, samples = self._reduce_collection(X, y, sample_weight)
+            else:
+                samples = _, y, weight = self._validate(X, y, sample_weight, is_summed=True)
+                classes = find_classes(y if weight is None or weight.all() else y[weight > 0])
+                scatter = self.metric == "covariance"
+                statistics, self._class_factors = reduce_rows(self, samples, classes, scatter)
+                self.__dict__.update(find_noise(self, classes, samples))
+            self._solve(statistics, samples)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -251,9 +255,9 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         classes: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
     ) -> Self:
-        """Add rows to those seen before.
+        """Add samples to those seen before.
 
-        The coefficients are those of one fit on all rows so far, in any order of the blocks.
+        The coefficients are those of one fit to all samples so far, in any order of the blocks.
         The temperature of :meth:`predict_proba` is a running estimate.
 
         Parameters
@@ -263,9 +267,9 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         y : array-like of shape (n_samples,)
             Labels.
         classes : array-like of shape (n_classes,), default=None
-            All labels that will ever occur; needed in the first call.
+            All labels that will ever occur. Required in the first call.
         sample_weight : array-like of shape (n_samples,) or None, default=None
-            Weights of the rows, not negative.
+            Weights of the samples, not negative.
 
         Returns
         -------
@@ -275,30 +279,30 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a parameter or the data are unfit, `classes` is missing in the first call or
-            another one later, or ``class_weight="balanced"``, which needs all labels at once.
+            If a parameter or the data are invalid, `classes` is missing in the first call or
+            changes later, or "balanced" or "estimate" would need all samples at once.
         """
-        go_on = hasattr(self, "statistics_")
-        self._validate_params()
+        validate_parameters(self)
         reject_balanced(self.class_weight)
+        started = hasattr(self, "statistics_")
         if classes is not None:
             classes = find_classes(check_labels(classes, "classes"))
-        elif not go_on:
+        elif not started:
             raise ValueError("The first call of partial_fit needs classes, all labels to come.")
         with unchanged_on_error(self):
-            X, y, weight = self._validate(X, y, sample_weight, reset=not go_on, is_summed=True)
-            if go_on:
+            samples = self._validate(X, y, sample_weight, reset=not started, is_summed=True)
+            scatter, before = self.metric == "covariance", None
+            if started:
                 if classes is not None:
                     check_same_classes(classes, self.classes_)
                 classes = self.classes_
-            scatter = self._scatter
-            if go_on and self.metric == "euclidean":
-                scatter = self.statistics_.scatter is not None
-            before = go_on and self._solved_with == self._recipe()
-            self._find_noise(classes)
-            statistics = self._statistics_of(X, y, weight, classes, scatter)
-            self._solve(self.statistics_ + statistics if go_on else statistics)
-            self._calibrate(X, y, weight, before=before)
+                if self.metric == "euclidean":
+                    scatter = self.statistics_.scatter is not None
+                if self._solved_with == self._recipe():
+                    before = self.temperature_, self._temperature_precision
+            self.__dict__.update(find_noise(self, classes))
+            statistics, self._class_factors = reduce_rows(self, samples, classes, scatter)
+            self._solve(self.statistics_ + statistics if started else statistics, samples, before)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -310,22 +314,19 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         y: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
     ) -> Self:
-        """Fit the classifier to statistics of rows that need not be at hand.
+        """Fit the classifier to the statistics of samples that need not be available.
 
         Parameters
         ----------
         statistics : ClassStatistics
-            Such as the sum of the `statistics_` of several classifiers, or the difference
-            where rows are to be forgotten. The parameter `class_weight` is not looked at:
-            class weights are in the statistics already, or not at all.
+            Such as the sum of the `statistics_` of several classifiers, or a difference that
+            forgets samples. They include any class weights; `class_weight` is ignored.
         X : {array-like, sparse matrix} of shape (n_samples, n_features), default=None
-            Some of the rows in the statistics, which set the temperature of
-            :meth:`predict_proba`. None leaves it unknown.
+            Some of the samples, which set `temperature_`. None leaves it unknown.
         y : array-like of shape (n_samples,), default=None
-            Labels of these rows.
+            Labels of these samples.
         sample_weight : array-like of shape (n_samples,) or None, default=None
-            Weights of these rows, multiplied by those of their classes where the statistics
-            have class weights in them.
+            Weights of these samples, including any class weights.
 
         Returns
         -------
@@ -335,7 +336,7 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a parameter, the statistics or the rows are unfit.
+            If a parameter, the statistics or the samples are invalid.
         """
         if not isinstance(statistics, ClassStatistics):
             raise ValueError(f"statistics must be ClassStatistics. Got {statistics!r}.")
@@ -346,18 +347,15 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
             )
         with unchanged_on_error(self):
             self.__dict__.pop("feature_names_in_", None)
-            rows = None if X is None else self._validate(X, y, sample_weight, reset=True)
-            if rows is not None and self.n_features_in_ != len(statistics.mean):
+            samples = None if X is None else self._validate(X, y, sample_weight)
+            if samples is not None and self.n_features_in_ != len(statistics.mean):
                 raise ValueError(
                     f"X has {self.n_features_in_} features, the statistics have "
                     f"{len(statistics.mean)}."
                 )
             self._class_factors = None
-            self._find_noise(statistics.classes)
-            self._solve(statistics)
-            self.temperature_ = np.nan
-            if rows is not None:
-                self._calibrate(*rows)
+            self.__dict__.update(find_noise(self, statistics.classes))
+            self._solve(statistics, samples)
         return self
 
     @np.errstate(under="ignore")
@@ -372,19 +370,19 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         Returns
         -------
         scores : ndarray of shape (n_samples, n_classes), or (n_samples,) for two classes
-            Linear scores, float64. For two classes, that of ``classes_[1]`` less the other.
+            Linear scores, float64. With two classes, the score of ``classes_[1]`` minus the other.
         """
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, accept_sparse="csr", dtype=_FLOATS)
         scores = np.empty((X.shape[0], len(self.intercept_)))
-        # In blocks, so that no second copy of X in float64 is made.
+        # Block by block, which avoids a copy of X in float64.
         for rows in gen_batches(X.shape[0], 8192):
             scores[rows] = safe_sparse_dot(X[rows], self.coef_.T, dense_output=True)
         scores += self.intercept_
         return scores.ravel() if scores.shape[1] == 1 else scores
 
     def predict(self, X: Features) -> NDArray:
-        """Predict the class of each row.
+        """Predict the classes.
 
         Parameters
         ----------
@@ -397,17 +395,16 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
             Class labels.
         """
         scores = self.decision_function(X)
-        return self.classes_[_best(scores)]
+        return self.classes_[_best_codes(scores)]
 
     @np.errstate(under="ignore")
     def predict_proba(self, X: Features) -> NDArray:
-        """Estimate class probabilities.
+        """Estimate class probabilities, the softmax of the scores divided by `temperature_`.
 
-        They are the softmax of the scores divided by `temperature_`, under which the labels
-        of at most 2048 rows, fewer where there are more than 1024 classes, are most probable, by
-        their leave-one-out scores and with a weak prior; weights above 1 count as repeated rows.
-        Without a transition matrix they estimate the probabilities of the labels as they are
-        given, wrong ones included; with one, those of the true classes.
+        Without a transition matrix these are probabilities of the labels as given, including
+        wrong ones; with one, probabilities of the true classes. The temperature is the most
+        probable one by the leave-one-out scores and labels of at most 2048 samples, fewer with
+        more than 1024 classes, under a weak prior. Weights above 1 count as repeated samples.
 
         Parameters
         ----------
@@ -422,15 +419,11 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If the classifier was fitted to statistics alone, which hold no temperature.
+            If the classifier was fitted to statistics alone.
         """
         scores = self.decision_function(X)
-        best, scores = _best(scores), self._divided(scores)
-        if scores.ndim == 1:
-            proba = np.column_stack([expit(-scores), expit(scores)])
-        else:
-            proba = softmax(scores, axis=1)
-        return break_ties(proba, best)
+        proba = find_probabilities(scores, self.temperature_)
+        return break_ties(proba, _best_codes(scores))
 
     @np.errstate(under="ignore")
     def predict_log_proba(self, X: Features) -> NDArray:
@@ -444,41 +437,28 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         Returns
         -------
         log_proba : ndarray of shape (n_samples, n_classes)
-            Those of :meth:`predict_proba`, also where these round to 0.
+            Logarithms of :meth:`predict_proba`, also where these round to 0.
 
         Raises
         ------
         ValueError
-            If the classifier was fitted to statistics alone, which hold no temperature.
+            If the classifier was fitted to statistics alone.
         """
-        scores = self._divided(self.decision_function(X))
-        if scores.ndim == 1:
-            return np.column_stack([log_expit(-scores), log_expit(scores)])
-        return log_softmax(scores, axis=1)
-
-    def _divided(self, scores):
-        """Divide scores by the temperature."""
-        if np.isnan(self.temperature_):
-            raise ValueError(
-                "The temperature of the probabilities is not known: pass some rows to "
-                "fit_statistics, or use decision_function."
-            )
-        return scores / self.temperature_
+        return find_probabilities(self.decision_function(X), self.temperature_, log=True)
 
     @np.errstate(under="ignore")
     def loo_decision_function(
         self, X: Features, y: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> NDArray:
-        """Compute the scores that each training row would get without it in training.
+        """Compute the score of each training sample without it in training.
 
-        They equal those of as many refits, in O(n d K) operations, with the covariance metric
-        O(n d^2): out-of-sample scores for finding wrong labels and for estimating a transition
-        matrix. Class weights, of ``class_weight="balanced"`` too, are kept as they are.
+        The scores equal those of refits with the same class weights, in time O(n d K), or O(n d^2)
+        for the covariance metric. Use them to find wrong labels or estimate a transition matrix.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows the classifier was fitted to, all or some.
+            Samples the classifier was fitted to, all or some.
         y : array-like of shape (n_samples,)
             Their labels.
         sample_weight : array-like of shape (n_samples,) or None, default=None
@@ -487,14 +467,13 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         Returns
         -------
         scores : ndarray of shape (n_samples, n_classes), or (n_samples,) for two classes
-            Scores as of :meth:`decision_function`. A class that loses its only row has the
-            score -inf; without a transition matrix, that is. If there is no other row at all
-            the scores are nan.
+            Scores as in :meth:`decision_function`. Without a transition matrix a class that loses
+            its only sample has the score -inf. Scores are nan if no other sample is left.
 
         Raises
         ------
         ValueError
-            If a label or a weight is not one of the fit, or parameters have changed since.
+            If a label or a weight was not part of the fit, or parameters have changed since.
         """
         check_is_fitted(self)
         if self._solved_with != self._recipe():
@@ -509,29 +488,17 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         scores = left_out_scores(self._closed_form(), self.statistics_, X, codes, weight)
         return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
 
-    def _recipe(self):
-        """Return what the coefficients depend on beside the statistics, to be compared."""
-        transition = self.transition_matrix
-        if transition is not None and not isinstance(transition, str):
-            transition = np.asarray(transition, dtype=float).tolist()
-        return self.alpha, self.metric, self.intercept, transition
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
 
-    @property
-    def _scatter(self):
-        return self.metric == "covariance"
-
-    def _validate(self, X, y, sample_weight, reset, is_summed=False):
+    def _validate(self, X, y, sample_weight, reset=True, is_summed=False):
         y = check_labels(y)
-        # Sums of all rows tell whether these are finite.
-        weighted = sample_weight is not None or self.class_weight is not None
+        # Without weights the sums are finite only if all rows are: a pass over X is saved.
+        finite = sample_weight is not None or self.class_weight is not None or not is_summed
         X, y = validate_data(
-            self,
-            X,
-            y,
-            reset=reset,
-            accept_sparse="csr",
-            dtype=_FLOATS,
-            ensure_all_finite=weighted or not is_summed,
+            self, X, y, reset=reset, accept_sparse="csr", dtype=_FLOATS, ensure_all_finite=finite
         )
         if y.dtype.kind not in "iub":
             check_classification_targets(y)
@@ -543,135 +510,50 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
                 raise ValueError("All values of sample_weight are zero: there is no row.")
         return X, y, sample_weight
 
-    def _statistics_of(self, X, y, weight, classes, scatter):
-        self._class_factors = None
-        if self.class_weight is not None:
-            weight = np.ones(len(y)) if weight is None else weight.copy()
-            kept = weight > 0
-            codes = encode(y[kept], classes)
-            totals = np.bincount(codes, weight[kept], minlength=len(classes))
-            weight[kept] *= self._set_class_factors(classes, totals)[codes]
-        return ClassStatistics._from_checked_rows(
-            X, y, classes, weight, scatter, type(self).__name__
-        )
+    def _reduce_collection(self, X, y, sample_weight):
+        """Return the statistics of Dask collections, and some of the samples."""
+        from . import dask_statistics as of_dask
 
-    def _set_class_factors(self, classes, totals):
-        """Set and return what the class weights multiply the weights of the rows by, or None."""
-        self._class_factors = None
-        if self.class_weight is not None:
-            if self.transition_matrix is not None:
-                raise ValueError(
-                    "class_weight weighs the labels as they are, wrong ones included, and cannot "
-                    "be combined with a transition_matrix. Use intercept='midpoint' to treat all "
-                    "classes alike."
-                )
-            self._class_factors = class_factors(self.class_weight, classes, totals)
-            if not (self._class_factors * totals).any():
-                raise ValueError(f"class_weight={self.class_weight!r} leaves no row with a weight.")
-        return self._class_factors
-
-    def _fit_collection(self, X, y, sample_weight):
-        from .dask_statistics import classes_of_collection, statistics_of_collection
-
-        with unchanged_on_error(self):
-            classes, totals, n_rows = classes_of_collection(X, y, sample_weight)
-            self._find_noise(classes)
-            factors = self._set_class_factors(classes, totals)
-            statistics, rows = statistics_of_collection(
-                X, y, sample_weight, classes, factors, self._scatter, _CALIBRATION_ROWS / n_rows
-            )
-            names = np.asarray(getattr(X, "columns", []), dtype=object)
-            self.__dict__.pop("feature_names_in_", None)
-            if len(names) and all(isinstance(name, str) for name in names):
-                self.feature_names_in_ = names
-            self._solve(statistics)
-            self._calibrate(*rows)
-        return self
-
-    def _find_noise(self, classes, rows=None):
-        """Set the noise to reckon with: none, the given one, or one estimated from rows."""
-        self.transition_matrix_ = self.noise_posterior_ = self.noise_evidence_ = None
-        if self.transition_matrix is None:
-            return
-        # Not for those who only import the class: it takes time.
-        from ..refinement import LabelRefiner
-        from ..refinement._noise_model import known_noise
-
-        if not isinstance(self.transition_matrix, str):
-            self.transition_matrix_ = check_correctable(self.transition_matrix, classes)
-            self.noise_posterior_ = known_noise(self.transition_matrix_)
-            return
-        if rows is None:
-            raise ValueError(
-                "transition_matrix='estimate' needs all rows at once, in memory, and fit. "
-                "Elsewhere estimate the matrix from some rows, with LabelRefiner, and pass it."
-            )
-        refiner = LabelRefiner(random_state=0, memory=self.memory).fit(*rows)
-        self.transition_matrix_ = refiner.transition_matrix_
-        self.noise_posterior_ = refiner.noise_posterior_
-        self.noise_evidence_ = refiner.noise_evidence_
-        if self._corrects:
-            check_correctable(self.transition_matrix_, classes)
-
-    @property
-    def _corrects(self):
-        """Whether the statistics are corrected, not the probabilities alone."""
-        symmetric = self.noise_evidence_ and self.noise_evidence_["form"] == "symmetric"
-        return self.transition_matrix_ is not None and not symmetric
+        blocks = of_dask.make_blocks(X, y, sample_weight)
+        classes, totals, n_samples = of_dask.count_classes(blocks)
+        self.__dict__.update(find_noise(self, classes))
+        self._class_factors = find_factors(self, classes, totals)
+        names = np.asarray(getattr(X, "columns", []), dtype=object)
+        self.__dict__.pop("feature_names_in_", None)
+        if len(names) and all(isinstance(name, str) for name in names):
+            self.feature_names_in_ = names
+        scatter = self.metric == "covariance"
+        return of_dask.reduce_blocks(blocks, n_samples, classes, self._class_factors, scatter)
 
     def _closed_form(self):
-        """Return how scores follow from statistics by the parameters and the noise."""
-        inverse = np.linalg.inv(self.transition_matrix_) if self._corrects else None
-        return ClosedForm(self.alpha, self.metric, self.intercept, inverse)
+        return ClosedForm(self.alpha, self.metric, self.intercept, self._inverse)
 
-    def _solve(self, statistics):
-        """Set the coefficients that the statistics ask for."""
-        n_classes, n_features = statistics.class_sums.shape
+    def _recipe(self):
+        """Return the parameters that the coefficients depend on, in a form to be compared."""
+        T = self.transition_matrix
+        T = T if T is None or isinstance(T, str) else np.asarray(T, dtype=float).tolist()
+        return self.alpha, self.metric, self.intercept, T
+
+    def _solve(self, statistics, samples, before=None):
+        """Set the coefficients, and the temperature if there are samples."""
         check_two_classes(self, statistics.classes)
         if statistics.class_weight.sum() == 0:
             raise ValueError("The statistics are of no row at all.")
-        slopes, offset = self._closed_form().coefficients(statistics)
-        if n_classes == 2:
+        form = self._closed_form()
+        slopes, offset = form.solve(statistics)
+        if len(offset) == 2:
             slopes, offset = slopes[1:] - slopes[:1], offset[1:] - offset[:1]
-        self.statistics_ = statistics
-        self.classes_ = statistics.classes
-        self.n_features_in_ = n_features
+        self.statistics_, self.classes_ = statistics, statistics.classes
+        self.n_features_in_ = len(statistics.mean)
         self.coef_, self.intercept_ = slopes, offset
         self._solved_with = self._recipe()
-
-    def _calibrate(self, X, y, weight=None, before=False):
-        """Set the temperature by leave-one-out scores of some rows.
-
-        `before` says that the rows come after others, whose temperature is where to start.
-        """
-        kept = None if weight is None else np.flatnonzero(weight)
-        n_rows = len(y) if kept is None else len(kept)
-        n_some = max(1, min(_CALIBRATION_ROWS, _CALIBRATION_SCORES // len(self.classes_)))
-        n_some = min(n_some, n_rows)
-        # Drawn at random, for rows may come in periods; always the same.
-        draws = np.random.default_rng(0)
-        some = np.sort(draws.choice(n_rows, n_some, replace=False, shuffle=False))
-        rows, step = some if kept is None else kept[some], n_rows / max(1, n_some)
-        X, y = X[rows], y[rows]
-        weight = np.ones(n_some) if weight is None else weight[rows]
-        codes = encode(y, self.classes_)
-        factor = 1.0 if self._class_factors is None else self._class_factors[codes]
-        # A weight above 1 counts as repeated rows, of which one is left out.
-        scores = left_out_scores(
-            self._closed_form(), self.statistics_, X, codes, factor * np.minimum(weight, 1.0)
-        )
-        go_on = before and not np.isnan(self.temperature_)
-        self.temperature_, self._temperature_precision = most_probable_temperature(
-            scores,
-            codes,
-            weight * factor * step,
-            self.transition_matrix_,
-            (self.temperature_, self._temperature_precision) if go_on else None,
+        self.temperature_, self._temperature_precision = fit_temperature(
+            form, statistics, samples, self._class_factors, self.transition_matrix_, before
         )
 
 
-def _best(scores):
-    """Return the positions of the classes of the largest scores."""
+def _best_codes(scores):
+    """Return the positions of the classes with the largest scores."""
     return (scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)
 
 
