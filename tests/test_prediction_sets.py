@@ -1,4 +1,4 @@
-"""NoisyConformalClassifier: prediction sets that hold the true label as often as asked for."""
+"""NoisyConformalClassifier: prediction sets that contain the true label as often as requested."""
 
 import numpy as np
 import pytest
@@ -8,17 +8,10 @@ from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.datasets import load_iris
 from sklearn.exceptions import NotFittedError
-from sklearn.isotonic import isotonic_regression
 from sklearn.linear_model import LogisticRegression
 
-from robustlabels import (
-    LabelRefiner,
-    NoisyConformalClassifier,
-    RefinedClassifier,
-    corrupt_labels,
-    pair_transition,
-    symmetric_transition,
-)
+from robustlabels import LabelRefiner, NoisyConformalClassifier, RefinedClassifier, corrupt_labels
+from robustlabels.noise import pair_transition, symmetric_transition
 
 
 class ProbabilitiesAsFeatures(ClassifierMixin, BaseEstimator):
@@ -100,17 +93,26 @@ def test_under_symmetric_noise_it_is_the_published_estimate():
     assert (of_noisy - replaced * size) / (1 - replaced) == pytest.approx(level, abs=0.01)
 
 
-def test_threshold_is_the_first_that_holds_as_many_labels_as_finite_samples_need():
-    proba, y = draw(60, 4, np.random.RandomState(0))
-    T = symmetric_transition(4, 0.1)
-    levels = np.linspace(0.3, 0.9, 25)
-    found = sets_of(proba, y, T, list(levels))
+@given(seed=st.integers(0, 10_000), rate=st.floats(0.0, 0.5), n_rows=st.integers(10, 60))
+def test_threshold_is_the_first_with_enough_coverage_made_monotone(seed, rate, n_rows):
+    proba, y = draw(n_rows, 4, np.random.RandomState(seed))
+    T = symmetric_transition(4, rate)
+    levels = np.linspace(0.1, 0.9, 17)
+    found = sets_of(proba, y, T, list(levels)).thresholds_
+    scores = np.unique(1 - proba)
     share = np.linalg.inv(T)[y]
-    scores = np.sort(1 - proba, axis=None)
-    holds = [(share * (1 - proba <= q)).sum() / 60 for q in scores]
-    rising = isotonic_regression(holds, y_min=0, y_max=1)
-    expected = [scores[np.argmax(rising >= 61 / 60 * level - 1e-9)] for level in levels]
-    np.testing.assert_allclose(found.thresholds_, expected)
+    sums = np.cumsum([share[1 - proba == q].sum() / n_rows for q in scores])
+    # The monotone sequence that is nearest: the largest of the least means around each place.
+    means = np.full((len(sums), len(sums)), np.nan)
+    for start in range(len(sums)):
+        means[start, start:] = sums[start:].cumsum() / np.arange(1, len(sums) - start + 1)
+    least = np.fmin.accumulate(means[:, ::-1], axis=1)[:, ::-1]
+    monotone = np.clip(np.fmax.accumulate(least, axis=0).diagonal(), 0, 1)
+    for level, threshold in zip(levels, found, strict=True):
+        needed = (n_rows + 1) / n_rows * level
+        # Up to rounding: coverage may equal what is needed.
+        assert (threshold == np.inf) or monotone[scores == threshold][0] >= needed - 1e-8
+        assert (monotone[scores < threshold] <= needed + 1e-8).all()
 
 
 def test_several_levels_have_nested_sets():
@@ -174,6 +176,10 @@ def test_the_classifier_is_fitted_here_or_before():
     before = NoisyConformalClassifier(fitted).conformalize(X, y)
     assert before.estimator_ is fitted
     np.testing.assert_allclose(before.transition_matrix_, T)
+    for noise in (T, None):
+        seeded = NoisyConformalClassifier(fitted, transition_matrix=noise, random_state=0)
+        with pytest.raises(ValueError, match="random_state=0 would have no effect"):
+            seeded.conformalize(X, y)
     here = NoisyConformalClassifier(LogisticRegression(max_iter=500), prefit=False)
     with pytest.raises(NotFittedError):
         here.predict(X)
@@ -195,7 +201,14 @@ def test_the_classifier_is_fitted_here_or_before():
     assert not hasattr(here, "thresholds_")
 
 
-@pytest.mark.parametrize("level", [[0.9, 1.0], [], [[0.5]], ["a"]])
+def test_without_noise_labels_are_taken_to_be_right():
+    proba, y = draw(100, 4, np.random.RandomState(0))
+    np.testing.assert_array_equal(
+        sets_of(proba, y, None).thresholds_, sets_of(proba, y, np.eye(4)).thresholds_
+    )
+
+
+@pytest.mark.parametrize("level", [[0.9, 1.0], [], [[0.5]], ["a"], [1]])
 def test_unfit_levels(level):
     proba, y = draw(50, 3, np.random.RandomState(0))
     with pytest.raises(ValueError, match="confidence_level must be a number between 0 and 1"):

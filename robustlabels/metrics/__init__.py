@@ -1,14 +1,11 @@
-"""What scores on noisy labels say about clean ones, and how the noise is estimated."""
+"""Estimate scores on clean labels from noisy ones, and the noise itself."""
 
 from ..refinement._confident_joint import estimate_noise_rate, estimate_transition_matrix
 from ._corrected_scores import (
     forward_log_loss,
     make_noise_corrected_scorer,
-    noise_corrected_accuracy,
-    noise_corrected_balanced_accuracy,
     noise_corrected_confusion_matrix,
-    noise_corrected_difference,
-    noise_corrected_f1,
+    noise_corrected_score,
 )
 from ._label_quality import label_quality
 
@@ -18,9 +15,6 @@ __all__ = [
     "forward_log_loss",
     "label_quality",
     "make_noise_corrected_scorer",
-    "noise_corrected_accuracy",
-    "noise_corrected_balanced_accuracy",
     "noise_corrected_confusion_matrix",
-    "noise_corrected_difference",
-    "noise_corrected_f1",
+    "noise_corrected_score",
 ]

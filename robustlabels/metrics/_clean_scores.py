@@ -1,9 +1,9 @@
-"""CleanScores: what a classifier is worth on clean labels, by noisy ones, and how sure that is."""
+"""CleanScores: scores on clean labels, estimated from noisy ones, with intervals."""
 
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping
+from dataclasses import dataclass
 from numbers import Real
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -11,32 +11,28 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 from scipy.special import ndtr
-from sklearn.metrics import confusion_matrix
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from .._plotting import COLORS, import_pandas, import_pyplot
 from .._typing import Features, Seed
 from .._validation.labels import check_labels, encode, encode_together
-from .._validation.sklearn_private import (
-    HasMethods,
-    Interval,
-    StrOptions,
-    validate_params,
-)
-from ._corrected_scores import noise_corrected_confusion_matrix
-from ._possible_noise import correctable_part, find_posterior
+from .._validation.sklearn_private import Interval, validate_params
+from .._validation.transitions import check_correctable
+from ._corrected_scores import clean_counts, count_labels
+from ._possible_noise import NOISE_CONSTRAINTS, SETTINGS, resolve_noise
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-__all__ = ["CleanScores"]
-
-#: A label more or less that an error allows for: where all are alike their spread is 0.
-_LABELS = 2
-
-#: Classes whose recall is drawn, and shown.
-_MAX_RECALLS = 30
+_CONSTRAINTS = {
+    "y_noisy": ["array-like"],
+    "y_pred": ["array-like"],
+    "labels": ["array-like", None],
+    "transition_matrix": NOISE_CONSTRAINTS,
+    "confidence_level": [Interval(Real, 0, 1, closed="neither")],
+    "random_state": ["random_state"],
+}
 
 
 class Estimate(NamedTuple):
@@ -48,40 +44,38 @@ class Estimate(NamedTuple):
     on_noisy: float
 
 
+@dataclass(repr=False, eq=False)
 class CleanScores:
-    r"""What a classifier is worth on clean labels, estimated from noisy ones.
+    r"""Scores of a classifier on clean labels, estimated from noisy ones.
 
-    Make it with :meth:`from_estimator` or :meth:`from_predictions`. It prints as a table.
+    Create it with :meth:`from_estimator` or :meth:`from_predictions`. It prints as a table.
 
     Parameters
     ----------
-    scores : dict of str to tuple
-        "accuracy", "balanced accuracy", "noise rate" and "recall of ..." of each class, each
-        with its value, the ends of its interval and what it is on the noisy labels.
+    accuracy, balanced_accuracy, noise_rate : tuple of float
+        The share of right predictions, the mean of the recalls, and the share of wrong labels. Each
+        is an estimate "value", the ends "low" and "high" of its interval, and the score
+        "on_noisy" labels, which is NaN for the noise rate.
+    recall : dict of label to tuple of float
+        The same for the recall of each class.
     classes : ndarray of shape (n_classes,)
         The classes.
     confusion_matrix : ndarray of shape (n_classes, n_classes)
-        Entry (i, j) is the estimated number of rows of true class i that are predicted as j.
+        Entry (i, j) is the estimated number of samples with true class i and prediction j.
     transition_matrix : ndarray of shape (n_classes, n_classes)
-        The noise, or what is expected of it.
+        The noise: the known matrix, or its posterior mean.
     accuracy_range : tuple of float or None
-        The accuracy if no label is wrong, and that if all labels are that look wrong; None if the
+        The accuracy if no label is wrong, and if all labels that look wrong are wrong. None if the
         noise is known.
     n_samples : int
         Number of noisy labels.
     confidence_level : float
-        That of the intervals.
+        Confidence level of the intervals.
 
     Attributes
     ----------
-    accuracy : tuple of float
-        "value", "low", "high" and "on_noisy" of the accuracy.
-    balanced_accuracy : tuple of float
-        The same of the mean of the recalls.
-    noise_rate : tuple of float
-        The same of the share of wrong labels; "on_noisy" is NaN.
-    recall : dict of label to tuple of float
-        The same for each class, of the share of its rows that is recognised.
+    scores : dict of str to tuple
+        All estimates: "accuracy", "balanced_accuracy", "noise_rate", and "recall[...]" per class.
     figure_ : matplotlib.figure.Figure
         The figure, after :meth:`plot`.
     ax_ : matplotlib.axes.Axes
@@ -89,27 +83,24 @@ class CleanScores:
 
     See Also
     --------
-    robustlabels.metrics.noise_corrected_accuracy : One number, for a noise that is known.
-    LabelRefiner : What the noise is estimated by.
+    robustlabels.metrics.noise_corrected_score : A single score under known noise.
 
     Notes
     -----
-    With the noise T and the counts :math:`\tilde{C}` by noisy label and prediction the confusion
-    matrix on clean labels is :math:`T^{-\top} \tilde{C}`, and each score a function of that. Its
-    standard error is by the delta method, from the draw of the rows and, where T is estimated,
-    from the number of rows that T was counted from.
+    With T the noise and :math:`\tilde{C}` the counts by noisy label and prediction, the confusion
+    matrix on clean labels is :math:`T^{-\top} \tilde{C}`, and each score is a function of it. Its
+    standard error is by the delta method, which needs many rows. It accounts for the sampling of
+    the rows and, where T is estimated, for the number of rows that T was counted from.
 
-    If T is estimated, what looks like a wrong label may be a right one of a hard row. How much of
-    it is noise has a posterior distribution, see :class:`LabelRefiner`; the value is the mean over
-    that. The interval is the wider one of two: that of the posterior, and that of somebody who
-    gives even odds to no noise at all. Nearer than that the labels do not tell, however many they
-    are; it takes a T that is known, or some rows with labels that are sure.
+    If T is estimated, a label that looks wrong may be the right label of a hard row. The share of
+    such labels that is noise has a posterior distribution, see :class:`LabelRefiner`; the value is
+    the posterior mean. The interval covers two: one from that posterior, and one from a
+    conservative prior that gives even odds to no noise at all. More data does not narrow the
+    interval further; a known T or some verified labels do. Everything is clipped to [0, 1].
 
-    The noise must depend on the true class alone. Where hard rows are mislabelled more often,
-    part of it passes for hardness. Rows that the classifier has learned from make it look better
-    than it is, with noisy labels as with clean ones.
-
-    The standard errors hold for many rows. Values and intervals are clipped to [0, 1].
+    The noise must depend on the true class alone. Where hard rows are mislabelled more often, the
+    noise is partly mistaken for hardness. Rows that the classifier was trained on make it look
+    better than it is, with noisy labels as with clean ones.
 
     Examples
     --------
@@ -119,10 +110,8 @@ class CleanScores:
     >>> from robustlabels import CleanScores, corrupt_labels
     >>> X, y = load_digits(return_X_y=True)
     >>> y_noisy = corrupt_labels(y, "symmetric", 0.3, random_state=0)
-    >>> X_train, X_test, y_train, y_test, _, clean = train_test_split(
-    ...     X, y_noisy, y, random_state=0
-    ... )
-    >>> clf = KNeighborsClassifier(20).fit(X_train, y_train)
+    >>> X, X_test, y_noisy, y_test, _, clean = train_test_split(X, y_noisy, y, random_state=0)
+    >>> clf = KNeighborsClassifier(20).fit(X, y_noisy)
     >>> scores = CleanScores.from_estimator(clf, X_test, y_test, random_state=0)
     >>> scores.accuracy.low < clf.score(X_test, clean) < scores.accuracy.high
     True
@@ -130,37 +119,19 @@ class CleanScores:
     True
     """
 
-    def __init__(
-        self,
-        scores: Mapping[str, Estimate],
-        classes: NDArray,
-        confusion_matrix: NDArray,
-        transition_matrix: NDArray | None,
-        accuracy_range: tuple[float, float],
-        n_samples: int,
-        confidence_level: float,
-    ) -> None:
-        self.scores = scores
-        self.classes = classes
-        self.confusion_matrix = confusion_matrix
-        self.transition_matrix = transition_matrix
-        self.accuracy_range = accuracy_range
-        self.n_samples = n_samples
-        self.confidence_level = confidence_level
+    accuracy: Estimate
+    balanced_accuracy: Estimate
+    noise_rate: Estimate
+    recall: dict[Any, Estimate]
+    classes: NDArray
+    confusion_matrix: NDArray
+    transition_matrix: NDArray
+    accuracy_range: tuple[float, float] | None
+    n_samples: int
+    confidence_level: float
 
     @classmethod
-    @validate_params(
-        {
-            "transition_matrix": [
-                "array-like",
-                StrOptions({"auto", "estimate"}),
-                HasMethods("fit"),
-            ],
-            "confidence_level": [Interval(Real, 0, 1, closed="neither")],
-            "random_state": ["random_state"],
-        },
-        prefer_skip_nested_validation=True,
-    )
+    @validate_params(_CONSTRAINTS, prefer_skip_nested_validation=True)
     def from_estimator(
         cls,
         estimator: Any,
@@ -171,27 +142,27 @@ class CleanScores:
         confidence_level: float = 0.95,
         random_state: Seed = None,
     ) -> Self:
-        """Judge a fitted classifier by rows that it has not learned from.
+        """Score a fitted classifier on samples that it was not trained on.
 
         Parameters
         ----------
         estimator : classifier
-            A fitted classifier of any kind.
+            Any fitted classifier.
         X : array-like of shape (n_samples, n_features)
-            Rows that it has not learned from, as its ``predict`` takes them.
+            Samples that it was not trained on, as its ``predict`` takes them.
         y : array-like of shape (n_samples,)
             Their noisy labels.
-        transition_matrix : array-like, "auto", "estimate" or estimator, default="auto"
-            The noise of these labels: a matrix of shape (n_classes, n_classes), ``T[i, j]`` the
-            probability of the label j where the true class is i, the classes in sorted order, if it
-            is known; or a fitted :class:`LabelRefiner`, or a classifier that found the noise, if
-            the labels that it was fitted to have the same noise. "estimate" fits a LabelRefiner
-            to X and y. "auto" does so unless `estimator` found it in training, as
-            :class:`RobustEnsembleClassifier` and :class:`RefinedClassifier` have.
+        transition_matrix : array-like, "auto", "estimate", estimator or None, default="auto"
+            The noise of these labels. A matrix of shape (n_classes, n_classes) is the known noise:
+            ``T[i, j]`` is the probability of label j if the true class is i, with the classes in
+            sorted order. "estimate" fits a :class:`LabelRefiner` to X and y. "auto" takes the noise
+            that `estimator` found in training, as :class:`RobustEnsembleClassifier` does, and
+            otherwise estimates it. A fitted LabelRefiner or classifier provides the noise that it
+            found. None means that the labels are right.
         confidence_level : float, default=0.95
-            Probability with which each interval is to hold the true score.
+            Probability that each interval contains the true score.
         random_state : int, RandomState instance or None, default=None
-            Source of the trees that estimate the noise.
+            Seed of the trees that estimate the noise. An error where nothing is estimated.
 
         Returns
         -------
@@ -201,51 +172,42 @@ class CleanScores:
         Raises
         ------
         ValueError
-            If the labels are not classes of the estimator, the matrix is singular, or the rows are
-            too few to estimate it: fewer than 50, or 10 for each class.
+            If labels are unknown to the estimator, the matrix is singular or needs more samples to
+            be estimated (50, and 10 per class), or `random_state` would have no effect.
         """
         check_is_fitted(estimator)
         labels, classes = check_labels(y), estimator.classes_
         check_consistent_length(X, labels)
         codes = encode(labels, classes)
         predicted = encode(np.ravel(estimator.predict(X)), classes)
-        posterior = find_posterior(transition_matrix, estimator, X, labels, classes, random_state)
-        return cls._from_codes(codes, predicted, posterior, classes, confidence_level)
+        noise = resolve_noise(transition_matrix, classes, estimator, X, labels, random_state)
+        return cls._from_codes(codes, predicted, noise, classes, confidence_level)
 
     @classmethod
-    @validate_params(
-        {
-            "y_noisy": ["array-like"],
-            "y_pred": ["array-like"],
-            "labels": ["array-like", None],
-            "confidence_level": [Interval(Real, 0, 1, closed="neither")],
-        },
-        prefer_skip_nested_validation=True,
-    )
+    @validate_params(_CONSTRAINTS, prefer_skip_nested_validation=True)
     def from_predictions(
         cls,
         y_noisy: ArrayLike,
         y_pred: ArrayLike,
-        transition_matrix: ArrayLike,
+        transition_matrix: ArrayLike | None,
         *,
         labels: ArrayLike | None = None,
         confidence_level: float = 0.95,
     ) -> Self:
-        """Judge predictions, such as those of ``cross_val_predict``.
+        """Score predictions, such as those of ``cross_val_predict``.
 
         Parameters
         ----------
         y_noisy : array-like of shape (n_samples,)
             Noisy labels.
         y_pred : array-like of shape (n_samples,)
-            Predictions of a classifier that has not seen these labels.
-        transition_matrix : array-like or estimator
-            The noise: a matrix, the classes in the order of `labels`; or a fitted
-            :class:`LabelRefiner`, or a classifier that found the noise.
+            Predictions of a classifier that was not trained on these labels.
+        transition_matrix : array-like, estimator or None
+            As in :meth:`from_estimator`, with a matrix in the order of `labels`.
         labels : array-like of shape (n_classes,), default=None
-            The classes. None takes the sorted ones of `y_noisy` and `y_pred` together.
+            The classes. None takes the sorted classes found in `y_noisy` and `y_pred`.
         confidence_level : float, default=0.95
-            Probability with which each interval is to hold the true score.
+            Probability that each interval contains the true score.
 
         Returns
         -------
@@ -263,66 +225,44 @@ class CleanScores:
                 f"LabelRefiner fitted to them, or the matrix."
             )
         codes, predicted, classes = encode_together(labels, y_noisy=y_noisy, y_pred=y_pred)
-        posterior = find_posterior(transition_matrix, None, None, None, classes, None)
-        return cls._from_codes(codes, predicted, posterior, classes, confidence_level)
+        noise = resolve_noise(transition_matrix, classes)
+        return cls._from_codes(codes, predicted, noise, classes, confidence_level)
 
     @classmethod
-    def _from_codes(cls, codes, predicted, posterior, classes, confidence_level):
+    def _from_codes(cls, codes, predicted, noise, classes, confidence_level):
         """Compute the scores from labels and predictions as positions in the classes."""
-        n_classes, n_samples = len(classes), len(codes)
-        counts = confusion_matrix(codes, predicted, labels=np.arange(n_classes))
-        matrices, kept, inverses = correctable_part(posterior)
+        n_classes = len(classes)
+        counts = count_labels(codes, predicted, n_classes)
         found = [
-            _scores_under(matrix, inverse, counts, posterior.n_rows)
-            for matrix, inverse in zip(matrices, inverses, strict=True)
+            _scores_and_errors(matrix, inverse, counts, noise.n_rows)
+            for matrix, inverse in zip(noise.matrices, noise.inverses, strict=True)
         ]
         values, errors = np.swapaxes(found, 0, 1)
-        on_noisy = _scores_under(np.eye(n_classes), np.eye(n_classes), counts, posterior.n_rows)[0]
-        on_noisy[0] = np.nan
-        beliefs = [
-            weights[kept] / weights[kept].sum()
-            for weights in (posterior.weights, posterior.conservative_weights)
-        ]
+        expected = noise.expected
+        on_noisy, _ = _scores_and_errors(np.eye(n_classes), np.eye(n_classes), counts, noise.n_rows)
+        on_noisy[2] = np.nan
         tail = (1 - confidence_level) / 2
-        names = ["noise rate", "accuracy", "balanced accuracy"]
-        names += [f"recall of {label}" for label in classes]
-        scores = {
-            name: Estimate(*_summary(values[:, i], errors[:, i], beliefs, tail), float(on_noisy[i]))
-            for i, name in enumerate(names)
-        }
-        expected = np.tensordot(beliefs[0], matrices, 1)
-        ends = np.interp([0, 1], posterior.shares[kept], np.clip(values[:, 1], 0, 1))
-        return cls(
-            {name: scores[name] for name in [*names[1:3], names[0], *names[3:]]},
-            classes,
-            noise_corrected_confusion_matrix(
-                *(classes[of] for of in (codes, predicted)), expected, labels=classes
-            ),
-            expected,
-            tuple(ends.tolist()) if len(posterior.shares) > 1 else None,
-            n_samples,
-            confidence_level,
-        )
+        ends = np.interp([0, 1], noise.shares, np.clip(values[:, 0], 0, 1))
+        estimates = [
+            Estimate(*_summarize(of_score, of_errors, noise, tail), plain)
+            for of_score, of_errors, plain in zip(
+                values.T, errors.T, on_noisy.tolist(), strict=True
+            )
+        ]
+        # As Python objects, dates of some units would be integers.
+        labels = classes if classes.dtype.kind in "mM" else classes.tolist()
+        recall = dict(zip(labels, estimates[3:], strict=True))
+        matrix = clean_counts(counts, check_correctable(expected, classes))
+        accuracy_range = tuple(ends.tolist()) if len(noise.shares) > 1 else None
+        found = recall, classes, matrix, expected, accuracy_range, len(codes), confidence_level
+        return cls(*estimates[:3], *found)
 
     @property
-    def accuracy(self) -> Estimate:
-        """The share of predictions that are right."""
-        return self.scores["accuracy"]
-
-    @property
-    def balanced_accuracy(self) -> Estimate:
-        """The mean of the recalls."""
-        return self.scores["balanced accuracy"]
-
-    @property
-    def noise_rate(self) -> Estimate:
-        """The share of labels that are wrong."""
-        return self.scores["noise rate"]
-
-    @property
-    def recall(self) -> dict[Any, Estimate]:
-        """Of each class, the share of its rows that is recognised."""
-        return {label: self.scores[f"recall of {label}"] for label in self.classes.tolist()}
+    def scores(self) -> dict[str, Estimate]:
+        """All estimates by name."""
+        names = ("accuracy", "balanced_accuracy", "noise_rate")
+        recalls = {f"recall[{label}]": estimate for label, estimate in self.recall.items()}
+        return {name: getattr(self, name) for name in names} | recalls
 
     def frame(self) -> pd.DataFrame:
         """Return the scores as a table.
@@ -330,7 +270,7 @@ class CleanScores:
         Returns
         -------
         frame : pandas.DataFrame of shape (n_scores, 4)
-            A row for each score, with the columns value, low, high and on_noisy.
+            The columns are value, low, high and on_noisy.
 
         Raises
         ------
@@ -343,7 +283,7 @@ class CleanScores:
         ).rename_axis("score")
 
     def plot(self, ax: Axes | None = None) -> Self:
-        """Draw the scores with their intervals, beside those on noisy labels.
+        """Draw the scores with their intervals, and the scores on noisy labels.
 
         Parameters
         ----------
@@ -378,116 +318,112 @@ class CleanScores:
         return self
 
     def _shown(self):
-        return dict(list(self.scores.items())[: 3 + _MAX_RECALLS])
+        return dict(list(self.scores.items())[: 3 + SETTINGS.shown_recalls])
 
     def _level(self):
         return f"{100 * self.confidence_level:g} % interval"
 
     def _table(self):
-        """Return the title, the header, the rows and the last words, as texts."""
-        header = ["", "estimate", self._level(), "on noisy labels"]
-        rows = [
-            [name, f"{e.value:.3f}", f"{e.low:.3f} to {e.high:.3f}", f"{e.on_noisy:.3f}"]
-            for name, e in self._shown().items()
-        ]
-        rows[2][3] = ""
-        last = "The noise is taken to be known."
+        """Return the title, the rows of texts with the header first, and the closing note."""
+        rows = [["", "estimate", self._level(), "on noisy labels"]]
+        for name, e in self._shown().items():
+            on_noisy = "" if name == "noise_rate" else f"{e.on_noisy:.3f}"
+            rows.append([name, f"{e.value:.3f}", f"{e.low:.3f} to {e.high:.3f}", on_noisy])
+        note = "The noise is taken to be known."
         if self.accuracy_range is not None:
             low, high = self.accuracy_range
-            last = (
+            note = (
                 f"The noise is estimated: the accuracy is {low:.3f} if no label is wrong, and "
-                f"{high:.3f} if all labels are that look wrong."
+                f"{high:.3f} if all labels that look wrong are wrong."
             )
-        n_left = len(self.scores) - len(rows)
+        n_left = len(self.scores) - len(rows) + 1
         if n_left:
-            last = f"The recalls of {n_left} more classes are in frame(). {last}"
-        title = f"Scores on clean labels, estimated from {self.n_samples} noisy ones"
-        return title, header, rows, last
+            note = f"The recalls of {n_left} more classes are in frame(). {note}"
+        return f"Scores on clean labels, estimated from {self.n_samples} noisy ones", rows, note
 
     def __repr__(self) -> str:
-        title, header, rows, last = self._table()
-        widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+        title, rows, note = self._table()
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = [
             "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip()
-            for row in (header, *rows)
+            for row in rows
         ]
-        return "\n".join([title, *lines, last])
+        return "\n".join([title, *lines, note])
 
     def _repr_html_(self):
-        title, header, rows, last = self._table()
-        lines = [
+        title, rows, note = self._table()
+        tags = ["th"] + ["td"] * (len(rows) - 1)
+        body = "".join(
             "<tr>" + "".join(f"<{tag}>{html.escape(text)}</{tag}>" for text in row) + "</tr>"
-            for tag, row in [("th", header), *(("td", row) for row in rows)]
-        ]
-        return (
-            f"<table><caption>{html.escape(title)}</caption>{''.join(lines)}</table>"
-            f"<p>{html.escape(last)}</p>"
+            for tag, row in zip(tags, rows, strict=True)
         )
+        title, note = html.escape(title), html.escape(note)
+        return f"<table><caption>{title}</caption>{body}</table><p>{note}</p>"
 
 
-def _scores_under(matrix, inverse, counts, n_rows):
-    """Return noise rate, accuracy, balanced accuracy and recalls under a noise, and their errors.
+def _scores_and_errors(matrix, inverse, counts, n_rows):
+    """Return accuracy, balanced accuracy, noise rate and recalls under a noise, and their errors.
 
-    Both have the shape (3 + n_classes,). `counts` is by noisy label and prediction; `n_rows` are
+    Both have the shape (3 + n_classes,). `counts` are by noisy label and prediction; `n_rows` are
     the rows of each class that the matrix was counted from.
     """
     n_classes, n_samples = len(matrix), counts.sum()
     share = counts / n_samples
     clean = inverse.T @ share
     prior, hits = clean.sum(axis=1), clean.diagonal()
-    there = prior > 1e-9
+    present = prior > 1e-9
 
     def error(values, slope):
-        """Return the standard error of a score.
+        """Return the standard error of a score by the delta method.
 
-        `values` by noisy label and prediction have it as their mean, but for a constant; `slope` is
-        how it changes with the entries of the matrix.
+        `values` and `slope` are its derivatives by the shares and by the entries of the matrix.
         """
         mean = (share * values).sum()
-        of_rows = (share * (values - mean) ** 2).sum() / n_samples
-        of_rows += (_LABELS * np.ptp(values) / n_samples) ** 2
+        variance = (share * (values - mean) ** 2).sum() / n_samples
+        variance += (SETTINGS.extra_labels * np.ptp(values) / n_samples) ** 2
         mean = (matrix * slope).sum(axis=1, keepdims=True)
         of_noise = (matrix * (slope - mean) ** 2).sum(axis=1)
-        return np.sqrt(of_rows + (of_noise / np.maximum(n_rows, 1)).sum())
+        return np.sqrt(variance + (of_noise / np.maximum(n_rows, 1)).sum())
 
     rates = 1 - matrix.diagonal()
     by_label = np.repeat((inverse @ rates)[:, None], n_classes, axis=1)
-    values = [prior @ rates, np.trace(clean)]
-    errors = [
-        error(by_label, -clean @ by_label.T - np.diag(prior)),
-        error(inverse, -clean @ inverse.T),
-    ]
-    # How the recall of a class, a row, changes with the entries of its row of the clean counts.
-    recall = np.divide(hits, prior, out=np.full(n_classes, np.nan), where=there)
+    recall = np.divide(hits, prior, out=np.full(n_classes, np.nan), where=present)
+    # Row k: the derivatives of the recall of class k by its row of the clean shares.
     change = np.eye(n_classes) - recall[:, None]
-    change = np.divide(change, prior[:, None], out=np.zeros_like(change), where=there[:, None])
-    of_mean = inverse @ change / max(there.sum(), 1)
-    values.append(recall[there].mean() if there.any() else np.nan)
-    errors.append(error(of_mean, -clean @ of_mean.T))
+    change = np.divide(change, prior[:, None], out=np.zeros_like(change), where=present[:, None])
+    of_mean = inverse @ change / max(present.sum(), 1)
+    mean_recall = recall[present].mean() if present.any() else np.nan
+    errors = [
+        error(inverse, -clean @ inverse.T),
+        error(of_mean, -clean @ of_mean.T),
+        error(by_label, -clean @ by_label.T - np.diag(prior)),
+    ]
     for k in range(n_classes):
         of_class = np.outer(inverse[:, k], change[k])
         errors.append(error(of_class, -np.outer(clean @ change[k], inverse[:, k])))
-    return np.array([*values, *recall]), np.array(errors)
+    return np.array([np.trace(clean), mean_recall, prior @ rates, *recall]), np.array(errors)
 
 
-def _summary(values, errors, beliefs, tail):
-    """Return the mean of a score, and the ends of an interval that all beliefs would allow.
+def _summarize(values, errors, noise, tail):
+    """Return the mean of a score, and the ends of an interval that covers both posteriors'.
 
-    The score has, under each noise, a value and an error; each of the beliefs is how probable the
-    noises are.
+    `values` and `errors` are those under each matrix of the noise.
     """
     known = np.isfinite(values)
     if not known.any():
         return np.nan, 0.0, 1.0
     values, errors = values[known], np.maximum(errors[known], 1e-9)
-    beliefs = [weights[known] / weights[known].sum() for weights in beliefs]
-    ends = [_quantile(values, errors, weights, q) for weights in beliefs for q in (tail, 1 - tail)]
-    clipped = np.clip([beliefs[0] @ np.clip(values, 0, 1), min(ends), max(ends)], 0, 1)
+    posteriors = [
+        weights[known] / weights[known].sum()
+        for weights in (noise.weights, noise.conservative_weights)
+    ]
+    ends = [_quantile(values, errors, p, q) for p in posteriors for q in (tail, 1 - tail)]
+    clipped = np.clip([posteriors[0] @ np.clip(values, 0, 1), min(ends), max(ends)], 0, 1)
     return tuple(clipped.tolist())
 
 
 def _quantile(values, errors, weights, q):
-    """Return a quantile of a mixture of normal distributions, cut off at 0 and 1."""
+    """Return a quantile of a mixture of normal distributions, clipped to [0, 1]."""
 
     def excess(x):
         return weights @ ndtr((x - values) / errors) - q

@@ -1,122 +1,143 @@
-"""What scores on noisy labels say about clean ones, and how the noise is estimated."""
+"""Scores on clean labels, estimated from noisy labels under a known transition matrix."""
 
-import functools
 from collections.abc import Callable
+from functools import reduce
+from operator import sub
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import nnls
+from sklearn.base import BaseEstimator
 from sklearn.metrics import confusion_matrix
 from sklearn.utils import check_consistent_length
+from sklearn.utils.metadata_routing import UNUSED
 
+from .._typing import Features
 from .._validation.labels import check_labels, check_probabilities, encode_together
 from .._validation.sklearn_private import StrOptions, _check_sample_weight, validate_params
 from .._validation.transitions import check_correctable, check_transition
-from ..refinement._confident_joint import estimate_noise_rate, estimate_transition_matrix
-from ._label_quality import label_quality
-
-__all__ = [
-    "estimate_noise_rate",
-    "estimate_transition_matrix",
-    "forward_log_loss",
-    "label_quality",
-    "make_noise_corrected_scorer",
-    "noise_corrected_accuracy",
-    "noise_corrected_balanced_accuracy",
-    "noise_corrected_confusion_matrix",
-    "noise_corrected_difference",
-    "noise_corrected_f1",
-]
 
 
-@validate_params(
-    {
-        "y_noisy": ["array-like"],
-        "y_pred": ["array-like"],
-        "transition_matrix": ["array-like"],
-        "labels": ["array-like", None],
-        "sample_weight": ["array-like", None],
-        "groups": ["array-like", None],
-        "return_std_error": ["boolean"],
-    },
-    prefer_skip_nested_validation=True,
-)
-def noise_corrected_accuracy(
+def _balanced_accuracy(matrix):
+    """Return the mean recall over the classes that have true samples."""
+    # Least squares leave rounding errors in rows that are zero.
+    present = matrix.sum(axis=1) > 1e-9 * matrix.sum()
+    return np.mean(matrix.diagonal()[present] / matrix.sum(axis=1)[present])
+
+
+def _f1(matrix):
+    """Return the mean F1 score over the classes that have true or predicted samples."""
+    both = matrix.sum(axis=0) + matrix.sum(axis=1)
+    present = both > 1e-9 * matrix.sum()
+    return np.mean(2 * matrix.diagonal()[present] / both[present])
+
+
+#: Metrics as functions of the confusion matrix on clean labels, with the true classes in its rows.
+#: Accuracy is not among them: it is a mean over samples, which has an unbiased estimate.
+_METRICS: dict[str, Callable[[NDArray], Any]] = {
+    "balanced_accuracy": _balanced_accuracy,
+    "f1": _f1,
+}
+
+#: What the parameters of the functions below may be.
+_CONSTRAINTS = {
+    "y_noisy": ["array-like"],
+    "y_pred": ["array-like"],
+    "y_proba": ["array-like"],
+    "transition_matrix": ["array-like"],
+    "metric": [StrOptions({"accuracy", *_METRICS})],
+    "method": [StrOptions({"constrained", "inverse"})],
+    "y_pred_baseline": ["array-like", None],
+    "labels": ["array-like", None],
+    "sample_weight": ["array-like", None],
+    "groups": ["array-like", None],
+    "return_std_error": ["boolean"],
+}
+
+
+@validate_params(_CONSTRAINTS, prefer_skip_nested_validation=True)
+def noise_corrected_score(
     y_noisy: ArrayLike,
     y_pred: ArrayLike,
     transition_matrix: ArrayLike,
     *,
+    metric: str = "accuracy",
+    y_pred_baseline: ArrayLike | None = None,
     labels: ArrayLike | None = None,
     sample_weight: ArrayLike | None = None,
     groups: ArrayLike | None = None,
     return_std_error: bool = False,
 ) -> Any:
-    r"""Estimate the accuracy on clean labels from noisy ones.
-
-    .. math:: \hat{A} = \frac{1}{W} \sum_i w_i a_i, \qquad
-        a_i = [T^{-1}]_{\tilde{y}_i, h(x_i)}, \qquad W = \sum_i w_i
+    r"""Estimate a score on clean labels from noisy ones.
 
     Parameters
     ----------
     y_noisy : array-like of shape (n_samples,)
         Noisy labels.
     y_pred : array-like of shape (n_samples,)
-        Predictions of a classifier that has not seen these labels.
+        Predictions of a classifier that was not trained on these labels.
     transition_matrix : array-like of shape (n_classes, n_classes)
-        ``transition_matrix[i, j]`` is the probability of the label j where the true class is
-        i, the classes in the order of `labels`; in a data frame by the names of its rows and
-        columns.
+        The known noise: ``transition_matrix[i, j]`` is the probability of label j if the true
+        class is i. Classes are in the order of `labels`, or named by a data frame.
+    metric : {"accuracy", "balanced_accuracy", "f1"}, default="accuracy"
+        The score. "balanced_accuracy" is the mean recall over the classes that are estimated to
+        have true samples, "f1" the macro average over those with true or predicted samples.
+    y_pred_baseline : array-like of shape (n_samples,), default=None
+        Predictions of a second classifier, whose score is subtracted.
     labels : array-like of shape (n_classes,), default=None
-        The classes. None takes the sorted ones of `y_noisy` and `y_pred` together.
+        The classes. None takes the sorted classes found in the labels and predictions.
     sample_weight : array-like of shape (n_samples,) or None, default=None
-        Weights of the rows, not negative; None weighs all alike.
+        Non-negative sample weights; None weights all samples equally.
     groups : array-like of shape (n_samples,), default=None
-        Rows that are not independent, such as those of one person, have the same value here. The
-        standard error takes that into account.
+        Group of each sample, such as the person it belongs to. The standard error accounts for
+        dependence within groups. Only with ``return_std_error=True``.
     return_std_error : bool, default=False
-        Whether to return the standard error also.
+        Whether to return the standard error, too. Only for ``metric="accuracy"``.
 
     Returns
     -------
-    accuracy : float
-        Unbiased estimate, which can lie outside of [0, 1] where it is uncertain.
+    score : float
+        The estimate. For "accuracy" it is unbiased and can lie outside [0, 1].
     std_error : float
-        Its standard error; the estimate plus and minus 1.96 of it is a 95 % confidence
-        interval for many rows. Only with ``return_std_error=True``.
+        Its standard error. With many samples, 1.96 standard errors on either side of the estimate
+        give a 95 % confidence interval. Only with ``return_std_error=True``.
 
     Raises
     ------
     ValueError
-        If the transition matrix is singular or does not fit the labels.
+        If the transition matrix is singular or does not fit the labels, or if a standard error or
+        `groups` are not available in this combination.
 
     Warns
     -----
     UndefinedMetricWarning
-        If the transition matrix is nearly singular, so that the estimate is all variance.
+        If the transition matrix is nearly singular, which makes the variance very large.
 
     See Also
     --------
-    robustlabels.CleanScores : All scores, with intervals, also where the noise is estimated.
-    noise_corrected_difference : Which of two classifiers is better.
-    make_noise_corrected_scorer : The same for GridSearchCV.
+    robustlabels.CleanScores : All scores with intervals, also for estimated noise.
+    make_noise_corrected_scorer : The same score for GridSearchCV.
 
     Notes
     -----
-    Valid where the noise depends on the true class alone, as the transition matrix says,
-    given which the label is independent of the prediction. The matrix is taken for the truth: an
-    error in it is one in the estimate, which the standard error leaves out. With an estimated
-    matrix use :class:`~robustlabels.CleanScores`, which does not. Under symmetric noise the plain
-    accuracy on noisy labels ranks classifiers the same way; under other noise it need not.
+    The estimates assume that the noisy label depends only on the true class, with the given
+    probabilities. If the matrix is estimated, use :class:`~robustlabels.CleanScores`: the standard
+    error here ignores errors of the matrix. Under symmetric noise, accuracy on noisy labels ranks
+    classifiers in the same order.
 
-    The standard error is that of a weighted mean with weights that are fixed, over the n rows
-    with a weight,
+    The accuracy and its standard error, that of a weighted mean over the n samples with positive
+    weight, are
 
-    .. math:: \sqrt{\frac{n}{n - 1} \sum_i \left(\frac{w_i}{W} (a_i - \hat{A})\right)^2},
+    .. math:: \hat{A} = \sum_i \frac{w_i}{W} a_i, \qquad a_i = [T^{-1}]_{\tilde{y}_i, h(x_i)},
+        \qquad W = \sum_i w_i, \qquad
+        \sqrt{\frac{n}{n - 1} \sum_i \left(\frac{w_i}{W} (a_i - \hat{A})\right)^2}.
 
-    and with `groups` that of a mean over clusters [1]_: the terms of each group are added up
-    before they are squared, and n is the number of groups, of which there should be dozens. A
-    weight is no count of rows: doubling all weights leaves the error as it is.
+    With `groups` the error is cluster-robust [1]_: terms are summed within each group before
+    squaring, and n is the number of groups, which should be dozens. Weights are not counts:
+    doubling all of them leaves the error unchanged. With `y_pred_baseline` the comparison is
+    paired, and :math:`a_i` is a difference, 0 where the predictions agree. Other metrics are
+    computed from :func:`noise_corrected_confusion_matrix`, "constrained".
 
     References
     ----------
@@ -125,119 +146,38 @@ def noise_corrected_accuracy(
 
     Examples
     --------
-    >>> from robustlabels import symmetric_transition
-    >>> from robustlabels.metrics import noise_corrected_accuracy
+    >>> from robustlabels.noise import symmetric_transition
+    >>> from robustlabels.metrics import noise_corrected_score
     >>> T = symmetric_transition(2, 0.2)
-    >>> round(noise_corrected_accuracy([0, 0, 0, 1], [0, 0, 1, 1], T), 3)
+    >>> round(noise_corrected_score([0, 0, 0, 1], [0, 0, 1, 1], T), 3)
     0.917
-    """
-    y_noisy, y_pred, labels = encode_together(labels, y_noisy=y_noisy, y_pred=y_pred)
-    _, inverse = _invert(transition_matrix, labels)
-    values = inverse[y_noisy, y_pred]
-    return _mean_and_error(values, sample_weight, groups, return_std_error)
-
-
-@validate_params(
-    {
-        "y_noisy": ["array-like"],
-        "y_pred_a": ["array-like"],
-        "y_pred_b": ["array-like"],
-        "transition_matrix": ["array-like"],
-        "labels": ["array-like", None],
-        "sample_weight": ["array-like", None],
-        "groups": ["array-like", None],
-        "return_std_error": ["boolean"],
-    },
-    prefer_skip_nested_validation=True,
-)
-def noise_corrected_difference(
-    y_noisy: ArrayLike,
-    y_pred_a: ArrayLike,
-    y_pred_b: ArrayLike,
-    transition_matrix: ArrayLike,
-    *,
-    labels: ArrayLike | None = None,
-    sample_weight: ArrayLike | None = None,
-    groups: ArrayLike | None = None,
-    return_std_error: bool = True,
-) -> Any:
-    """Estimate by how much one classifier is more accurate on clean labels than another.
-
-    Only rows on which they disagree contribute, so that the standard error is that of a paired
-    comparison: less than two separate accuracies would suggest.
-
-    Parameters
-    ----------
-    y_noisy : array-like of shape (n_samples,)
-        Noisy labels.
-    y_pred_a : array-like of shape (n_samples,)
-        Predictions of the one.
-    y_pred_b : array-like of shape (n_samples,)
-        Predictions of the other.
-    transition_matrix : array-like of shape (n_classes, n_classes)
-        Probability of the label j where the true class is i, see
-        :func:`noise_corrected_accuracy`.
-    labels : array-like of shape (n_classes,), default=None
-        The classes. None takes the sorted ones of all three together.
-    sample_weight : array-like of shape (n_samples,) or None, default=None
-        Weights of the rows, not negative; None weighs all alike.
-    groups : array-like of shape (n_samples,), default=None
-        Rows that are not independent, such as those of one person, have the same value here. The
-        standard error takes that into account.
-    return_std_error : bool, default=True
-        Whether to return the standard error also.
-
-    Returns
-    -------
-    difference : float
-        Unbiased estimate of the accuracy of `a` less that of `b`.
-    std_error : float
-        Its standard error. Only with ``return_std_error=True``.
-
-    Raises
-    ------
-    ValueError
-        If the transition matrix is singular or does not fit the labels.
-
-    Warns
-    -----
-    UndefinedMetricWarning
-        If the transition matrix is nearly singular, so that the estimate is all variance.
-
-    See Also
-    --------
-    noise_corrected_accuracy : The accuracy of one classifier, and when it is valid.
-
-    Examples
-    --------
-    >>> from robustlabels import symmetric_transition
-    >>> from robustlabels.metrics import noise_corrected_difference
-    >>> T = symmetric_transition(2, 0.2)
-    >>> difference, std_error = noise_corrected_difference(
-    ...     [0, 0, 0, 1], [0, 0, 0, 1], [0, 0, 1, 1], T
+    >>> difference, std_error = noise_corrected_score(
+    ...     [0, 0, 0, 1], [0, 0, 0, 1], T, y_pred_baseline=[0, 0, 1, 1], return_std_error=True
     ... )
     >>> round(difference, 3), round(std_error, 3)
     (0.417, 0.417)
     """
-    y_noisy, a, b, labels = encode_together(
-        labels, y_noisy=y_noisy, y_pred_a=y_pred_a, y_pred_b=y_pred_b
-    )
-    _, inverse = _invert(transition_matrix, labels)
-    values = inverse[y_noisy, a] - inverse[y_noisy, b]
-    return _mean_and_error(values, sample_weight, groups, return_std_error)
+    if return_std_error and metric != "accuracy":
+        raise ValueError(
+            f"return_std_error=True is only available for metric='accuracy', got {metric!r}. "
+            f"robustlabels.CleanScores has intervals for balanced accuracy and recalls."
+        )
+    if groups is not None and not return_std_error:
+        raise ValueError("groups only affects the standard error: pass return_std_error=True.")
+    columns = {"y_noisy": y_noisy, "y_pred": y_pred}
+    if y_pred_baseline is not None:
+        columns["y_pred_baseline"] = y_pred_baseline
+    y_noisy, *predictions, labels = encode_together(labels, **columns)
+    transition, inverse = _invert(transition_matrix, labels)
+    weight = _check_weight(sample_weight, y_noisy)
+    if metric == "accuracy":
+        values = reduce(sub, [inverse[y_noisy, codes] for codes in predictions])
+        return _mean_and_error(values, weight, groups, return_std_error)
+    counts = [count_labels(y_noisy, codes, len(labels), weight) for codes in predictions]
+    return float(reduce(sub, [_METRICS[metric](clean_counts(c, transition)) for c in counts]))
 
 
-@validate_params(
-    {
-        "y_noisy": ["array-like"],
-        "y_pred": ["array-like"],
-        "transition_matrix": ["array-like"],
-        "labels": ["array-like", None],
-        "sample_weight": ["array-like", None],
-        "method": [StrOptions({"constrained", "inverse"})],
-    },
-    prefer_skip_nested_validation=True,
-)
+@validate_params(_CONSTRAINTS, prefer_skip_nested_validation=True)
 def noise_corrected_confusion_matrix(
     y_noisy: ArrayLike,
     y_pred: ArrayLike,
@@ -249,51 +189,42 @@ def noise_corrected_confusion_matrix(
 ) -> NDArray:
     r"""Estimate the confusion matrix on clean labels from noisy ones.
 
+    It solves :math:`T^\top C = \tilde{C}`, with :math:`\tilde{C}` the counts by noisy label and
+    prediction.
+
     Parameters
     ----------
     y_noisy : array-like of shape (n_samples,)
         Noisy labels.
     y_pred : array-like of shape (n_samples,)
-        Predictions of a classifier that has not seen these labels.
+        Predictions of a classifier that was not trained on these labels.
     transition_matrix : array-like of shape (n_classes, n_classes)
-        Probability of the label j where the true class is i, see
-        :func:`noise_corrected_accuracy`.
+        Probability of label j if the true class is i, see :func:`noise_corrected_score`.
     labels : array-like of shape (n_classes,), default=None
-        The classes. None takes the sorted ones of `y_noisy` and `y_pred` together.
+        The classes. None takes the sorted classes found in `y_noisy` and `y_pred`.
     sample_weight : array-like of shape (n_samples,) or None, default=None
-        Weights of the rows, not negative; None weighs all alike.
+        Non-negative sample weights; None weights all samples equally.
     method : {"constrained", "inverse"}, default="constrained"
-        "inverse" is unbiased, and can have negative entries. "constrained" takes the nearest
-        matrix without, by least squares, each column scaled to its number of predictions.
+        "inverse" is unbiased and can have negative entries. "constrained" is the non-negative
+        least-squares solution, with each column scaled to its number of predictions.
 
     Returns
     -------
     matrix : ndarray of shape (n_classes, n_classes)
-        Entry (i, j) estimates the number of rows of true class i that are predicted as j, or
-        their weight.
+        Entry (i, j) estimates the weight of the samples with true class i and prediction j.
 
     Raises
     ------
     ValueError
         If the transition matrix is singular or does not fit the labels.
 
-    Warns
-    -----
-    UndefinedMetricWarning
-        If the transition matrix is nearly singular, so that the estimate is all variance.
-
     See Also
     --------
-    noise_corrected_accuracy : The trace of the "inverse" as a share; when it is valid.
-
-    Notes
-    -----
-    With the matrix :math:`\tilde{C}` of counts by noisy label and prediction it is the solution
-    of :math:`T^\top C = \tilde{C}`.
+    noise_corrected_score : Scores, and the assumptions they need.
 
     Examples
     --------
-    >>> from robustlabels import symmetric_transition
+    >>> from robustlabels.noise import symmetric_transition
     >>> from robustlabels.metrics import noise_corrected_confusion_matrix
     >>> T = symmetric_transition(2, 0.2)
     >>> y_noisy, y_pred = [0] * 8 + [1] * 2 + [0] * 2 + [1] * 8, [0] * 10 + [1] * 10
@@ -303,196 +234,96 @@ def noise_corrected_confusion_matrix(
     """
     y_noisy, y_pred, labels = encode_together(labels, y_noisy=y_noisy, y_pred=y_pred)
     transition, inverse = _invert(transition_matrix, labels)
-    counts = confusion_matrix(
-        y_noisy,
-        y_pred,
-        labels=np.arange(len(labels)),
-        sample_weight=_check_weight(sample_weight, y_noisy),
-    )
+    counts = count_labels(y_noisy, y_pred, len(labels), _check_weight(sample_weight, y_noisy))
     if method == "inverse":
         return inverse.T @ counts
+    return clean_counts(counts, transition)
+
+
+def count_labels(y_noisy, y_pred, n_classes, weight=None):
+    """Return the counts, or weights, by noisy label and prediction."""
+    return confusion_matrix(y_noisy, y_pred, labels=np.arange(n_classes), sample_weight=weight)
+
+
+def clean_counts(counts, transition):
+    """Return non-negative counts by true class and prediction."""
     columns = np.stack([nnls(transition.T, column.astype(float))[0] for column in counts.T], axis=1)
     totals = columns.sum(axis=0)
     return columns * counts.sum(axis=0) / np.where(totals > 0, totals, 1.0)
 
 
-def noise_corrected_balanced_accuracy(
-    y_noisy: ArrayLike,
-    y_pred: ArrayLike,
-    transition_matrix: ArrayLike,
-    *,
-    labels: ArrayLike | None = None,
-    sample_weight: ArrayLike | None = None,
-) -> float:
-    """Estimate the balanced accuracy on clean labels from noisy ones.
+class NoiseCorrectedScorer(BaseEstimator):
+    """A scorer with the repr, the parameters and the metadata requests of ``BaseEstimator``."""
 
-    Parameters
-    ----------
-    y_noisy : array-like of shape (n_samples,)
-        Noisy labels.
-    y_pred : array-like of shape (n_samples,)
-        Predictions of a classifier that has not seen these labels.
-    transition_matrix : array-like of shape (n_classes, n_classes)
-        Probability of the label j where the true class is i, see
-        :func:`noise_corrected_accuracy`.
-    labels : array-like of shape (n_classes,), default=None
-        The classes. None takes the sorted ones of `y_noisy` and `y_pred` together.
-    sample_weight : array-like of shape (n_samples,) or None, default=None
-        Weights of the rows, not negative; None weighs all alike.
+    # The first argument of `score` is not metadata.
+    __metadata_request__score = {"estimator": UNUSED}
 
-    Returns
-    -------
-    score : float
-        Mean over the classes of the estimated share of their rows that is recognised. Classes
-        of which no true row is estimated to exist are left out.
+    def __init__(self, transition_matrix: ArrayLike, metric: str = "accuracy") -> None:
+        self.transition_matrix = transition_matrix
+        self.metric = metric
 
-    Raises
-    ------
-    ValueError
-        If the transition matrix is singular or does not fit the labels.
+    def score(
+        self, estimator: Any, X: Features, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> float:
+        """Return the score of a fitted classifier."""
+        y_pred, classes, T = estimator.predict(X), estimator.classes_, self.transition_matrix
+        score: float = noise_corrected_score(
+            y, y_pred, T, metric=self.metric, labels=classes, sample_weight=sample_weight
+        )
+        return score
 
-    See Also
-    --------
-    noise_corrected_confusion_matrix : What it is computed from, with method="constrained".
-
-    Examples
-    --------
-    >>> from robustlabels import symmetric_transition
-    >>> from robustlabels.metrics import noise_corrected_balanced_accuracy
-    >>> T = symmetric_transition(2, 0.2)
-    >>> y_noisy, y_pred = [0] * 8 + [1] * 2 + [0] * 2 + [1] * 8, [0] * 10 + [1] * 10
-    >>> round(noise_corrected_balanced_accuracy(y_noisy, y_pred, T), 6)
-    1.0
-    """
-    matrix = noise_corrected_confusion_matrix(
-        y_noisy, y_pred, transition_matrix, labels=labels, sample_weight=sample_weight
-    )
-    # The least squares leave rounding errors where there is nothing.
-    there = matrix.sum(axis=1) > 1e-9 * matrix.sum()
-    return float(np.mean(matrix.diagonal()[there] / matrix.sum(axis=1)[there]))
+    __call__ = score
 
 
-def noise_corrected_f1(
-    y_noisy: ArrayLike,
-    y_pred: ArrayLike,
-    transition_matrix: ArrayLike,
-    *,
-    labels: ArrayLike | None = None,
-    sample_weight: ArrayLike | None = None,
-) -> float:
-    """Estimate the macro-averaged F1 score on clean labels from noisy ones.
-
-    Parameters
-    ----------
-    y_noisy : array-like of shape (n_samples,)
-        Noisy labels.
-    y_pred : array-like of shape (n_samples,)
-        Predictions of a classifier that has not seen these labels.
-    transition_matrix : array-like of shape (n_classes, n_classes)
-        Probability of the label j where the true class is i, see
-        :func:`noise_corrected_accuracy`.
-    labels : array-like of shape (n_classes,), default=None
-        The classes. None takes the sorted ones of `y_noisy` and `y_pred` together.
-    sample_weight : array-like of shape (n_samples,) or None, default=None
-        Weights of the rows, not negative; None weighs all alike.
-
-    Returns
-    -------
-    score : float
-        Mean over the classes of ``2 * hits / (true rows + predicted rows)``. Classes with
-        neither are left out.
-
-    Raises
-    ------
-    ValueError
-        If the transition matrix is singular or does not fit the labels.
-
-    See Also
-    --------
-    noise_corrected_confusion_matrix : What it is computed from, with method="constrained".
-
-    Examples
-    --------
-    >>> from robustlabels import symmetric_transition
-    >>> from robustlabels.metrics import noise_corrected_f1
-    >>> T = symmetric_transition(2, 0.2)
-    >>> y_noisy, y_pred = [0] * 8 + [1] * 2 + [0] * 2 + [1] * 8, [0] * 10 + [1] * 10
-    >>> round(noise_corrected_f1(y_noisy, y_pred, T), 6)
-    1.0
-    """
-    matrix = noise_corrected_confusion_matrix(
-        y_noisy, y_pred, transition_matrix, labels=labels, sample_weight=sample_weight
-    )
-    both = matrix.sum(axis=0) + matrix.sum(axis=1)
-    there = both > 1e-9 * matrix.sum()
-    return float(np.mean(2 * matrix.diagonal()[there] / both[there]))
-
-
-def make_noise_corrected_scorer(transition_matrix: ArrayLike) -> Callable[..., float]:
-    """Make a scorer that estimates the accuracy on clean labels from noisy ones.
+@validate_params(_CONSTRAINTS, prefer_skip_nested_validation=True)
+def make_noise_corrected_scorer(
+    transition_matrix: ArrayLike, metric: str = "accuracy"
+) -> NoiseCorrectedScorer:
+    """Make a scorer that estimates a score on clean labels from noisy ones.
 
     Parameters
     ----------
     transition_matrix : array-like of shape (n_classes, n_classes)
-        Probability of the label j where the true class is i, the classes in sorted order.
+        Probability of label j if the true class is i, with the classes in sorted order.
+    metric : str, default="accuracy"
+        The score, any `metric` of :func:`noise_corrected_score`.
 
     Returns
     -------
     scorer : callable
-        ``scorer(estimator, X, y_noisy, sample_weight=None)``, for the parameter `scoring` of
-        scikit-learn's searches and cross-validation. The classes are those the estimator was
-        fitted to, which must be all: stratify the folds where some are rare.
+        Called as ``scorer(estimator, X, y_noisy, sample_weight=None)``, for the `scoring`
+        parameter of scikit-learn's searches and cross-validation; ``set_score_request`` routes
+        weights to it. The estimator must have been fitted to all classes: stratify the folds if
+        some are rare.
 
     Raises
     ------
     ValueError
-        When it is called, if the transition matrix is singular or does not fit the classes.
+        If the metric is unknown.
 
     See Also
     --------
-    noise_corrected_accuracy : What it computes, and when it is valid.
+    noise_corrected_score : The score, its assumptions, and further errors.
 
     Examples
     --------
     >>> from sklearn.datasets import load_iris
-    >>> from sklearn.model_selection import GridSearchCV
-    >>> from robustlabels import UnhingedClassifier, corrupt_labels, pair_transition
+    >>> from sklearn.model_selection import cross_val_score
+    >>> from robustlabels import UnhingedClassifier, corrupt_labels
+    >>> from robustlabels.noise import pair_transition
     >>> from robustlabels.metrics import make_noise_corrected_scorer
     >>> X, y = load_iris(return_X_y=True)
     >>> T = pair_transition(3, 0.3)
     >>> y_noisy = corrupt_labels(y, T, random_state=0)
-    >>> search = GridSearchCV(
-    ...     UnhingedClassifier(transition_matrix=T),
-    ...     {"alpha": [0.01, 0.1, 1.0]},
-    ...     scoring=make_noise_corrected_scorer(T),
-    ... ).fit(X, y_noisy)
-    >>> search.best_estimator_.score(X, y) > 0.8
+    >>> scorer = make_noise_corrected_scorer(T)
+    >>> bool(cross_val_score(UnhingedClassifier(), X, y_noisy, scoring=scorer).mean() > 0.8)
     True
     """
-    return functools.partial(_corrected_score, transition_matrix=transition_matrix)
+    return NoiseCorrectedScorer(transition_matrix, metric)
 
 
-def _corrected_score(estimator, X, y, sample_weight=None, *, transition_matrix):
-    return noise_corrected_accuracy(
-        y,
-        estimator.predict(X),
-        transition_matrix,
-        labels=estimator.classes_,
-        sample_weight=sample_weight,
-    )
-
-
-@validate_params(
-    {
-        "y_noisy": ["array-like"],
-        "y_proba": ["array-like"],
-        "transition_matrix": ["array-like"],
-        "labels": ["array-like", None],
-        "sample_weight": ["array-like", None],
-    },
-    prefer_skip_nested_validation=True,
-)
-@np.errstate(under="ignore")  # what becomes 0 may, even where users have made it an error
+@validate_params(_CONSTRAINTS, prefer_skip_nested_validation=True)
+@np.errstate(under="ignore")  # underflow to 0 is harmless, even if the user made it an error
 def forward_log_loss(
     y_noisy: ArrayLike,
     y_proba: ArrayLike,
@@ -510,33 +341,33 @@ def forward_log_loss(
     y_noisy : array-like of shape (n_samples,)
         Noisy labels.
     y_proba : array-like of shape (n_samples, n_classes)
-        Predicted probabilities of the clean classes, the classes in the order of `labels`, or in
-        a data frame by the names of its columns.
+        Predicted probabilities of the true classes, in the order of `labels`; the columns of a
+        data frame name the classes.
     transition_matrix : array-like of shape (n_classes, n_classes)
-        Probability of the label j where the true class is i.
+        Probability of label j if the true class is i.
     labels : array-like of shape (n_classes,), default=None
-        The classes. None takes the sorted ones of `y_noisy`.
+        The classes. None takes the sorted classes of `y_noisy`.
     sample_weight : array-like of shape (n_samples,) or None, default=None
-        Weights of the rows, not negative; None weighs all alike.
+        Non-negative sample weights; None weights all samples equally.
 
     Returns
     -------
     loss : float
-        The lower the better. Least, in expectation, for the true clean probabilities; it is
-        not an estimate of the log loss on clean labels.
+        Lower is better. The true clean probabilities minimise its expectation; it does not estimate
+        the log loss on clean labels.
 
     Raises
     ------
     ValueError
-        If the shapes do not fit, or probabilities are negative or do not sum to 1.
+        If the shapes do not fit, or if probabilities are negative or do not sum to 1.
 
     See Also
     --------
-    noise_corrected_accuracy : An unbiased estimate on clean labels.
+    noise_corrected_score : Estimates of scores on clean labels.
 
     Examples
     --------
-    >>> from robustlabels import symmetric_transition
+    >>> from robustlabels.noise import symmetric_transition
     >>> from robustlabels.metrics import forward_log_loss
     >>> T = symmetric_transition(2, 0.2)
     >>> round(forward_log_loss([0, 1], [[1.0, 0.0], [0.5, 0.5]], T), 4)
@@ -550,35 +381,37 @@ def forward_log_loss(
 
 
 def _invert(transition_matrix, classes):
-    """Return a checked transition matrix, and its inverse."""
+    """Return a checked transition matrix and its inverse."""
     transition = check_correctable(transition_matrix, classes)
     return transition, np.linalg.inv(transition)
 
 
-def _check_weight(sample_weight, rows):
-    """Return checked weights of rows, or None."""
+def _check_weight(sample_weight, samples):
+    """Return checked sample weights, or None."""
     if sample_weight is None:
         return None
-    weight = _check_sample_weight(sample_weight, rows, dtype=np.float64, ensure_non_negative=True)
+    weight = _check_sample_weight(
+        sample_weight, samples, dtype=np.float64, ensure_non_negative=True
+    )
     if not weight.any():
-        raise ValueError("All sample weights are zero: there is no row to score.")
+        raise ValueError("All sample weights are zero: there is no sample to score.")
     return weight
 
 
-def _mean_and_error(values, sample_weight, groups, return_std_error):
-    weight = _check_weight(sample_weight, values)
+def _mean_and_error(values, weight, groups, return_std_error):
+    """Return the weighted mean, and its standard error if requested."""
     mean = float(np.average(values, weights=weight))
     if not return_std_error:
         return mean
-    counts = np.ones(len(values), dtype=bool) if weight is None else weight > 0
+    counted = np.ones(len(values), dtype=bool) if weight is None else weight > 0
     terms = (values - mean) * (1 / len(values) if weight is None else weight / weight.sum())
     if groups is None:
-        n = np.count_nonzero(counts)
+        n = np.count_nonzero(counted)
     else:
         groups = check_labels(groups, "groups")
         check_consistent_length(values, groups)
-        names, codes = np.unique(groups[counts], return_inverse=True)
-        n, terms = len(names), np.bincount(codes, terms[counts])
+        names, codes = np.unique(groups[counted], return_inverse=True)
+        n, terms = len(names), np.bincount(codes, terms[counted])
     if n < 2:
-        raise ValueError("A standard error needs two rows at least, or two groups.")
+        raise ValueError("A standard error needs at least two samples, or two groups.")
     return mean, float(np.sqrt(n / (n - 1) * (terms @ terms)))

@@ -1,4 +1,4 @@
-"""A ranking of labels, by a classifier that has not seen them."""
+"""label_quality: a score of each label by a classifier that was not trained on it."""
 
 from numbers import Integral
 from typing import Any
@@ -13,8 +13,6 @@ from .._inner.folds import make_folds, weight_params
 from .._typing import Features, Seed
 from .._validation.labels import check_labels, encode, find_classes
 from .._validation.sklearn_private import HasMethods, validate_params
-
-__all__ = ["label_quality"]
 
 
 @validate_params(
@@ -38,61 +36,57 @@ def label_quality(
     n_jobs: int | None = None,
     random_state: Seed = None,
 ) -> tuple[NDArray, NDArray]:
-    """Score each label by what a classifier that has not seen it thinks of it.
+    """Score each label with a classifier that was not trained on it.
 
-    Sort by the score to look at the most doubtful labels first. Where to stop it does not say:
-    :func:`~robustlabels.find_wrong_labels` has probabilities for that, and the number of wrong
-    labels.
+    Sort by the score to look at the most doubtful labels first.
 
     Parameters
     ----------
     estimator : classifier
-        Whatever is robust enough to learn from these labels, such as
+        A classifier that is robust enough to learn from these labels, such as
         :class:`~robustlabels.RobustClassifier`.
     X : array-like of shape (n_samples, n_features)
-        Rows.
+        Samples.
     y : array-like of shape (n_samples,)
         Labels, some of them wrong.
     sample_weight : array-like of shape (n_samples,) or None, default=None
-        Weights of the rows in the fits, not negative. Where metadata routing is enabled, the
-        classifier has to request them.
+        Non-negative sample weights for the fits. Where metadata routing is enabled, the classifier
+        must request them.
     groups : array-like of shape (n_samples,), default=None
-        Rows that must be in one fold, such as those of one person, have the same value here.
+        Group of each sample, such as the person it belongs to. No group is split over folds.
     cv : int or cross-validation splitter, default=5
-        Folds that each row is scored outside of. An int shuffles stratified folds, of whole
-        `groups` where there are any.
+        Folds; each sample is scored by the fit that leaves its fold out. An int shuffles stratified
+        folds, which keep `groups` together if given.
     n_jobs : int or None, default=None
-        Folds that are fitted at the same time.
+        Number of folds that are fitted in parallel.
     random_state : int, RandomState instance or None, default=None
-        Where the folds are drawn from. That of the estimator is left as it is.
+        Seed of the folds. It does not affect the estimator.
 
     Returns
     -------
     quality : ndarray of shape (n_samples,)
-        Score of the label less the largest score among other classes. Below 0 where the classifier
-        would have given another label, and 0 where it cannot choose between the two. By
-        ``decision_function``, divided by the median of the absolute differences: at 1 the
-        classifier is as sure of the label as of half of the rows, at -1 as sure of another one.
-        Where there is none by ``predict_proba``: from -1, where another label is certain, to 1,
+        Score of the label minus the largest score of another class: negative where the classifier
+        suggests another label, 0 where two classes tie. With ``decision_function`` it is divided by
+        the median of the absolute differences: at 1 the classifier is as sure of the label as for
+        half of the samples. Otherwise with ``predict_proba``: -1 where another label is certain, 1
         where the given one is.
     suggested : ndarray of shape (n_samples,)
-        The label that it would have given.
+        The label that the classifier suggests.
 
     Raises
     ------
     ValueError
-        If the data are unfit, or the classifier has neither method.
+        If the data are invalid, or the classifier has neither method.
 
     See Also
     --------
-    estimate_noise_rate : How many labels are wrong.
-    robustlabels.find_wrong_labels : Calibrated probabilities that labels are wrong.
+    robustlabels.find_wrong_labels : Probabilities that labels are wrong, and their number.
 
     Notes
     -----
-    A low score is a reason to look, not a proof: rows that are hard get one as well, and so do
-    labels of a class with fewer rows than folds, which some folds have not seen. A class that
-    was not seen counts with probability 0, or with the lowest score that any class has anywhere.
+    A low score is a reason to look, not a proof. Hard samples get one as well, and so do labels of
+    a class with fewer samples than folds, which some folds have not seen. An unseen class counts
+    with probability 0, or with the lowest score that any class has anywhere.
 
     Examples
     --------
@@ -113,14 +107,13 @@ def label_quality(
     methods = [m for m in ("decision_function", "predict_proba") if hasattr(estimator, m)]
     if not methods:
         raise ValueError(
-            f"label_quality needs a classifier with decision_function or predict_proba. "
-            f"Got {estimator!r}."
+            f"label_quality needs decision_function or predict_proba. Got {estimator!r}."
         )
     shapes = [v for k, v in estimator.get_params().items() if k.endswith("decision_function_shape")]
     if methods[0] == "decision_function" and "ovo" in shapes:
         raise ValueError(
-            "label_quality needs a score for each class, not for each pair as "
-            "decision_function_shape='ovo' gives; use 'ovr'."
+            "label_quality needs a score for each class, but decision_function_shape='ovo' gives "
+            "one for each pair; use 'ovr'."
         )
     if len(classes) < 2:
         raise ValueError(f"label_quality needs at least 2 classes. Got {classes.tolist()}.")
@@ -137,16 +130,14 @@ def label_quality(
             f"label_quality needs a score for each class. Got {scores.shape[1]} columns for "
             f"{len(classes)} classes."
         )
-    # What cross_val_predict puts for a class that the fold has not seen; or -inf.
+    # What cross_val_predict fills in for a class that the fold has not seen, or -inf.
     lowest = np.finfo(scores.dtype if scores.dtype.kind == "f" else np.float64).min
     unseen = scores <= lowest
     if unseen.any() and not unseen.all():
         scores = np.where(unseen, scores[~unseen].min(), scores)
     largest = np.finfo(np.float64).max / 4
     scores = np.clip(scores.astype(np.float64), -largest, largest)
-    codes = encode(labels, classes)
-    rows = np.arange(len(codes))
-    others = scores.copy()
+    codes, rows, others = encode(labels, classes), np.arange(len(labels)), scores.copy()
     others[rows, codes] = -np.inf
     quality = scores[rows, codes] - others.max(axis=1)
     if methods[0] == "decision_function":

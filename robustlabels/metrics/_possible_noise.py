@@ -1,69 +1,99 @@
-"""The noise that scores and prediction sets reckon with: known, found, or yet to be estimated."""
+"""The noise that scores and prediction sets account for: known, found in training, or estimated."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from .._validation.labels import find_classes, shorten
+from .._validation.sklearn_private import HasMethods, StrOptions
 from .._validation.transitions import check_correctable
 from ..refinement import LabelRefiner
-from ..refinement._noise_model import known_noise
+from ..refinement._noise_model import NoisePosterior, known_noise
 
-#: A matrix whose smallest singular value is less says nothing of true classes.
-_SINGULAR = 1e-3
+#: What a `transition_matrix` parameter accepts where the noise can be estimated.
+NOISE_CONSTRAINTS = ["array-like", StrOptions({"auto", "estimate"}), HasMethods("fit"), None]
 
 
-def find_posterior(transition_matrix, estimator, X, y, classes, random_state):
-    """Return what the noise of labels may be.
+@dataclass(frozen=True)
+class Settings:
+    """Constants of the scores and prediction sets under noise that may be estimated."""
 
-    Parameters
-    ----------
-    transition_matrix : array-like, "auto", "estimate" or estimator
-        The matrix; or what found it, a LabelRefiner or a classifier that has one; "estimate" finds
-        it in the rows, "auto" only where `estimator` has not found it.
-    estimator : estimator or None
-        The classifier that is looked at.
-    X : array-like of shape (n_samples, n_features) or None
-        Rows that the estimator has not learned from.
-    y : ndarray of shape (n_samples,)
-        Their noisy labels.
-    classes : ndarray of shape (n_classes,)
-        The classes.
-    random_state : int, RandomState instance or None
-        Source of an estimate's randomness.
+    #: Possible matrices with a smaller singular value are left out. Numerics.
+    smallest_singular_value: float = 1e-3
+    #: Labels added to standard errors, which are 0 by theory where all samples have one value.
+    extra_labels: int = 2
+    #: Recalls that a table or figure shows, to fit on a page.
+    shown_recalls: int = 30
 
-    Returns
-    -------
-    posterior : NoisePosterior
-        The noise, in the order of the classes.
+
+SETTINGS = Settings()
+
+
+class PossibleNoise(NamedTuple):
+    """The possible transition matrices that can be inverted; the rest is as in NoisePosterior.
+
+    `matrices` and `inverses` have the shape (n_shares, n_classes, n_classes).
     """
-    if isinstance(transition_matrix, str):
-        if transition_matrix == "auto":
-            found = _posterior_of(estimator)
-            if found is not None:
-                return _in_order(*found, classes)
-        refiner = LabelRefiner(random_state=random_state)
-        if len(find_classes(y)) > 1:
-            refiner.fit(X, y)
-        if getattr(refiner, "noise_posterior_", None) is None:
-            raise ValueError(
-                f"{len(y)} rows are too few to estimate the noise of their labels: 50 are needed, "
-                f"and 10 for each class. Pass transition_matrix: the matrix if you know it, or a "
-                f"LabelRefiner fitted to more rows, such as those for training."
-            )
-        return _in_order(refiner.noise_posterior_, refiner.classes_, classes)
-    if hasattr(transition_matrix, "fit"):
-        found = _posterior_of(transition_matrix)
+
+    matrices: np.ndarray
+    inverses: np.ndarray
+    shares: np.ndarray
+    weights: np.ndarray
+    conservative_weights: np.ndarray
+    n_rows: np.ndarray
+
+    @property
+    def expected(self):
+        """The posterior mean of the transition matrix."""
+        return np.tensordot(self.weights, self.matrices, 1)
+
+
+def resolve_noise(transition_matrix, classes, estimator=None, X=None, y=None, random_state=None):
+    """Return the noise that a `transition_matrix` parameter stands for, in the order of `classes`.
+
+    A string needs the fitted `estimator`, and `X` and `y` that it was not trained on.
+    """
+    if transition_matrix is None:
+        found = known_noise(np.eye(len(classes))), classes
+    elif isinstance(transition_matrix, str):
+        found = _find_posterior(estimator) if transition_matrix == "auto" else None
+        if found is None:
+            return _invert(_reorder(*_estimate(X, y, random_state), classes))
+    elif hasattr(transition_matrix, "fit"):
+        found = _find_posterior(transition_matrix)
         if found is None:
             raise ValueError(
-                f"transition_matrix={transition_matrix!r} has found no noise. Pass a fitted "
-                f"LabelRefiner, or a classifier that found the noise of single labels in enough "
-                f"rows."
+                f"transition_matrix={transition_matrix!r} has not found any noise. Pass a "
+                f"LabelRefiner or a classifier that was fitted to single labels of enough samples."
             )
-        return _in_order(*found, classes)
-    return known_noise(check_correctable(transition_matrix, classes))
+    else:
+        found = known_noise(check_correctable(transition_matrix, classes)), classes
+    if random_state is not None:
+        source = "estimator" if isinstance(transition_matrix, str) else "transition_matrix"
+        raise ValueError(
+            f"random_state={random_state!r} would have no effect: it seeds the estimate of the "
+            f"noise, which {source} already provides. Leave it out, or pass 'estimate'."
+        )
+    return _invert(_reorder(*found, classes))
 
 
-def _posterior_of(estimator):
-    """Return the noise that an estimator has found and its classes, or None."""
+def _estimate(X, y, random_state):
+    """Return the noise found by a LabelRefiner in these samples, and its classes."""
+    refiner = LabelRefiner(random_state=random_state)
+    if len(find_classes(y)) > 1:
+        refiner.fit(X, y)
+    if getattr(refiner, "noise_posterior_", None) is None:
+        raise ValueError(
+            f"{len(y)} samples are too few to estimate the noise of their labels: at least 50 are "
+            f"needed, and 10 per class. Pass transition_matrix: the matrix if you know it, or a "
+            f"LabelRefiner fitted to more samples, such as the training set."
+        )
+    return refiner.noise_posterior_, refiner.classes_
+
+
+def _find_posterior(estimator):
+    """Return the noise that a fitted estimator found and its classes, or None."""
     estimator = getattr(estimator, "best_estimator_", estimator)
     if hasattr(estimator, "steps"):
         estimator = estimator.steps[-1][1]
@@ -73,15 +103,15 @@ def _posterior_of(estimator):
     return refiner.noise_posterior_, refiner.classes_
 
 
-def _in_order(posterior, known, classes):
-    """Return a noise in the order of the classes; those it does not know are labelled right."""
+def _reorder(posterior, known, classes):
+    """Return a noise in the order of `classes`; classes not in `known` have no noise."""
     if np.array_equal(known, classes):
         return posterior
-    strangers = np.setdiff1d(known, classes)
-    if len(strangers):
+    unknown = np.setdiff1d(known, classes)
+    if len(unknown):
         raise ValueError(
-            f"The noise was found among labels with the classes {shorten(strangers)}, which are "
-            f"not among {shorten(classes)}."
+            f"The noise was found in labels with the classes {shorten(unknown)}, which are not "
+            f"among {shorten(classes)}."
         )
     places = np.array([np.flatnonzero(classes == label)[0] for label in known])
     counted = np.eye(len(classes))
@@ -91,13 +121,14 @@ def _in_order(posterior, known, classes):
     return posterior._replace(counted=counted, n_rows=n_rows)
 
 
-def correctable_part(posterior):
-    """Return the matrices that can be inverted, which of the weights are theirs, and the inverses.
-
-    Of shape (n_matrices, n_classes, n_classes), (n_shares,) and as the first.
-    """
+def _invert(posterior: NoisePosterior) -> PossibleNoise:
+    """Return the invertible matrices of a posterior; a known one has been checked already."""
     matrices = posterior.transition_matrices()
-    kept = np.linalg.svd(matrices, compute_uv=False)[:, -1] >= _SINGULAR
-    # A known one has been checked.
+    kept = np.linalg.svd(matrices, compute_uv=False)[:, -1] >= SETTINGS.smallest_singular_value
     kept |= len(kept) == 1
-    return matrices[kept], kept, np.linalg.inv(matrices[kept])
+    weights, conservative = (
+        weights[kept] / weights[kept].sum()
+        for weights in (posterior.weights, posterior.conservative_weights)
+    )
+    inverses, shares = np.linalg.inv(matrices[kept]), posterior.shares[kept]
+    return PossibleNoise(matrices[kept], inverses, shares, weights, conservative, posterior.n_rows)

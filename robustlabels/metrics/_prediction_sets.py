@@ -1,4 +1,4 @@
-"""NoisyConformalClassifier: sets of classes that hold the true one, found by noisy labels."""
+"""NoisyConformalClassifier: prediction sets that contain the true class, from noisy labels."""
 
 from collections.abc import Sequence
 from numbers import Real
@@ -15,85 +15,75 @@ from .._fitting import unchanged_on_error
 from .._typing import Features, Seed
 from .._validation.answers import read_labels
 from .._validation.labels import check_labels, encode
-from .._validation.sklearn_private import (
-    HasMethods,
-    Interval,
-    StrOptions,
-    _fit_context,
-)
-from ._possible_noise import correctable_part, find_posterior
-
-__all__ = ["NoisyConformalClassifier"]
+from .._validation.sklearn_private import HasMethods, Interval, StrOptions, _fit_context
+from ._possible_noise import NOISE_CONSTRAINTS, resolve_noise
 
 
 class NoisyConformalClassifier(ClassifierMixin, BaseEstimator):
-    r"""Prediction sets that hold the true label, from labels that are partly wrong.
+    r"""Prediction sets that contain the true label, from partly wrong labels.
 
-    Sets that are conformalized by noisy labels as they are hold the noisy label as often as asked
-    for, and are far larger than the true one takes. Here the noise is reckoned with. Methods and
-    parameters are called as those of MAPIE's ``SplitConformalClassifier``.
+    Sets that are conformalized on noisy labels contain the *noisy* label as often as requested, and
+    are far larger than the true one needs. This class accounts for the noise. Methods and
+    parameters have the names of MAPIE's ``SplitConformalClassifier``.
 
     Parameters
     ----------
     estimator : classifier
-        What predicts probabilities, of any kind.
+        Any classifier with ``predict_proba``.
     confidence_level : float or list of float, default=0.9
-        Probability with which a set is to hold the true label, or several.
+        Probability that a set contains the true label, or several such levels.
     conformity_score : {"lac", "aps"}, default="lac"
-        By what sets are built up. "lac" takes the classes of high probability: sets are small on
-        average, and of a hard row may be empty. "aps" takes classes from the most probable one on
-        until their probabilities, that of the last one by half, sum to a threshold: sets are
-        larger, and adapt to how hard a row is.
-    transition_matrix : array-like, "auto", "estimate" or estimator, default="auto"
-        The noise of the labels in `conformalize`: a matrix of shape (n_classes, n_classes),
-        ``T[i, j]`` the probability of the label j where the true class is i, if it is known; or a
-        fitted :class:`LabelRefiner`, or a classifier that found the noise. "estimate" finds it
-        in the rows of `conformalize`, "auto" does so unless `estimator` found it.
+        "lac" takes the classes of high probability: sets are small on average, and may be empty for
+        a hard sample. "aps" takes classes from the most probable one on until their probabilities,
+        the last one counted by half, sum to a threshold: sets are larger and adapt to how hard a
+        sample is.
+    transition_matrix : array-like, "auto", "estimate", estimator or None, default="auto"
+        The noise of the labels in `conformalize`, as in :meth:`CleanScores.from_estimator`: a known
+        matrix of shape (n_classes, n_classes); the noise that `estimator` found in training if it
+        did ("auto"), or that is estimated from these samples ("estimate"); a fitted
+        :class:`LabelRefiner`, or a classifier that found the noise; None if the labels are right.
     prefit : bool, default=True
-        Whether `estimator` is fitted already. Otherwise `fit` fits a clone of it.
+        Whether `estimator` is already fitted. If False, `fit` fits a clone of it.
     random_state : int, RandomState instance or None, default=None
-        Source of the trees that estimate the noise. That of `estimator` is left as it is.
+        Seed of the trees that estimate the noise. An error in `conformalize` where nothing is
+        estimated. It does not affect `estimator`.
 
     Attributes
     ----------
     estimator_ : classifier
         The fitted classifier.
     classes_ : ndarray of shape (n_classes,)
-        Its classes, the order of the columns of the sets.
+        Its classes, in the order of the sets.
     thresholds_ : ndarray of shape (n_levels,)
-        The largest conformity score that is in a set, for each confidence level; after
-        `conformalize`.
+        The largest conformity score in a set, for each confidence level; after `conformalize`.
     transition_matrix_ : ndarray of shape (n_classes, n_classes)
-        The noise, or what is expected of it; after `conformalize`.
-    n_features_in_ : int
-        Number of features, if `estimator` knows it.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features, if `estimator` knows them.
+        The noise: the known matrix, or its posterior mean; after `conformalize`.
+    n_features_in_, feature_names_in_ : int and ndarray of shape (`n_features_in_`,)
+        Number and names of the features, if `estimator` has them.
 
     See Also
     --------
-    RobustEnsembleClassifier : A classifier to wrap, which knows its noise.
-    CleanScores : What a classifier is worth on clean labels.
+    CleanScores : Scores of a classifier on clean labels.
 
     Notes
     -----
-    With the scores :math:`s_k(x)` of the classes, 1 less their probability for "lac", and for "aps"
-    the sum of greater ones and half their own, where a random share of it is usual, the share of
-    rows whose set :math:`\{k: s_k(x) \le q\}` holds the true label is estimated without bias by
+    Let :math:`s_k(x)` be the conformity score of class k: 1 minus its probability for "lac", and
+    for "aps" the sum of all greater probabilities and half of its own, where others take a random
+    share. The share of samples whose set :math:`\{k: s_k(x) \le q\}` contains the true label is
+    estimated without bias by
 
     .. math:: B(q) = \frac{1}{n} \sum_i \sum_k [T^{-1}]_{\tilde{y}_i k} \, 1[s_k(x_i) \le q],
 
-    made monotone in q, and averaged over what the noise may be if it is estimated. The threshold is
-    the smallest q with :math:`B(q) \ge (n + 1) \alpha / n`, where :math:`\alpha` is
-    the confidence level. Without noise that is split conformal prediction. For noise that replaces
-    labels at random it is the method of [1]_.
+    made monotone in q by isotonic regression, and averaged over the posterior of the noise if it is
+    estimated. The threshold is the smallest q with :math:`B(q) \ge (n + 1) (1 - \alpha) / n`,
+    where :math:`1 - \alpha` is the confidence level. Without noise this is split conformal
+    prediction. For noise that replaces labels at random it is the method of [1]_.
 
-    There is no guarantee in finite samples, as there is for clean labels: the level holds on
-    average over draws of the noise, nearly, and that of one draw varies with the standard error of
-    B, which grows with the noise, like that of an accuracy corrected for it. With 1000 rows of two
-    classes of which 40 % are labelled wrong it is several points. If the noise is estimated, the
-    level is off by as much as the noise is; where it is overlooked sets are too large. The noise
-    must depend on the true class alone.
+    Unlike with clean labels, there is no finite-sample guarantee. The level holds approximately on
+    average over draws of the noise; a single draw varies with the standard error of B, several
+    points with 1000 samples of two classes and 40 % wrong labels. An error of an estimated noise
+    carries over to the level; overlooked noise makes the sets too large. The noise must depend on
+    the true class alone.
 
     References
     ----------
@@ -105,7 +95,8 @@ class NoisyConformalClassifier(ClassifierMixin, BaseEstimator):
     >>> from sklearn.datasets import load_digits
     >>> from sklearn.ensemble import RandomForestClassifier
     >>> from sklearn.model_selection import train_test_split
-    >>> from robustlabels import NoisyConformalClassifier, corrupt_labels, symmetric_transition
+    >>> from robustlabels import NoisyConformalClassifier, corrupt_labels
+    >>> from robustlabels.noise import symmetric_transition
     >>> X, y = load_digits(return_X_y=True)
     >>> X, X_test, y, y_test = train_test_split(X, y, random_state=0)
     >>> T = symmetric_transition(10, 0.3)
@@ -115,16 +106,15 @@ class NoisyConformalClassifier(ClassifierMixin, BaseEstimator):
     >>> y_pred, y_set = sets.conformalize(X[700:], y[700:]).predict_set(X_test)
     >>> y_set.shape
     (450, 10, 1)
-    >>> holds = y_set[range(450), y_test, 0]
-    >>> bool(0.85 < holds.mean() < 0.97), bool(y_set.sum(axis=(1, 2)).mean() < 1.5)
-    (True, True)
+    >>> bool(0.85 < y_set[range(450), y_test, 0].mean() < 0.97)
+    True
     """
 
     _parameter_constraints = {
         "estimator": [HasMethods(["fit", "predict_proba"])],
         "confidence_level": [Interval(Real, 0, 1, closed="neither"), list, tuple],
         "conformity_score": [StrOptions({"lac", "aps"})],
-        "transition_matrix": ["array-like", StrOptions({"auto", "estimate"}), HasMethods("fit")],
+        "transition_matrix": NOISE_CONSTRAINTS,
         "prefit": ["boolean"],
         "random_state": ["random_state"],
     }
@@ -156,21 +146,21 @@ class NoisyConformalClassifier(ClassifierMixin, BaseEstimator):
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: Features, y: ArrayLike, **fit_params: Any) -> Self:
-        """Fit the classifier. Sets take other rows, see :meth:`conformalize`.
+        """Fit the classifier; :meth:`conformalize` needs other samples.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Whatever the classifier takes.
+            Anything the classifier takes.
         y : array-like of shape (n_samples,)
             Labels, some of them wrong.
         **fit_params : dict
-            Passed on to the ``fit`` of the classifier.
+            Passed to the ``fit`` of the classifier.
 
         Returns
         -------
         self : NoisyConformalClassifier
-            With a classifier that is fitted.
+            The fitted estimator.
 
         Raises
         ------
@@ -180,13 +170,10 @@ class NoisyConformalClassifier(ClassifierMixin, BaseEstimator):
         y = read_labels(y)
         if self.prefit:
             raise ValueError(
-                "estimator is taken to be fitted: call conformalize. To have it fitted here pass "
-                "prefit=False."
+                "estimator is already fitted: call conformalize. Pass prefit=False to fit it here."
             )
         with unchanged_on_error(self):
-            for name in ("thresholds_", "transition_matrix_"):
-                self.__dict__.pop(name, None)
-            self._take(clone(self.estimator).fit(X, y, **fit_params))
+            self._set_estimator(clone(self.estimator).fit(X, y, **fit_params))
         return self
 
     @_fit_context(prefer_skip_nested_validation=False)
@@ -196,7 +183,7 @@ class NoisyConformalClassifier(ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows that the classifier has not learned from.
+            Samples that the classifier was not trained on.
         y : array-like of shape (n_samples,)
             Their labels, some of them wrong.
 
@@ -208,56 +195,60 @@ class NoisyConformalClassifier(ClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If the labels are not classes of the classifier, the matrix is singular, or the rows are
-            too few to estimate it: fewer than 50, or 10 for each class.
+            If labels are unknown to the classifier, the matrix is singular or needs more samples
+            to be estimated (50, and 10 per class), or `random_state` would have no effect.
         """
-        levels = self._check_levels()
+        levels = np.atleast_1d(self.confidence_level)
+        is_valid = levels.ndim == 1 and levels.dtype.kind == "f" and len(levels) > 0
+        if not is_valid or not ((levels > 0) & (levels < 1)).all():
+            raise ValueError(
+                f"confidence_level must be a number between 0 and 1, or a list of such numbers. "
+                f"Got {self.confidence_level!r}."
+            )
         with unchanged_on_error(self):
             if self.prefit:
-                self._take(self.estimator)
+                self._set_estimator(self.estimator)
             check_is_fitted(self)
-            labels = check_labels(y)
+            labels, classes = check_labels(y), self.classes_
             check_consistent_length(X, labels)
-            codes = encode(labels, self.classes_)
+            codes = encode(labels, classes)
             scores = self._conformity_scores(X)
-            posterior = find_posterior(
-                self.transition_matrix, self.estimator_, X, labels, self.classes_,
-                self.random_state,
-            )  # fmt: skip
-            coverage, scores, self.transition_matrix_ = _coverage(codes, scores, posterior)
-            n_samples = len(codes)
-            asked = (n_samples + 1) * levels / n_samples
-            first = np.searchsorted(coverage, np.round(asked, 9))
-            self.thresholds_ = np.append(scores, np.inf)[first]
+            noise = resolve_noise(
+                self.transition_matrix, classes, self.estimator_, X, labels, self.random_state
+            )
+            coverage, thresholds = _coverage(codes, scores, noise)
+            required = (len(codes) + 1) * levels / len(codes)
+            first = np.searchsorted(coverage, np.round(required, 9))
+            self.thresholds_ = np.append(thresholds, np.inf)[first]
+            self.transition_matrix_ = noise.expected
         return self
 
     def predict_set(self, X: Features) -> tuple[NDArray, NDArray]:
-        """Predict the set of the classes that may be the true one.
+        """Predict the set of possible true classes of each sample.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Whatever the classifier takes.
+            Anything the classifier takes.
 
         Returns
         -------
         y_pred : ndarray of shape (n_samples,)
             Predictions of the classifier.
         y_set : ndarray of bool of shape (n_samples, n_classes, n_levels)
-            Whether a class, in the order of ``classes_``, is in the set, for each confidence
-            level.
+            Whether each class is in the set, for each confidence level.
         """
         check_is_fitted(self, "thresholds_")
         scores = self._conformity_scores(X)
         return self.predict(X), scores[:, :, None] <= self.thresholds_
 
     def predict(self, X: Features) -> NDArray:
-        """Predict the class of each row by the classifier.
+        """Predict classes with the fitted classifier.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Whatever the classifier takes.
+            Anything the classifier takes.
 
         Returns
         -------
@@ -268,12 +259,12 @@ class NoisyConformalClassifier(ClassifierMixin, BaseEstimator):
         return self.estimator_.predict(X)
 
     def predict_proba(self, X: Features) -> NDArray:
-        """Predict the probabilities of the classes by the classifier.
+        """Predict class probabilities with the fitted classifier.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Whatever the classifier takes.
+            Anything the classifier takes.
 
         Returns
         -------
@@ -283,53 +274,37 @@ class NoisyConformalClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         return self.estimator_.predict_proba(X)
 
-    def _check_levels(self):
-        """Return the confidence levels as an array."""
-        try:
-            levels = np.atleast_1d(np.asarray(self.confidence_level, dtype=float))
-        except ValueError:
-            levels = np.empty(0)
-        if levels.ndim != 1 or not len(levels) or not ((levels > 0) & (levels < 1)).all():
-            raise ValueError(
-                f"confidence_level must be a number between 0 and 1, or a list of such. Got "
-                f"{self.confidence_level!r}."
-            )
-        return levels
-
-    def _take(self, estimator):
-        """Take a fitted classifier."""
+    def _set_estimator(self, estimator):
+        """Store a fitted classifier, and drop what was found for another one."""
         check_is_fitted(estimator)
-        self.estimator_, self.classes_ = estimator, estimator.classes_
-        for name in ("n_features_in_", "feature_names_in_"):
+        of_estimator = ("n_features_in_", "feature_names_in_")
+        for name in ("thresholds_", "transition_matrix_", *of_estimator):
             self.__dict__.pop(name, None)
+        for name in ("classes_", *of_estimator):
             if hasattr(estimator, name):
                 setattr(self, name, getattr(estimator, name))
+        self.estimator_ = estimator
 
     def _conformity_scores(self, X):
-        """Return the score of each class of each row; a set is the classes of the lowest ones."""
+        """Return the conformity scores, of shape (n_samples, n_classes); low ones are in sets."""
         proba = np.asarray(self.estimator_.predict_proba(X), dtype=np.float64)
         if self.conformity_score == "lac":
             return 1 - proba
         order = np.argsort(-proba, axis=1, kind="stable")
         ordered, scores = np.take_along_axis(proba, order, axis=1), np.empty_like(proba)
-        # By half: in full the last class of each row would have the same score, of all rows with
-        # it or of none.
+        # Counted in full, the last class would have the score 1 in every sample, and be in all sets
+        # or in none.
         np.put_along_axis(scores, order, ordered.cumsum(axis=1) - ordered / 2, axis=1)
         return scores
 
 
-def _coverage(codes, scores, posterior):
-    """Return the share of true labels whose score is at most that of each threshold.
-
-    With the thresholds, all scores there are in rising order, and the expected noise.
-    """
-    matrices, kept, inverses = correctable_part(posterior)
-    weights = posterior.weights[kept] / posterior.weights[kept].sum()
+def _coverage(codes, scores, noise):
+    """Return the estimated coverage of the sets of each threshold, and the sorted thresholds."""
     thresholds, place = np.unique(scores, return_inverse=True)
     coverage = np.zeros(len(thresholds))
-    for weight, inverse in zip(weights, inverses, strict=True):
-        of_scores = np.bincount(place.ravel(), inverse[codes].ravel(), minlength=len(thresholds))
-        holds = of_scores.cumsum() / len(codes)
-        coverage += weight * isotonic_regression(holds, y_min=0, y_max=1)
-    # The sums are rounded.
-    return np.round(coverage, 9), thresholds, np.tensordot(weights, matrices, 1)
+    for weight, inverse in zip(noise.weights, noise.inverses, strict=True):
+        steps = np.bincount(place.ravel(), inverse[codes].ravel(), minlength=len(thresholds))
+        contained = steps.cumsum() / len(codes)
+        coverage += weight * isotonic_regression(contained, y_min=0, y_max=1)
+    # The sums have rounding errors, which searchsorted must not see.
+    return np.round(coverage, 9), thresholds
