@@ -1,4 +1,4 @@
-"""Losses that tune themselves: the meta-gradient, what is learned, what is refused, the display."""
+"""Losses that tune themselves: the meta-gradient, what is learned and rejected, the display."""
 
 import math
 import pickle
@@ -15,14 +15,9 @@ from sklearn.model_selection import GridSearchCV
 from skorch.callbacks import Callback
 from torch import nn
 
-from robustlabels import (
-    AdaptationDisplay,
-    RobustClassifier,
-    RobustSearchCV,
-    corrupt_labels,
-    symmetric_transition,
-)
-from robustlabels._network.adaptation import TunableLoss, find_hyperparameters, meta_gradient
+from robustlabels import AdaptationDisplay, RobustClassifier, RobustSearchCV, corrupt_labels
+from robustlabels._network.adaptation.hyperparameters import TunableLoss, find_hyperparameters
+from robustlabels._network.adaptation.learning import meta_gradient
 from robustlabels._network.joint import fit_jointly
 from robustlabels.losses import (
     AEL,
@@ -42,6 +37,7 @@ from robustlabels.losses import (
     available_losses,
     get_loss,
 )
+from robustlabels.noise import symmetric_transition
 
 mpl.use("agg")
 
@@ -63,8 +59,8 @@ def make(loss="gce", adapt=True, **params):
     return RobustClassifier(loss, adapt=adapt, **{**small, **params})
 
 
-# What the losses of all classes are, by the papers, and where a hyperparameter is for its place on
-# the line without ends: the logistic function between two ends, the exponential above one.
+# The losses of all classes, by the papers, and the value of a hyperparameter for its place on the
+# unconstrained scale: the logistic function between two ends, the exponential above one.
 FORMULAS = [
     (GCE(0.6), lambda p, f, q: (1 - p**q) / q, {"q": torch.sigmoid}),
     (
@@ -121,7 +117,7 @@ def test_meta_gradient_is_that_of_double_back_propagation(loss, formula, shrink,
 
     tunable = TunableLoss(loss)
     assert list(tunable.hyperparameters) == list(shrink)
-    places = [torch.tensor(place, requires_grad=True) for place in tunable.places]
+    places = [torch.tensor(place, requires_grad=True) for place in tunable.unconstrained()]
     logits = network(rows, *weights)
     values = [to_value(place) for to_value, place in zip(shrink.values(), places, strict=True)]
     of_classes = formula(torch.softmax(logits, -1), logits, *values)
@@ -148,11 +144,11 @@ def test_meta_gradient_is_that_of_double_back_propagation(loss, formula, shrink,
 def test_places_of_hyperparameters_are_within_their_domains(name):
     loss = get_loss(name)
     tunable = TunableLoss(loss)
-    places, values = tunable.places, tunable.values
-    tunable.places = places
+    places, values = tunable.unconstrained(), tunable.values
+    tunable.set_unconstrained(places)
     assert tunable.values == pytest.approx(values, rel=1e-9)
     for shift in (-9.0, 9.0):
-        tunable.places = places + shift
+        tunable.set_unconstrained(places + shift)
         loss._validate_params()
         assert all(tunable.values[known] != value for known, value in values.items())
 
@@ -169,7 +165,7 @@ def test_which_hyperparameters_can_be_learned():
         "ael__a",
     ]
     negative = TunableLoss(CE() + -2 * MAE() + 0 * AlphaMAE(0.0))
-    negative.places = negative.places + 1
+    negative.set_unconstrained(negative.unconstrained() + 1)
     assert list(negative.values.values()) == pytest.approx([math.e, -2 / math.e])
     assert negative.loss.weights == pytest.approx([math.e, -2 / math.e, 0])
 

@@ -3,17 +3,17 @@
 import contextlib
 import os
 import pickle
-import resource
 import signal
 
 import joblib
 import numpy as np
 import pytest
 from joblib.externals.loky.process_executor import TerminatedWorkerError
+from sklearn.datasets import load_iris
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from skorch.callbacks import TrainEndCheckpoint
+from skorch.callbacks import Callback, TrainEndCheckpoint
 
 from robustlabels import (
     LabelNoiseInjector,
@@ -23,7 +23,14 @@ from robustlabels import (
     RobustClassifier,
     RobustEnsembleClassifier,
     UnhingedClassifier,
+    corrupt_labels,
 )
+from robustlabels._network.batches import BatchIterator
+
+try:
+    import resource
+except ImportError:  # on Windows
+    resource = None
 
 RNG = np.random.RandomState(0)
 X = RNG.normal(size=(40, 3))
@@ -57,6 +64,8 @@ class Interrupting:
 @contextlib.contextmanager
 def full_disk():
     """Let no file grow beyond some hundred bytes."""
+    if resource is None:
+        pytest.skip("This system does not limit the size of files.")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (300, limits[1]))
     try:
@@ -134,3 +143,135 @@ def test_after_a_killed_worker_a_refiner_is_what_it_was():
     with pytest.raises(TerminatedWorkerError):
         refiner.fit(X[:, :2], y)
     assert vars(refiner) == before | {"teacher": refiner.teacher, "n_jobs": 2}
+
+
+# Ctrl-C while a network trains
+
+
+IRIS, CLEAN = load_iris(return_X_y=True)
+NOISY = corrupt_labels(CLEAN, "symmetric", 0.3, exact=True, random_state=1)
+
+
+class InterruptingIterator(BatchIterator):
+    """Sends the process a real SIGINT after some batches."""
+
+    left = 0
+
+    def __iter__(self):
+        for batch in super().__iter__():
+            InterruptingIterator.left -= 1
+            if InterruptingIterator.left == 0:
+                signal.raise_signal(signal.SIGINT)
+            yield batch
+
+
+class Rates(Callback):
+    """Keeps the learning rate of each step."""
+
+    def on_train_begin(self, net, **kwargs):
+        self.rates_ = []
+
+    def on_batch_begin(self, net, training=False, **kwargs):
+        self.rates_.append(net.optimizer_.param_groups[0]["lr"])
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return str(tmp_path_factory.mktemp("trees"))
+
+
+def interruptible(**params):
+    small = {"hidden_layer_sizes": (64,), "max_epochs": 20, "lr": 0.01, "random_state": 0}
+    return RobustClassifier(
+        net_params={"iterator_train": InterruptingIterator}, batch_size=50, **{**small, **params}
+    )
+
+
+def stop(classifier, n_batches):
+    InterruptingIterator.left = n_batches
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        classifier.fit(IRIS, NOISY)
+    return stopped.value.__notes__
+
+
+def test_a_stopped_network_is_calibrated_and_shifted_by_priors(cache):
+    classifier = interruptible(priors=[0.2, 0.2, 0.6], memory=cache)
+    (note,) = stop(classifier, 50)
+    usable, further = note.split(". ")
+    assert usable == "The network of 16 epochs is usable"
+    assert further == "With warm_start=True, fit trains it further."
+    assert classifier.n_iter_ == len(classifier.history_[:, "train_loss"]) == 16
+    assert classifier.temperature_ != 1
+    assert {group["lr"] for group in classifier.net_.optimizer_.param_groups} == {0.01}
+    plain = interruptible(memory=cache)
+    stop(plain, 50)
+    shift = np.log(classifier.priors / classifier.class_prior_) * classifier.temperature_
+    shifted = plain.decision_function(IRIS) + shift
+    np.testing.assert_allclose(classifier.decision_function(IRIS), shifted, rtol=1e-5, atol=1e-5)
+
+
+def test_a_stopped_network_is_trained_further_with_a_new_cycle(cache):
+    classifier = interruptible(callbacks=[Rates()], warm_start=True, max_epochs=10, memory=cache)
+    stop(classifier, 13)
+    classifier = pickle.loads(pickle.dumps(classifier))
+    (note,) = stop(classifier, 13)
+    assert "The network of 8 epochs is usable" in note
+    classifier.set_params(max_epochs=4).fit(IRIS, NOISY)
+    assert classifier.n_iter_ == 12
+    rates = classifier.callbacks[0].rates_
+    assert len(rates) == 12
+    assert rates[0] == pytest.approx(0.01 / 25)
+    assert max(rates) == pytest.approx(0.01, rel=0.1)
+    assert rates[-1] < rates[0]
+    assert classifier.score(IRIS, CLEAN) > 0.7
+
+
+def test_nothing_is_kept_of_a_first_epoch_that_is_stopped(cache):
+    classifier = interruptible(memory=cache)
+    assert "Nothing was learned" in stop(classifier, 2)[0]
+    assert not hasattr(classifier, "net_")
+    InterruptingIterator.left = -1
+    before = classifier.fit(IRIS, NOISY).predict_proba(IRIS)
+    assert "the estimator is as it was before" in stop(classifier, 2)[0]
+    np.testing.assert_array_equal(classifier.predict_proba(IRIS), before)
+
+
+def test_a_second_ctrl_c_leaves_the_network(monkeypatch, cache):
+    def interrupted(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    classifier = interruptible(memory=cache)
+    monkeypatch.setattr("robustlabels._network.engine.calibrate", interrupted)
+    (note,) = stop(classifier, 50)
+    assert "usable, but neither calibrated nor shifted by priors" in note
+    assert classifier.temperature_ == 1
+    assert classifier.score(IRIS, CLEAN) > 0.7
+
+
+def test_notes_say_that_nothing_was_learned(monkeypatch):
+    def interrupted(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sklearn.tree.DecisionTreeClassifier.fit", interrupted)
+    for estimator in (
+        interruptible(),
+        LabelRefiner(),
+        UnhingedClassifier(transition_matrix="estimate"),
+    ):
+        with pytest.raises(KeyboardInterrupt) as stopped:
+            estimator.fit(IRIS, NOISY)
+        assert stopped.value.__notes__ == [
+            "Nothing was learned: the estimator is as it was before."
+        ]
+        assert not hasattr(estimator, "classes_")
+        assert not hasattr(estimator, "transition_matrix_")
+
+
+def test_partial_fit_that_is_stopped():
+    classifier = interruptible().partial_fit(IRIS, NOISY)
+    before = classifier.predict_proba(IRIS)
+    InterruptingIterator.left = 3
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        classifier.partial_fit(IRIS, NOISY)
+    assert "learned a part of this block" in stopped.value.__notes__[0]
+    assert np.abs(classifier.predict_proba(IRIS) - before).max() > 0

@@ -1,10 +1,10 @@
-"""RobustClassifier: what it learns, what it takes, what it refuses, what it leaves alone."""
+"""RobustClassifier: what it learns, what it takes, what it rejects, what it leaves alone."""
 
 import copy
+import dataclasses
+import functools
 import io
-import os
 import pickle
-import signal
 import subprocess
 import sys
 import textwrap
@@ -27,7 +27,7 @@ from sklearn.model_selection import (
     cross_val_score,
     train_test_split,
 )
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from skorch.callbacks import (
     Callback,
@@ -45,16 +45,10 @@ from torch import nn
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils.data import Subset
 
-from robustlabels import (
-    LabelRefiner,
-    RobustClassifier,
-    RobustEnsembleClassifier,
-    corrupt_labels,
-    pair_transition,
-    symmetric_transition,
-)
-from robustlabels._network.batches import BatchIterator
+from robustlabels import LabelRefiner, RobustClassifier, RobustEnsembleClassifier, corrupt_labels
 from robustlabels._network.joint import fit_jointly
+from robustlabels._network.settings import NETWORK
+from robustlabels._network.training import prepare_training, read_training_rows
 from robustlabels.losses import (
     AGCE,
     CE,
@@ -66,18 +60,36 @@ from robustlabels.losses import (
     Unhinged,
     available_losses,
 )
+from robustlabels.noise import pair_transition, symmetric_transition
 from robustlabels.refinement._temperatures import find_temperature
 
 IRIS = load_iris(return_X_y=True)
+CACHE = None
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _cache(tmp_path_factory):
+    """Refine the labels of a table once: the trees take longer than the small networks."""
+    global CACHE
+    CACHE = str(tmp_path_factory.mktemp("trees"))
+    yield
+    CACHE = None
 
 
 def small(*args, **kwargs):
     """A classifier that fits in a few hundredths of a second, on the labels as given."""
     defaults = {"hidden_layer_sizes": (16,), "n_members": 1, "max_epochs": 5, "lr": 0.01}
-    defaults |= {"transition_matrix": None, "random_state": 0}
+    defaults |= {"transition_matrix": None, "random_state": 0, "memory": CACHE}
     return RobustClassifier(*args, **{**defaults, **kwargs})
 
 
+def prepare(clf, X, y, sample_weight=None):
+    """What a fit of a copy of a classifier would learn, with the networks before they learn it."""
+    clf = clone(clf)
+    return prepare_training(clf, read_training_rows(clf, X, y, sample_weight))
+
+
+@functools.cache
 def digits(noise_rate, seed):
     X, y = load_digits(return_X_y=True)
     X_train, X_test, y_train, y_test = train_test_split(
@@ -91,25 +103,32 @@ def digits(noise_rate, seed):
 # What it learns
 
 
+@functools.cache
+def default_network(n_members=4, **params):
+    """Fitted to digits with 40 % noise."""
+    X_train, y_train, _, _ = digits(0.4, 0)
+    clf = RobustClassifier(n_members=n_members, random_state=0, memory=CACHE, **params)
+    return clf.fit(X_train, y_train)
+
+
 @pytest.mark.slow
 def test_defaults_survive_40_percent_noise():
-    score = {}
-    for noise_rate in (0, 0.4):
-        X_train, y_train, X_test, y_test = digits(noise_rate, 0)
-        clf = RobustClassifier(random_state=0).fit(X_train, y_train)
-        score[noise_rate] = clf.score(X_test, y_test)
-    assert score[0.4] >= 0.945
-    assert score[0] - score[0.4] <= 0.03
+    X_train, y_train, X_test, y_test = digits(0, 0)
+    # Without noise one member is enough to compare with.
+    clean = RobustClassifier(n_members=1, random_state=0).fit(X_train, y_train)
+    score = default_network().score(X_test, y_test)
+    assert score >= 0.945
+    assert clean.score(X_test, y_test) - score <= 0.03
 
 
 @pytest.mark.slow
 def test_losses_under_noise():
     combinations = [name for name in available_losses() if "+" in name]
     combinations += ["anl-ce", "jal-ce", "jal-fl"]
-    assert len(combinations) == 10
+    assert len(combinations) >= 10
     core = ["mae", "gce", "unhinged", "alpha-mae", "agce", "aul", "ael"]
     names = ["ce", "sgce", *core, *combinations]
-    pinned = {"hidden_layer_sizes": (256, 256), "dropout": 0.5, "n_members": 1}
+    pinned = {"hidden_layer_sizes": (128,), "dropout": 0.5, "n_members": 1}
     pinned |= {"max_epochs": 40, "lr": 0.004, "transition_matrix": None}
     X_train, y_train, X_test, y_test = digits(0.4, 0)
     classifiers = [RobustClassifier(name, **pinned, random_state=0) for name in names]
@@ -132,11 +151,11 @@ def test_losses_without_a_lower_bound_do_not_run_away(loss):
     assert np.abs(free.decision_function(X_test)).max() > 100
 
 
-@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e6])
+@pytest.mark.parametrize("scale", [1e-3, 1e6])
 def test_raw_features_on_any_scale(scale):
     X, y = IRIS
     X = X * np.array([scale, 1, 1 / scale, 1])
-    clf = small(transition_matrix="estimate", max_epochs="auto")
+    clf = small(transition_matrix="estimate", max_epochs=60)
     assert clf.fit(X, y).score(X, y) > 0.9
 
 
@@ -152,10 +171,11 @@ def test_noise_that_depends_on_the_class_is_found_and_taken_out():
     # In the sorted order of the names, not in that of the digits.
     T = pair_transition(10, 0.4)
     y_noisy = corrupt_labels(names[y_train], T, random_state=0)
-    kwargs = {"n_members": 1, "max_epochs": 40, "random_state": 0}
+    kwargs = {"n_members": 1, "max_epochs": 25, "hidden_layer_sizes": 128, "random_state": 0}
     score = {}
     for given in (None, "estimate", T):
-        clf = RobustClassifier(transition_matrix=given, **kwargs).fit(X_train, y_noisy)
+        clf = RobustClassifier(transition_matrix=given, memory=CACHE, **kwargs)
+        clf.fit(X_train, y_noisy)
         score[str(given)] = clf.score(X_test, names[y_test])
         if given is None:
             assert clf.transition_matrix_ is clf.noise_rate_ is None
@@ -178,7 +198,9 @@ def test_networks_of_two_losses_are_weighed_by_labels_they_have_not_seen():
     assert clf.loss_weights_.shape == (2,)
     assert clf.loss_weights_.sum() == pytest.approx(1)
     # The members have the losses in turn; the folds of the first pair are known to no member of it.
-    _, codes, _, beliefs = clone(clf)._prepare(X, y_noisy, None)
+    training = prepare(clf, X, y_noisy)
+    codes, calibration = training.codes, training.calibration
+    assert len(calibration.rows) == len(X)
     with torch.no_grad():
         scores = clf.net_.module_(torch.as_tensor(X)).double().numpy()
     net, logits, given = clf.net_, torch.as_tensor(scores), torch.as_tensor(codes)
@@ -186,7 +208,8 @@ def test_networks_of_two_losses_are_weighed_by_labels_they_have_not_seen():
     expected = [loss(logits[:, member], given) for member, loss in enumerate(net.losses_)]
     np.testing.assert_allclose(losses, expected)
     p = 0.99 * softmax(scores, axis=2) + 0.005
-    rows, folds = np.flatnonzero(beliefs.folds < 2), beliefs.folds[beliefs.folds < 2]
+    rows = np.flatnonzero(calibration.folds < 2)
+    folds = calibration.folds[rows]
     unseen = np.log(np.stack([p[rows, 2 * folds + loss] for loss in (0, 1)]))
     likelihood = []
     weights = clf.loss_weights_ / clf.temperature_
@@ -226,8 +249,10 @@ def test_a_rare_class_is_predicted_where_a_robust_loss_alone_would_not():
     X[y == 1, :4] += 1.5
     y_noisy = corrupt_labels(y[:1500], "symmetric", 0.1, random_state=0)
     recall = {}
+    params = {"n_members": 2, "hidden_layer_sizes": (128, 128), "memory": CACHE}
     for loss in ("auto", "sgce"):
-        clf = RobustClassifier(loss, max_epochs=20, random_state=0).fit(X[:1500], y_noisy)
+        clf = RobustClassifier(loss, max_epochs=20, random_state=0, **params)
+        clf.fit(X[:1500], y_noisy)
         recall[loss] = clf.predict(X[1500:])[y[1500:] == 1].mean()
     assert recall["auto"] > max(0.4, recall["sgce"] + 0.3)
 
@@ -252,7 +277,7 @@ def test_an_interrupt_before_the_first_step_loses_nothing(warm_start, monkeypatc
         raise KeyboardInterrupt
 
     X, y = IRIS
-    clf = small(transition_matrix="estimate", warm_start=warm_start).fit(X, y)
+    clf = small(transition_matrix="estimate", warm_start=warm_start, memory=None).fit(X, y)
     before = dict(vars(clf)), clf.predict_proba(X)
     monkeypatch.setattr("sklearn.tree.DecisionTreeClassifier.fit", interrupted)
     with pytest.raises(KeyboardInterrupt):
@@ -263,8 +288,8 @@ def test_an_interrupt_before_the_first_step_loses_nothing(warm_start, monkeypatc
 
 def test_small_tables_get_enough_steps():
     X, y = IRIS
-    assert small(max_epochs="auto", batch_size=50).fit(X, y).n_iter_ == 200
-    assert small(max_epochs="auto", batch_size=5).fit(X, y).n_iter_ == 40
+    clf = small(max_epochs="auto", batch_size=-1, hidden_layer_sizes=()).fit(X, y)
+    assert clf.n_iter_ == 600
 
 
 def test_partial_fit_goes_on_with_labels_as_given_and_a_robust_loss():
@@ -353,25 +378,22 @@ def calibration_error(proba, y, n_bins=15):
 @pytest.mark.slow
 @pytest.mark.parametrize(("loss", "n_members"), [("auto", 1), ("ce", 1), ("auto", 4)])
 def test_probabilities_are_those_of_clean_labels(loss, n_members):
-    X_train, y_train, X_test, y_test = digits(0.4, 0)
-    clf = RobustClassifier(loss, n_members=n_members, random_state=0).fit(X_train, y_train)
-    proba = clf.predict_proba(X_test)
-    as_given = clone(clf).set_params(loss="ce", transition_matrix=None).fit(X_train, y_train)
-    uncorrected = as_given.predict_proba(X_test)
+    _, _, X_test, y_test = digits(0.4, 0)
+    proba = default_network(n_members, loss=loss).predict_proba(X_test)
+    uncorrected = default_network(1, loss="ce", transition_matrix=None).predict_proba(X_test)
     assert calibration_error(proba, y_test) < calibration_error(uncorrected, y_test) / 2
     assert log_loss(y_test, proba) < log_loss(y_test, uncorrected) / 2
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("n_members", [2, 4])
-@pytest.mark.parametrize("n_copies", [1, 3])
+@pytest.mark.parametrize(("n_members", "n_copies"), [(2, 3), (4, 1)])
 def test_members_are_calibrated_by_rows_they_have_not_seen(n_members, n_copies):
     # The labels say nothing and are said to be right: to be sure of them is to know them by heart.
     rng = np.random.RandomState(0)
     X, y = np.float32(rng.normal(size=(600, 8))), rng.randint(2, size=600)
     X_train, y_train = np.repeat(X[:300], n_copies, axis=0), np.repeat(y[:300], n_copies)
     params = {"hidden_layer_sizes": 64, "n_members": n_members, "dropout": 0, "max_epochs": 150}
-    clf = small("ce", transition_matrix=np.eye(2), **params).fit(X_train, y_train)
+    clf = small("ce", transition_matrix=np.eye(2), batch_size=300, **params).fit(X_train, y_train)
     assert clf.score(X_train, y_train) > 0.8
     assert log_loss(y[300:], clf.predict_proba(X[300:])) < 0.75
 
@@ -388,15 +410,19 @@ def test_members_are_calibrated_where_many_rows_have_the_same_features():
     assert log_loss(y[2000:], clf.predict_proba(X[2000:])) < 1.1 * best
 
 
-@pytest.mark.slow
-def test_no_row_that_a_member_has_not_seen():
+def test_no_row_that_a_member_has_not_seen(monkeypatch):
     # Rows of the same features are held out together: hardly any sample has another.
-    X = np.repeat(np.arange(30.0), np.where(np.isin(np.arange(30), (3, 20)), 50_000, 1))[:, None]
+    few = dataclasses.replace(NETWORK, calibration_rows=8)
+    monkeypatch.setattr("robustlabels._network.training.NETWORK", few)
+    X = np.repeat(np.arange(30.0), np.where(np.isin(np.arange(30), (3, 20)), 500, 1))[:, None]
     y = np.int64(X[:, 0] >= 15)
     params = {"hidden_layer_sizes": (), "n_members": 2, "batch_size": -1, "max_epochs": 1}
+    n_held_out = set()
     for seed in range(6):
-        clf = small(transition_matrix=np.eye(2), **params, random_state=seed).fit(X, y)
-        assert np.isfinite(clf.predict_proba(X)).all()
+        clf = small(transition_matrix=np.eye(2), **params, random_state=seed)
+        n_held_out.add(sum(prepare(clf, X, y).calibration.folds < 1))
+        assert np.isfinite(clf.fit(X, y).predict_proba(X)).all()
+    assert 0 in n_held_out
 
 
 @pytest.mark.slow
@@ -405,16 +431,18 @@ def test_temperature_brings_the_ensemble_to_the_mean_of_its_members():
     T = symmetric_transition(10, 0.4)
     params = {"hidden_layer_sizes": 256, "n_members": 4, "max_epochs": 20, "dropout": 0}
     clf = small("sgce", **params, transition_matrix=T).fit(X, y)
-    _, codes, _, beliefs = clone(clf)._prepare(X, y, None)
+    training = prepare(clf, X, y)
+    codes, calibration = training.codes, training.calibration
+    assert len(calibration.rows) == len(X)
     with torch.no_grad():
         scores = clf.loss_.scores(clf.net_.module_(torch.as_tensor(X)).double()).numpy()
-    unseen = scores[np.arange(len(X)), beliefs.folds]
-    temperatures = np.geomspace(0.5, 50, 400)
+    unseen = scores[np.arange(len(X)), calibration.folds]
+    temperatures, expected = np.geomspace(0.5, 50, 400), calibration.label_probabilities
     # What the noise makes of the probabilities of the members, for rows they have not seen; the
-    # beliefs count for 20 labels.
+    # label probabilities count for 20 labels.
     of_labels = [
         np.log((softmax(unseen / t, axis=1) @ T)[np.arange(len(X)), codes]).sum()
-        + 20 * (beliefs.targets * log_softmax(unseen / t, axis=1)).sum(axis=1).mean()
+        + 20 * (expected * log_softmax(unseen / t, axis=1)).sum(axis=1).mean()
         for t in temperatures
     ]
     of_members = temperatures[np.argmax(of_labels)]
@@ -436,7 +464,7 @@ def test_weights_equal_repetition_with_a_transition_matrix_too(n_members):
         batch_size=-1,
         transition_matrix=symmetric_transition(3, 0.2),
         n_members=n_members,
-        max_epochs=100,
+        max_epochs=60,
     )
     weighted = clone(clf).fit(X, y, sample_weight=weight)
     repeated = clone(clf).fit(X.repeat(weight, axis=0), y.repeat(weight))
@@ -522,6 +550,13 @@ def test_priors_shift_the_probabilities_by_their_ratio(n_classes, transition_mat
         np.testing.assert_array_equal(clf.predict(X), best)
         loaded = pickle.loads(pickle.dumps(clf))
         np.testing.assert_array_equal(loaded.predict_proba(X), clf.predict_proba(X))
+
+
+def test_class_prior_of_refined_labels_counts_weights():
+    X, y = IRIS
+    weight = np.where(y == 0, 4.0, 1.0)
+    clf = small(transition_matrix=symmetric_transition(3, 0.01)).fit(X, y, weight)
+    np.testing.assert_allclose(clf.class_prior_, [2 / 3, 1 / 6, 1 / 6], atol=0.02)
 
 
 @pytest.mark.slow
@@ -675,7 +710,8 @@ def test_prediction_in_blocks_is_prediction_at_once(monkeypatch):
     X, y = IRIS
     clf = small().fit(X, y)
     at_once = clf.decision_function(X)
-    monkeypatch.setattr("robustlabels._network.scores._ROWS", 7)
+    few = dataclasses.replace(NETWORK, block=7)
+    monkeypatch.setattr("robustlabels._network.scores.NETWORK", few)
     np.testing.assert_allclose(clf.decision_function(X), at_once, rtol=1e-10)
 
 
@@ -753,27 +789,25 @@ def test_a_loss_of_ones_own():
     assert RobustClassifier(Brier(), max_epochs=40, random_state=0).fit(X, y).score(X, y) > 0.9
 
 
-GRIDS = {
-    "names": ({"clf__loss": ["ce", "sgce", "mae"], "clf__q": [0.2, 0.8]}, "sgce"),
-    "nested": ({"clf__loss__q": [0.2, 0.5, 0.8]}, GCE()),
-    "objects": ({"clf__loss": ["ce", GCE(q=0.3), AGCE(a=6, q=1.5)]}, "sgce"),
-    "routes": ({"clf__optimizer__betas": [(0.5, 0.9), (0.9, 0.99)]}, "sgce"),
-}
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize(("grid", "loss"), GRIDS.values(), ids=GRIDS.keys())
-def test_grid_search_is_the_same_with_two_jobs(grid, loss):
+def test_grid_search_is_the_same_with_two_jobs():
     X, y = IRIS
     y = corrupt_labels(y, "symmetric", 0.3, random_state=0)
-    results = []
-    for n_jobs in (1, 2):
-        pipeline = make_pipeline(StandardScaler(), small(loss, max_epochs=3))
-        pipeline.steps[-1] = ("clf", pipeline.steps[-1][1])
-        search = GridSearchCV(pipeline, grid, cv=3, n_jobs=n_jobs, refit=False).fit(X, y)
-        results.append(search.cv_results_)
-    one, two = results
+    grid = [
+        {"clf__loss": ["ce", "sgce", "mae", GCE(q=0.3), AGCE(a=6, q=1.5)], "clf__q": [None]},
+        {"clf__loss": ["ce", "sgce"], "clf__q": [0.2, 0.8]},
+        {"clf__loss": [GCE()], "clf__loss__q": [0.2, 0.5, 0.8]},
+        {"clf__optimizer__betas": [(0.5, 0.9), (0.9, 0.99)]},
+    ]
+    pipeline = Pipeline([("scale", StandardScaler()), ("clf", small("sgce", max_epochs=3))])
+    one, two = (
+        GridSearchCV(pipeline, grid, scoring="neg_log_loss", cv=3, n_jobs=n_jobs, refit=False)
+        .fit(X, y)
+        .cv_results_
+        for n_jobs in (1, 2)
+    )
     assert list(map(repr, one["params"])) == list(map(repr, two["params"]))
+    assert len(np.unique(one["mean_test_score"])) > 10
     for key in one:
         if key.endswith("_test_score"):
             np.testing.assert_array_equal(one[key], two[key])
@@ -805,33 +839,39 @@ def test_mistyped_parameters(params):
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "plain"),
+    ("params", "plain"),
     [
-        ("loss", np.str_("gce"), "gce"),
-        ("q", np.float32(0.5), 0.5),
-        ("n_members", np.uint8(2), 2),
-        ("max_epochs", np.int64(3), 3),
-        ("max_epochs", np.uint8(255), 255),
-        ("batch_size", np.uint8(32), 32),
-        ("batch_size", np.int8(64), 64),
-        ("batch_size", np.int8(-1), -1),
-        ("lr", np.float32(0.0078125), 0.0078125),
-        ("hidden_layer_sizes", np.int64(8), 8),
-        ("hidden_layer_sizes", np.array([8, 8], dtype=np.uint8), (8, 8)),
-        ("dropout", np.float16(0.5), 0.5),
-        ("weight_decay", np.int64(0), 0),
-        ("l1_penalty", np.float16(0.0009765625), 0.0009765625),
-        ("warm_start", np.bool_(True), True),
-        ("device", np.str_("cpu"), "cpu"),
-        ("n_threads", np.uint8(1), 1),
-        ("verbose", np.uint8(0), 0),
-        ("random_state", np.uint8(3), 3),
+        (
+            {"loss": np.str_("gce"), "q": np.float32(0.5), "n_members": np.uint8(2)}
+            | {"max_epochs": np.int64(3), "batch_size": np.uint8(32), "lr": np.float32(0.0078125)}
+            | {"hidden_layer_sizes": np.int64(8), "dropout": np.float16(0.5)}
+            | {"weight_decay": np.int64(0), "l1_penalty": np.float16(0.0009765625)}
+            | {"warm_start": np.bool_(True), "device": np.str_("cpu"), "n_threads": np.uint8(1)}
+            | {"n_jobs": np.int8(1), "verbose": np.uint8(0), "random_state": np.uint8(3)},
+            {"loss": "gce", "q": 0.5, "n_members": 2, "max_epochs": 3, "batch_size": 32}
+            | {"lr": 0.0078125, "hidden_layer_sizes": 8, "dropout": 0.5, "weight_decay": 0}
+            | {"l1_penalty": 0.0009765625, "warm_start": True, "device": "cpu", "n_threads": 1}
+            | {"n_jobs": 1, "verbose": 0, "random_state": 3},
+        ),
+        # Numbers of 8 bits: 255 + 1, -1, and more rows than 127.
+        (
+            {"max_epochs": np.uint8(255), "batch_size": np.int8(-1)},
+            {"max_epochs": 255, "batch_size": -1},
+        ),
+        ({"batch_size": np.int8(64)}, {"batch_size": 64}),
+        ({"hidden_layer_sizes": np.array([8, 8], np.uint8)}, {"hidden_layer_sizes": (8, 8)}),
     ],
+    ids=["all", "largest", "int8", "array"],
 )
-def test_parameters_may_be_numbers_of_numpy(name, value, plain):
+def test_parameters_may_be_numbers_of_numpy(params, plain):
     X, y = IRIS
-    base = {"loss": "gce", "max_epochs": 3} if name == "q" else {"max_epochs": 3}
-    clf, twin = (small(**base | {name: v}).fit(X, y).partial_fit(X, y) for v in (value, plain))
+    clf, twin = (
+        RobustClassifier(**{"random_state": 0, "hidden_layer_sizes": 8, "max_epochs": 3, **given})
+        .set_params(transition_matrix=None)
+        .fit(X, y)
+        .partial_fit(X, y)
+        for given in (params, plain)
+    )
     np.testing.assert_array_equal(clf.predict_proba(X), twin.predict_proba(X))
     assert clf.n_iter_ == twin.n_iter_
 
@@ -846,7 +886,8 @@ def test_mistyped_net_parameter():
 )
 def test_other_optimizers(optimizer):
     X, y = IRIS
-    params = {"lr": 0.05, "batch_size": -1, "dropout": 0.0, "max_epochs": 40}
+    params = {"lr": 0.05, "batch_size": -1, "dropout": 0.0}
+    params["max_epochs"] = 8 if optimizer is torch.optim.LBFGS else 40
     clf = small("ce", hidden_layer_sizes=64, optimizer=optimizer, **params)
     assert clf.fit(X, y).score(X, y) > 0.8
     assert type(clf.net_.optimizer_) is optimizer
@@ -914,7 +955,7 @@ class Rows(torch.utils.data.Dataset):
 
 
 @pytest.mark.parametrize("kind", ["Dataset", "Subset", "other"])
-@pytest.mark.parametrize("names", [[0, 1, 2], [1, 2, 3], [-5, 7, 8], ["c", "a", "b"]], ids=str)
+@pytest.mark.parametrize("names", [[-5, 7, 8], ["c", "a", "b"]], ids=str)
 def test_validation_rows_of_ones_own_have_the_labels_of_fit(names, kind):
     X, y = IRIS
     y_train, names = np.array(names)[y], np.array(names)
@@ -928,7 +969,7 @@ def test_validation_rows_of_ones_own_have_the_labels_of_fit(names, kind):
     if kind == "other":
         net_params["iterator_valid"] = torch.utils.data.DataLoader
     score = EpochScoring("accuracy", name="accuracy", lower_is_better=False)
-    clf = small("ce", callbacks=[score], net_params=net_params, max_epochs=30, lr=0.05)
+    clf = small("ce", callbacks=[score], net_params=net_params, max_epochs=15, lr=0.05)
     clf.fit(X, y_train)
     assert clf.score(X[rows], names[y[rows]]) == pytest.approx(clf.history_[-1, "accuracy"])
     assert clf.history_[-1, "valid_acc"] > 0.8
@@ -947,7 +988,7 @@ def test_validation_rows_of_a_class_that_fit_has_not_seen():
 @pytest.mark.parametrize("loss", ["ce", "sgce"])
 def test_early_stopping_without_validation_rows(loss, monkeypatch):
     clf = small(loss, callbacks=[EarlyStopping()], transition_matrix="estimate")
-    monkeypatch.setattr(LabelRefiner, "fit", lambda *args: pytest.fail("labels were refined"))
+    monkeypatch.setattr(LabelRefiner, "fit_rows", lambda *args: pytest.fail("labels were refined"))
     with pytest.raises(ValueError, match=r"'valid_loss'.*train_split.*ValidSplit"):
         clf.fit(*IRIS)
 
@@ -972,8 +1013,8 @@ def test_relative_thresholds_of_a_loss_that_can_be_negative_are_refused(
 ):
     net_params = {"train_split": ValidSplit(5)}
     clf = small(loss, n_members=2, callbacks=[callback], net_params=net_params)
-    clf.set_params(transition_matrix="estimate")
-    monkeypatch.setattr(LabelRefiner, "fit", lambda *args: pytest.fail("labels were refined"))
+    clf.set_params(transition_matrix="estimate", memory=None)
+    monkeypatch.setattr(LabelRefiner, "fit_rows", lambda *args: pytest.fail("labels were refined"))
     message = r"monitors '(train|valid)_loss', which can be negative.*threshold_mode='abs'"
     with pytest.raises(ValueError, match=message):
         clf.fit(*IRIS)
@@ -1175,16 +1216,14 @@ def test_members_learn_as_if_each_were_alone(loss, watched):
     params["callbacks"] = [Watcher()] if watched else None
     together = small(loss, n_members=3, **params)
     together.partial_fit(X, y, sample_weight=weight)
-    first = small(loss, n_members=3, **params, max_epochs=1)
-    first._prepare(X, y, weight)
+    first = prepare(small(loss, n_members=3, **params), X, y, weight).engine.net
     for member in range(3):
-        alone = small(loss, **params)
-        alone._prepare(X, y, weight)
-        pairs = [net.net_.module_.parameters() for net in (first, alone)]
-        for weights, own in zip(*pairs, strict=True):
+        alone = prepare(small(loss, **params), X, y, weight)
+        pairs = zip(first.module_.parameters(), alone.engine.net.module_.parameters(), strict=True)
+        for weights, own in pairs:
             own.data = weights.data[member].reshape(own.shape)
-        alone.partial_fit(X, y, sample_weight=weight)
-        pairs = [net.net_.module_.parameters() for net in (together, alone)]
+        alone.run_one_pass()
+        pairs = [net.module_.parameters() for net in (together.net_, alone.engine.net)]
         for weights, own in zip(*pairs, strict=True):
             torch.testing.assert_close(own, weights[member].reshape(own.shape))
 
@@ -1325,8 +1364,8 @@ def test_partial_fit_follows_the_moments_of_all_blocks(first):
     X, y = load_breast_cancer(return_X_y=True)
     order = np.random.RandomState(1).permutation(len(y))
     X, y = X[order], y[order]
-    clf = RobustClassifier(random_state=0)
-    for _ in range(20):
+    clf = small(max_epochs="auto", n_members=2, hidden_layer_sizes=64)
+    for _ in range(10):
         start = 0
         for stop in [*range(first, len(y), 64), len(y)]:
             clf.partial_fit(X[start:stop], y[start:stop], classes=[0, 1])
@@ -1342,8 +1381,8 @@ def test_refused_rows_leave_no_trace_in_the_moments():
     clf, twin = (small().partial_fit(X, y) for _ in range(2))
     with pytest.raises(ValueError, match="too large to standardise"):
         clf.partial_fit(X * 1e300, y)
-    np.testing.assert_array_equal(clf._scaler.mean_, twin._scaler.mean_)
-    assert np.isfinite(clf.partial_fit(X, y).predict_proba(X)).all()
+    further = twin.partial_fit(X, y).predict_proba(X)
+    np.testing.assert_array_equal(clf.partial_fit(X, y).predict_proba(X), further)
 
 
 def test_partial_fit_after_fit_and_its_errors():
@@ -1481,13 +1520,12 @@ def test_frozen_layers_stay_frozen_in_a_copy():
 
 
 def test_stored_state_is_plain_arrays():
-    state = small().fit(*IRIS).__getstate__()
-    stored = state["net_"]
+    stored = small().fit(*IRIS)._engine.__getstate__()["net"]
     assert all(isinstance(value, np.ndarray) for value in stored["module"].values())
     assert "torch.Tensor" not in repr(stored)
 
 
-# What it refuses
+# What it rejects
 
 
 @pytest.mark.parametrize(
@@ -1579,7 +1617,7 @@ def two_outputs(n_features):
     [
         {"loss": "sgceq"},
         {"loss": GCE(q=-1)},
-        {"loss": BackwardCorrected(CE(), symmetric_transition(4, 0.1))},
+        {"loss": BackwardCorrected(symmetric_transition(4, 0.1), CE())},
         {"loss": GCE(), "q": 0.3},
         {"q": 1.5},
         {"device": "cuda:99"},
@@ -1601,7 +1639,7 @@ def two_outputs(n_features):
 )
 def test_parameters_are_checked_before_labels_are_refined(params, monkeypatch):
     clf = small().fit(*IRIS).set_params(transition_matrix="estimate", **params)
-    monkeypatch.setattr(LabelRefiner, "fit", lambda *args: pytest.fail("labels were refined"))
+    monkeypatch.setattr(LabelRefiner, "fit_rows", lambda *args: pytest.fail("labels were refined"))
     with pytest.raises((ValueError, TypeError)):
         clf.fit(*IRIS)
 
@@ -1671,38 +1709,6 @@ def test_torch_data_loader_can_be_used():
     assert small(net_params=params, max_epochs=20).fit(*IRIS).score(*IRIS) > 0.8
 
 
-class InterruptingIterator(BatchIterator):
-    """Sends the process a real SIGINT after some batches."""
-
-    left = 0
-
-    def __iter__(self):
-        for batch in super().__iter__():
-            InterruptingIterator.left -= 1
-            if InterruptingIterator.left == 0:
-                signal.raise_signal(signal.SIGINT)
-            yield batch
-
-
-def test_ctrl_c_is_raised_and_leaves_a_usable_network():
-    clf = small(net_params={"iterator_train": InterruptingIterator}, max_epochs=50)
-    InterruptingIterator.left = 10
-    with pytest.raises(KeyboardInterrupt):
-        clf.fit(*IRIS)
-    assert 1 < clf.n_iter_ < 50
-    assert len(clf.history_[:, "train_loss"]) == clf.n_iter_
-    assert clf.predict(IRIS[0]).shape == (150,)
-    assert {group["lr"] for group in clf.net_.optimizer_.param_groups} == {0.01}
-
-
-class Interrupting(Callback):
-    """Meets a real SIGINT within its own code."""
-
-    def on_epoch_end(self, net, **kwargs):
-        os.kill(os.getpid(), signal.SIGINT)
-        sum(range(10**6))
-
-
 class Stopping(Callback):
     """Stops the training from a helper."""
 
@@ -1714,10 +1720,10 @@ class Stopping(Callback):
         raise KeyboardInterrupt
 
 
-def test_ctrl_c_within_a_callback_is_raised_and_its_own_stop_is_not():
-    with pytest.raises(KeyboardInterrupt):
-        small(callbacks=[Interrupting()]).fit(*IRIS)
-    assert small(callbacks=[Stopping()]).fit(*IRIS).n_iter_ == 1
+def test_a_keyboard_interrupt_of_a_callback_stops_the_training_quietly():
+    clf = small("ce", callbacks=[Stopping()], transition_matrix=np.eye(3)).fit(*IRIS)
+    assert clf.n_iter_ == 1
+    assert clf.temperature_ != 1
 
 
 def test_names_of_classes_are_heeded():
@@ -1791,23 +1797,39 @@ def test_sparse_rows_train_the_same_network(params):
 
 
 def test_progress_of_the_trees(capsys):
-    small(transition_matrix="estimate", verbose=1).fit(*IRIS)
+    small(transition_matrix="estimate", verbose=1, memory=None).fit(*IRIS)
     shown = capsys.readouterr().err
     assert shown.index("Looking for copies") < shown.index("Refining labels")
     assert shown.index("Refining labels") < shown.index("Training")
-    small(transition_matrix="estimate").fit(*IRIS)
+    small(transition_matrix="estimate", memory=None).fit(*IRIS)
     assert capsys.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("loss", ["ce", "sgce", "auto"])
 def test_a_learning_rate_that_is_much_too_high_warns(loss):
     clf = small(loss, lr=1e4, transition_matrix="estimate", n_members=2)
-    with pytest.warns(ConvergenceWarning, match=r"loss of the training rows larger.*lr=10000.0"):
+    with pytest.warns(ConvergenceWarning, match=r"increased the loss .*useless. Lower lr=10000.0"):
         clf.fit(*IRIS)
 
 
+def test_n_jobs_reaches_the_trees(monkeypatch):
+    seen = []
+
+    class Watched(LabelRefiner):
+        def fit_rows(self, rows):
+            seen.append(self.n_jobs)
+            return super().fit_rows(rows)
+
+    alone = small(transition_matrix="estimate", memory=None).fit(*IRIS).predict_proba(IRIS[0])
+    monkeypatch.setattr("robustlabels._network.training.LabelRefiner", Watched)
+    clf = small(transition_matrix="estimate", memory=None, n_jobs=2)
+    np.testing.assert_array_equal(clone(clf).fit(*IRIS).predict_proba(IRIS[0]), alone)
+    fit_jointly([clf, clone(clf).set_params(n_jobs=None, loss="sgce")], *IRIS)
+    assert seen == [2, 2, None]
+
+
 def test_features_that_are_too_small_to_standardise(monkeypatch):
-    monkeypatch.setattr("robustlabels._network.robust.LabelRefiner", None)  # which takes longer
+    monkeypatch.setattr("robustlabels._network.training.LabelRefiner", None)  # which takes longer
     X = (1e-42 * IRIS[0]).astype(np.float32)
     with pytest.raises(ValueError, match="Feature 0 has a standard deviation of 8.*float32"):
         RobustClassifier().fit(X, IRIS[1])

@@ -1,9 +1,12 @@
 """Arrays as tensors, batches of tensors that lie in memory, and the labels of data sets."""
 
 import copy
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.sparse import issparse
 from skorch.dataset import Dataset
 from torch.utils.data import Subset
@@ -11,46 +14,39 @@ from torch.utils.data import Subset
 from .._validation.labels import check_labels, encode
 
 
-def to_tensor(array):
-    """Wrap an array as a tensor, copying only what torch may not wrap, or a sparse matrix."""
+def to_tensor(array: Any) -> torch.Tensor:
+    """Wrap an array as a tensor; copy only a sparse matrix, or what torch may not wrap."""
     array = array.toarray() if issparse(array) else array
     return torch.from_numpy(np.require(array, requirements=["W"]))
 
 
 class SparseRows:
-    """Rows of a sparse matrix that become a dense tensor where a batch takes them."""
+    """Rows of a sparse matrix that become a dense tensor when a batch takes them."""
 
-    def __init__(self, matrix, device, dtype):
+    def __init__(self, matrix: Any, device: Any, dtype: torch.dtype) -> None:
         self.matrix = matrix
         self.device = device
         self.dtype = dtype
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self.matrix.shape[0]
 
-    def index_select(self, dim, rows):
+    def index_select(self, dim: int, rows: torch.Tensor) -> torch.Tensor:
         return to_tensor(self.matrix[rows.cpu().numpy()]).to(self.device, self.dtype)
 
 
 class BatchIterator:
     """Batches of a skorch dataset that lies in memory, by slicing whole tensors.
 
-    It stands where skorch puts torch's ``DataLoader``, which collates row by row. A last batch
-    of a single row joins the one before it: batch normalisation cannot train on one row.
-
-    Parameters
-    ----------
-    dataset : skorch.dataset.Dataset or Subset of one
-        Features, a tensor or a dict of tensors with a first axis of n rows, and labels.
-    batch_size : int
-        Rows per batch.
-    shuffle : bool, default=False
-        Whether each pass takes the rows in a new order.
-    generator : torch.Generator or None, default=None
-        Where that order is drawn from.
+    It replaces torch's ``DataLoader``, which collates row by row. The features are a tensor or a
+    dict of tensors. With `shuffle` each pass takes the rows in a new order, drawn from `generator`.
+    A last batch of a single row joins the one before it: batch normalisation cannot train on one.
     """
 
-    def __init__(self, dataset, batch_size, *, shuffle=False, generator=None):
+    def __init__(
+        self, dataset: Any, batch_size: int, *, shuffle: bool = False,
+        generator: torch.Generator | None = None,
+    ) -> None:  # fmt: skip
         self.rows = None
         while isinstance(dataset, Subset):
             indices = torch.as_tensor(dataset.indices)
@@ -70,11 +66,11 @@ class BatchIterator:
         self.shuffle = shuffle
         self.generator = generator
 
-    def __len__(self):
+    def __len__(self) -> int:
         n_batches, left = divmod(self.n_rows, self.batch_size)
         return n_batches + (left > 1 or (left == 1 and n_batches == 0))
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[tuple[Any, torch.Tensor]]:
         if self.shuffle:
             order = torch.randperm(self.n_rows, generator=self.generator)
             order = order if self.rows is None else self.rows[order]
@@ -88,15 +84,15 @@ class BatchIterator:
             yield take_rows(self.X, rows), take_rows(self.y, rows)
 
 
-def without_subsets(dataset):
+def without_subsets(dataset: Any) -> Any:
     """Return the data set that a subset, perhaps of a subset, is a part of."""
     while isinstance(dataset, Subset):
         dataset = dataset.dataset
     return dataset
 
 
-def encode_labels(dataset, classes):
-    """Return a data set that has positions in the sorted classes as labels; it is not changed."""
+def encode_labels(dataset: Any, classes: NDArray) -> Any:
+    """Return a copy of a data set whose labels are positions in the sorted classes."""
     if isinstance(dataset, Subset):
         return Subset(encode_labels(dataset.dataset, classes), dataset.indices)
     if not isinstance(dataset, Dataset):
@@ -110,29 +106,29 @@ def encode_labels(dataset, classes):
 
 
 class EncodedRows(torch.utils.data.Dataset):
-    """Rows of a data set that only gives them one by one, their labels encoded."""
+    """Rows of a data set that only gives them one by one, with encoded labels."""
 
-    def __init__(self, dataset, classes):
+    def __init__(self, dataset: Any, classes: NDArray) -> None:
         self.dataset = dataset
         self.classes = classes
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.dataset)
 
-    def __getitem__(self, i):
+    def __getitem__(self, i: int) -> tuple[Any, Any]:
         X, y = self.dataset[i]
         y = y.cpu() if isinstance(y, torch.Tensor) else y
         return X, encode(np.asarray([y]), self.classes)[0]
 
 
-def _tensors(X):
+def _tensors(X: Any) -> Any:
     if isinstance(X, dict):
         return {name: _tensors(x) for name, x in X.items()}
     return X if isinstance(X, SparseRows) else torch.as_tensor(X)
 
 
-def take_rows(X, rows):
-    """Return some rows of a tensor, or of each of a dict of tensors."""
+def take_rows(X: Any, rows: torch.Tensor) -> Any:
+    """Return some rows of a tensor, or of each tensor in a dict."""
     if isinstance(X, dict):
         return {name: take_rows(x, rows) for name, x in X.items()}
     return X.index_select(0, rows)  # faster than X[rows]

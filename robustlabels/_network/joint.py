@@ -2,98 +2,84 @@
 
 import copy
 import math
+from collections.abc import Sequence
 from contextlib import ExitStack
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 import torch
-from sklearn.base import clone
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.validation import validate_data
 from skorch.history import History
 
 from .._fitting import unchanged_on_error
-from .calibration import Beliefs
+from .._validation.sklearn_private import validate_parameters
+from .engine import NetworkEngine
+from .net import Net
+from .robust import RobustClassifier
+from .training import Training, prepare_training, read_training_rows
 
 #: Parameters in which classifiers may differ that are fitted jointly.
-MAY_DIFFER = ("loss", "alpha", "q", "n_members", "priors", "memory")
+MAY_DIFFER = ("loss", "alpha", "q", "n_members", "priors", "n_jobs", "memory")
 
-#: Optimizers that treat each weight by itself, so that members do not see each other.
+#: Optimizers that treat each weight by itself, so that members do not affect each other.
 _OPTIMIZERS = (
     *(torch.optim.AdamW, torch.optim.Adam, torch.optim.NAdam, torch.optim.RAdam),
     *(torch.optim.SGD, torch.optim.RMSprop, torch.optim.Adagrad, torch.optim.Adadelta),
 )
 
 
-def fit_jointly(classifiers, X, y, sample_weight=None):
+def fit_jointly(
+    classifiers: Sequence[RobustClassifier],
+    X: Any,
+    y: ArrayLike,
+    sample_weight: ArrayLike | None = None,
+) -> list[RobustClassifier]:
     """Fit several instances of RobustClassifier that share an architecture.
 
-    A step of a small network costs the number of its operations more than their size. Computed
-    at once, several networks share the operations and the batches. Each classifier becomes what
-    its own ``fit`` would have made of it, up to rounding.
+    A step of a small network costs the number of its operations more than their size. Networks that
+    are computed at once share the operations and the batches. Each classifier becomes what its own
+    ``fit`` would have made of it, up to rounding; after an error it is what it was before.
 
-    Parameters
-    ----------
-    classifiers : list of RobustClassifier
-        Equal but for `loss`, `alpha`, `q`, `n_members` and `priors`, with the built-in network, an
-        int as `random_state` and an optimizer that treats each weight by itself; without
-        `adapt`, `callbacks`, `warm_start` and validation rows. With a `memory` the noise is found
-        once.
-    X : array-like of shape (n_samples, n_features)
-        Finite features.
-    y : array-like of shape (n_samples,)
-        Labels.
-    sample_weight : array-like of shape (n_samples,) or None, default=None
-        Non-negative weights.
-
-    Returns
-    -------
-    classifiers : list of RobustClassifier
-        The same objects, fitted. After an error they are what they were before.
-
-    Raises
-    ------
-    ValueError
-        If the classifiers differ in more, the data are unfit, or the training diverges.
+    The classifiers are equal but for the parameters in `MAY_DIFFER`. They have the built-in
+    network, an int as `random_state` and an optimizer that treats each weight by itself, and no
+    `adapt`, `callbacks`, `warm_start` or validation rows. With a `memory` the noise is found once.
     """
     classifiers = list(classifiers)
-    _check_alike(classifiers)
+    _check_shared(classifiers)
     if len(classifiers) < 2:
         return [classifier.fit(X, y, sample_weight) for classifier in classifiers]
     with ExitStack() as errors:
-        prepared = []
         for classifier in classifiers:
             errors.enter_context(unchanged_on_error(classifier, Exception))
-            classifier._validate_params()
-            rows = classifier._read_rows(X, y, sample_weight, None)
-            prepared.append(classifier._prepare(rows))
-        joint = clone(classifiers[0])
-        joint.set_params(n_members=sum(classifier.n_members for classifier in classifiers))
-        joint._prepare(joint._read_rows(X, y, sample_weight, None), refine=False)
-        nets = [classifier.net_ for classifier in classifiers]
-        # Of one loss that all members have, a net knows no more.
-        joint.net_.losses_ = [
-            net.losses_[member % len(net.losses_)]
-            for net in nets
-            for member in range(net.n_members_)
-        ]
-        _gather(joint.net_, nets)
-        X, codes, weight, beliefs = prepared[0]
-        if beliefs is not None:
-            members = _join_weights([data[-1] for data in prepared], nets)
-            beliefs = Beliefs(beliefs.posterior, beliefs.targets, None, member_weight=members)
+            validate_parameters(classifier)
+        rows = read_training_rows(classifiers[0], X, y, sample_weight)
+        trainings = []
+        for classifier in classifiers:
+            validate_data(classifier, X, skip_check_array=True)  # names and number of features
+            trainings.append(prepare_training(classifier, rows))
+            classifier.__dict__.update(trainings[-1].fitted)
+        first = trainings[0]
+        n_members = sum(training.engine.net.n_members_ for training in trainings)
+        params = {**first.engine.params, "n_members": n_members}
+        joint = NetworkEngine(params, first.X, rows.classes, refined=False)
+        _gather(joint.net, [training.engine.net for training in trainings])
+        member_weight = _join_weights(trainings)
         try:
-            joint._train(X, codes, weight, beliefs)
+            joint.train(first.X, first.codes, first.weight, first.soft_labels, member_weight)
         except KeyboardInterrupt:
-            _hand_out(joint, classifiers)
+            _hand_out(joint, [training.engine for training in trainings])
             raise
-        _hand_out(joint, classifiers)
-        for classifier, (_, _, weight, beliefs) in zip(classifiers, prepared, strict=True):
-            classifier._calibrate(X, weight, beliefs)
-            classifier._warn_of_failure(X, stacklevel=3)
+        _hand_out(joint, [training.engine for training in trainings])
+        for classifier, training in zip(classifiers, trainings, strict=True):
+            training.calibrate()
+            training.warn_of_failure(classifier, stacklevel=3)
     return classifiers
 
 
-def _check_alike(classifiers):
-    """Refuse classifiers that one batched network cannot stand for."""
+def _check_shared(classifiers: Sequence[RobustClassifier]) -> None:
+    """Reject classifiers that one batched network cannot train together."""
     for classifier in classifiers:
         params = classifier.get_params(deep=False)
         for name, value in classifiers[0].get_params(deep=False).items():
@@ -123,38 +109,40 @@ def _check_alike(classifiers):
             )
 
 
-def _join_weights(beliefs, nets):
-    """Return what rows weigh for all members, or None if that is 1."""
-    if all(found.member_weight is None for found in beliefs):
+def _join_weights(trainings: Sequence[Training]) -> NDArray | None:
+    """Return the weights of rows for all members, or None if these are 1."""
+    weights = [training.member_weight for training in trainings]
+    if all(weight is None for weight in weights):
         return None
-    ones = np.ones((len(beliefs[0].posterior), 1))
-    return np.concatenate(
-        [
-            ones.repeat(net.n_members_, 1) if found.member_weight is None else found.member_weight
-            for found, net in zip(beliefs, nets, strict=True)
-        ],
-        axis=1,
-    )
+    ones = [np.ones((len(t.codes), t.engine.net.n_members_)) for t in trainings]
+    parts = [one if part is None else part for part, one in zip(weights, ones, strict=True)]
+    return np.concatenate(parts, axis=1)
 
 
 @torch.no_grad()
-def _gather(joint, nets):
-    """Start the members of a batched network from the weights of single networks and others."""
+def _gather(joint: Net, nets: Sequence[Net]) -> None:
+    """Start the members of a batched net from the weights and with the losses of single nets."""
+    joint.losses_ = [
+        # A net whose members share one loss stores it once; expand it to one per member.
+        net.losses_[member % len(net.losses_)]
+        for net in nets
+        for member in range(net.n_members_)
+    ]
     parts = zip(*(net.module_.parameters() for net in nets), strict=True)
     for batched, parameters in zip(joint.module_.parameters(), parts, strict=True):
         batched.copy_(torch.cat([p.view(-1, *batched.shape[1:]) for p in parameters]))
 
 
 @torch.no_grad()
-def _hand_out(joint, classifiers):
-    """Make each classifier what the training made of its members."""
-    batched, stop = joint.net_, 0
-    for classifier in classifiers:
-        net = classifier.net_
+def _hand_out(joint: NetworkEngine, engines: Sequence[NetworkEngine]) -> None:
+    """Give each engine what the training made of its members."""
+    batched, stop = joint.net, 0
+    for engine in engines:
+        net = engine.net
         mine = slice(stop, stop + net.n_members_)
         stop = mine.stop
-        classifier._scaler = copy.deepcopy(joint._scaler)
-        classifier._random_state = copy.deepcopy(joint._random_state)
+        engine.scaler = copy.deepcopy(joint.scaler)
+        engine.random_state = copy.deepcopy(joint.random_state)
         net.module_.standardize.load_state_dict(batched.module_.standardize.state_dict())
         pairs = zip(batched.module_.parameters(), net.module_.parameters(), strict=True)
         for parameters, parameter in pairs:
@@ -167,7 +155,8 @@ def _hand_out(joint, classifiers):
             }
         net.gradient_seen_ = batched.gradient_seen_
         if batched.judged_ is not None:
-            net.failure_ = net.find_failure(*(losses[mine] for losses in batched.judged_))
+            before, after = batched.judged_
+            net.failure_ = net.find_failure(None if before is None else before[mine], after[mine])
         net.module_.eval()
         net.history = History(copy.deepcopy(batched.history[:]))
         best = math.inf

@@ -1,36 +1,39 @@
 """The network that RobustClassifier trains by default."""
 
 import copy
+from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from numpy.typing import NDArray
+from sklearn.preprocessing import StandardScaler
+from torch import Tensor, nn
 
-#: Rows times units from which computing fewer units is worth picking their weights.
-_WORTH_SHRINKING = 2**13
+from .settings import NETWORK
 
 
 class Standardize(nn.Module):
-    """Shift and scale every feature; the estimator sets both from the training rows."""
+    """Shift and scale every feature; the engine sets both from the training rows."""
 
-    def __init__(self, n_features):
+    def __init__(self, n_features: int) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(n_features))
         self.register_buffer("scale", torch.ones(n_features))
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         return (x - self.mean) * self.scale.reciprocal()
 
 
 class Affine(nn.Module):
-    """Linear layer, of one network or of several that are computed at once.
+    """Linear layer of one network, or of several that are computed at once.
 
     The parameters of one network have the shapes (n_out, n_in) and (n_out,), those of several
     (n_members, n_out, n_in) and (n_members, 1, n_out). Their initial values are torch's.
     """
 
-    def __init__(self, n_in, n_out, n_members):
+    def __init__(self, n_in: int, n_out: int, n_members: int) -> None:
         super().__init__()
         layers = [nn.Linear(n_in, n_out) for _ in range(n_members)]
         if n_members == 1:
@@ -39,13 +42,16 @@ class Affine(nn.Module):
             self.weight = nn.Parameter(torch.stack([layer.weight.data for layer in layers]))
             self.bias = nn.Parameter(torch.stack([layer.bias.data[None] for layer in layers]))
 
-    def forward(self, x, inputs=None, outputs=None, gain=1.0):
+    def forward(
+        self, x: Tensor, inputs: Tensor | None = None, outputs: Tensor | None = None,
+        gain: float = 1.0,
+    ) -> Tensor:  # fmt: skip
         """Map the units `inputs`, times `gain`, to the units `outputs`; None stands for all."""
         weight, bias = self.weight, self.bias
         if outputs is not None:
             bias = bias.index_select(-1, outputs)
         if inputs is not None:
-            # At once: the gradient of each choice is as large as the weights that it is made from.
+            # One selection: the gradient of each is as large as the weights it selects from.
             n_out, n_in = weight.shape[-2:]
             rows = torch.arange(n_out, device=weight.device) if outputs is None else outputs
             places = (rows[:, None] * n_in + inputs).flatten()
@@ -59,19 +65,19 @@ class Affine(nn.Module):
 class MLP(nn.Module):
     """Standardisation, then linear layers with ReLU and dropout between them.
 
-    The dropout mask is shared by all rows of a batch, and by all members. A row of weight 2
-    then trains the network just as the same row given twice does; and what a batch drops need
-    not be computed at all: the layers shrink to the units that are kept. The masks come from
-    `drop_by`'s generator, never from torch's global state.
+    All rows of a batch and all members share the dropout mask. A row of weight 2 then trains the
+    network just as the same row given twice does, and dropped units need not be computed: the
+    layers shrink to the units that are kept. The masks come from `drop_by`'s generator, never from
+    torch's global state.
 
-    The logits have the shape (n, n_classes), those of several members
-    (n, n_members, n_classes). X has the shape (n, n_features), or (n_members, n, n_features) where
-    each member is to see rows of its own.
+    The logits have the shape (n, n_classes), those of several members (n, n_members, n_classes). X
+    has the shape (n, n_features), or (n_members, n, n_features) if each member sees its own rows.
     """
 
     def __init__(
-        self, n_features, n_classes, hidden_layer_sizes=(256, 256), dropout=0.5, n_members=1
-    ):
+        self, n_features: int, n_classes: int, hidden_layer_sizes: Sequence[int] = (256, 256),
+        dropout: float = 0.5, n_members: int = 1,
+    ) -> None:  # fmt: skip
         super().__init__()
         widths = (n_features, *hidden_layer_sizes, n_classes)
         self.standardize = Standardize(n_features)
@@ -81,19 +87,19 @@ class MLP(nn.Module):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.dropout = dropout
         self.n_members = n_members
-        self.generator = None
+        self.generator: torch.Generator | None = None
 
-    def forward(self, X):
+    def forward(self, X: Tensor) -> Tensor:
         x, kept, gain = self.standardize(X), None, 1.0
         if self.n_members > 1 and x.ndim == 2:
             x = x.expand(self.n_members, *x.shape)
         for layer, width in zip(self.layers, self.hidden_layer_sizes, strict=False):
             if not self.training or self.dropout == 0:
-                # Not in place, which explainers and exporters of trained networks do not take.
+                # Not in place, which explainers and exporters do not support.
                 x = layer(x).relu()
                 continue
             mask = torch.rand(width, generator=self.generator) >= self.dropout
-            if len(X) * width < _WORTH_SHRINKING:
+            if len(X) * width < NETWORK.worth_shrinking:
                 x = layer(x, kept, None, gain).relu_() * mask.to(x.device)
                 kept = None
             else:
@@ -103,31 +109,32 @@ class MLP(nn.Module):
         logits = self.layers[-1](x, kept, None, gain)
         return logits if self.n_members == 1 else logits.transpose(0, 1)
 
-    def standardize_by(self, mean, scale):
-        """Take the shift and the scale of the features, arrays of shape (n_features,)."""
+    def standardize_by(self, mean: NDArray, scale: NDArray) -> None:
+        """Set the shift and the scale of the features, arrays of shape (n_features,)."""
         self.standardize.mean.copy_(torch.as_tensor(mean))
         self.standardize.scale.copy_(torch.as_tensor(scale))
 
-    def drop_by(self, generator):
+    def drop_by(self, generator: torch.Generator) -> None:
         """Draw the dropout masks from this generator."""
         self.generator = generator
 
 
-def add_moments(scaler, X, weight, dtype):
-    """Return a ``StandardScaler`` that has seen these rows, too.
+def add_moments(
+    scaler: StandardScaler, X: Any, weight: NDArray, dtype: torch.dtype
+) -> StandardScaler:
+    """Return a ``StandardScaler`` that has also seen these rows.
 
-    Refuse features that are too large, or that differ too little to be standardised in `dtype`,
-    that of the network.
+    Reject features that are too large, or that vary too little to be standardised in `dtype`.
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        # A copy: rows that are refused must not stay in the moments.
+        # A copy: rows that are rejected must not stay in the moments.
         scaler = copy.deepcopy(scaler).partial_fit(X, sample_weight=weight)
     bad = ~np.isfinite(scaler.var_)
     if bad.any():
         feature = int(np.argmax(bad))
         raise ValueError(
-            f"Feature {feature} has values of up to {np.abs(X[:, feature]).max():.3g}, too "
-            f"large to standardise. Rescale it, or take its logarithm."
+            f"Feature {feature} has values of up to {np.abs(X[:, feature]).max():.3g}, too large "
+            f"to standardise. Rescale it, or take its logarithm."
         )
     limits = torch.finfo(dtype)
     small = np.flatnonzero(scaler.scale_ < 1 / limits.max)

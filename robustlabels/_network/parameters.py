@@ -1,8 +1,10 @@
-"""The loss, the device and the net that the parameters of RobustClassifier describe."""
+"""The losses, the device and the net that the parameters of RobustClassifier describe."""
 
 import copy
 import inspect
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,15 +14,11 @@ from skorch import NeuralNet
 from .._validation.parameters import suggest
 from ..losses import Loss, get_loss
 from .batches import BatchIterator
-from .callbacks import (
-    OneCycle,
-    Progress,
-    is_callback,
-    is_schedule,
-)
+from .callbacks import OneCycle, Progress, is_callback, is_schedule
 from .module import MLP
 from .net import Net
 from .seeding import seeded_globally
+from .settings import NETWORK
 
 #: Parameters of the skorch net that the estimator has of its own, or sets.
 _OWNED = {
@@ -28,23 +26,30 @@ _OWNED = {
     *("device", "dtype", "l1_penalty", "verbose", "classes", "predict_nonlinearity", "warm_start"),
 }
 
-#: Passes over the data, and steps that they make at least.
-_EPOCHS = 40
-_STEPS = 600
+
+def plain_parameters(classifier: Any) -> dict[str, Any]:
+    """Return the present parameters of a RobustClassifier, a loss object as a copy.
+
+    Numbers of numpy become Python's: torch and skorch do not take all of them, and those of a few
+    bits overflow.
+    """
+    params = classifier.get_params(deep=False)
+    params = {k: v.item() if isinstance(v, np.generic) else v for k, v in params.items()}
+    return {**params, "loss": clone(params["loss"], safe=False)}
 
 
-def name_loss(loss):
-    """Return the name in the catalogue that a name given as `loss` starts from."""
+def name_loss(loss: str) -> str:
+    """Return the name in the catalogue for a name given as `loss`."""
     return "sgce" if loss == "auto" else loss
 
 
-def make_losses(loss, alpha, q, refined, n_members):
-    """Make the loss objects that `loss`, `alpha` and `q` describe: one for each member in turn.
+def make_losses(params: Mapping[str, Any], refined: bool) -> list[Loss]:
+    """Make the losses that `loss`, `alpha` and `q` describe: one for each member in turn.
 
-    "auto" depends on whether labels are `refined`, and on there being several members.
+    "auto" depends on whether labels are `refined` and on whether there are several members.
     """
-    given = {"alpha": alpha, "q": q}
-    given = {name: value for name, value in given.items() if value is not None}
+    loss = params["loss"]
+    given = {name: params[name] for name in ("alpha", "q") if params[name] is not None}
     if isinstance(loss, Loss):
         if given:
             name = next(iter(given))
@@ -56,8 +61,8 @@ def make_losses(loss, alpha, q, refined, n_members):
         loss._validate_params()
         return [loss]
     names = [name_loss(loss)]
-    if loss == "auto" and q is None and refined:
-        names = ["ce", "sgce"] if n_members > 1 else ["ce"]
+    if loss == "auto" and "q" not in given and refined:
+        names = ["ce", "sgce"] if params["n_members"] > 1 and params["module"] is None else ["ce"]
     losses = []
     for name in names:
         known = get_loss(name).get_params()
@@ -65,8 +70,8 @@ def make_losses(loss, alpha, q, refined, n_members):
     return losses
 
 
-def find_device(device):
-    """Turn the parameter `device` into a torch device that is there."""
+def find_device(device: str | torch.device) -> torch.device:
+    """Turn the parameter `device` into a torch device that is available."""
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -84,60 +89,33 @@ def find_device(device):
     return found
 
 
-def count_epochs(max_epochs, n_rows, batch_size):
+def count_epochs(max_epochs: int | str, n_rows: int, batch_size: int) -> int:
     """Return the number of passes over `n_rows` rows that `max_epochs` stands for."""
-    if max_epochs != "auto":
-        return int(max_epochs)
-    return max(_EPOCHS, math.ceil(_STEPS / math.ceil(n_rows / batch_size)))
+    if isinstance(max_epochs, str):
+        return max(NETWORK.epochs, math.ceil(NETWORK.min_steps / math.ceil(n_rows / batch_size)))
+    return int(max_epochs)
 
 
-def make_net(params, *, loss, device, dtype, n_features, n_classes, seed):
-    """Make the skorch net that parameters describe.
+def make_net(
+    params: Mapping[str, Any],
+    *,
+    loss: Loss,
+    device: torch.device,
+    dtype: torch.dtype,
+    n_features: int,
+    n_classes: int,
+    seed: int,
+) -> Net:
+    """Make the skorch net that the parameters of a RobustClassifier describe.
 
-    Parameters
-    ----------
-    params : dict
-        The parameters of a RobustClassifier. What the other arguments say is not looked up here.
-    loss : Loss
-        The loss to minimise.
-    device : torch.device
-        Where to compute.
-    dtype : torch.dtype
-        Floating-point numbers to compute with.
-    n_features, n_classes : int
-        Numbers of inputs and outputs.
-    seed : int
-        Seed of the initial weights.
-
-    Returns
-    -------
-    net : Net
-        The net, with its initial weights.
+    Its initial weights are drawn from `seed`.
     """
     given = dict(params["net_params"] or {})
-    for name in given:
-        if not isinstance(name, str):
-            raise ValueError(f"The names of net_params must be strings. Got {name!r}.")
-        if name in _OWNED or name.startswith("criterion__"):
-            raise ValueError(
-                f"net_params has {name!r}, which RobustClassifier sets itself. Use its own "
-                f"parameters instead; the loss is 'loss'."
-            )
-        known = _OWNED | inspect.signature(NeuralNet).parameters.keys()
-        if "__" not in name and name not in known:
-            raise ValueError(
-                f"net_params has {name!r}, which is no parameter of a skorch net."
-                f"{suggest(name, known)}"
-            )
-    for name in ("train_split", "iterator_train", "iterator_valid", "dataset"):
-        if not callable(given.get(name, print)) and (name, given[name]) != ("train_split", None):
-            raise ValueError(f"net_params has {name!r}={given[name]!r}, which cannot be called.")
-    for name in ("iterator_train", "iterator_valid"):
-        _check_iterator_routes(name, given)
+    _check_names(given)
     module, sizes = _choose_module(params, given, n_features, n_classes)
     settings = {
         "criterion": loss,
-        "max_epochs": _EPOCHS if params["max_epochs"] == "auto" else params["max_epochs"],
+        "max_epochs": NETWORK.epochs if params["max_epochs"] == "auto" else params["max_epochs"],
         "batch_size": params["batch_size"],
         "train_split": None,
         "iterator_train": BatchIterator,
@@ -159,12 +137,31 @@ def make_net(params, *, loss, device, dtype, n_features, n_classes, seed):
     return net
 
 
-def _check_iterator_routes(iterator, given):
-    """Refuse parameters that the built-in iterator does not have."""
+def _check_names(given: Mapping) -> None:
+    """Reject names in `net_params` that no part of the net has, and values that cannot be used."""
+    for name in given:
+        if not isinstance(name, str):
+            raise ValueError(f"The names of net_params must be strings. Got {name!r}.")
+        if name in _OWNED or name.startswith("criterion__"):
+            raise ValueError(
+                f"net_params has {name!r}, which RobustClassifier sets itself. Use its own "
+                f"parameters instead; the loss is 'loss'."
+            )
+        known = _OWNED | inspect.signature(NeuralNet).parameters.keys()
+        if "__" not in name and name not in known:
+            raise ValueError(
+                f"net_params has {name!r}, which is no parameter of a skorch net."
+                f"{suggest(name, known)}"
+            )
+    for name in ("train_split", "iterator_train", "iterator_valid", "dataset"):
+        if not callable(given.get(name, print)) and (name, given[name]) != ("train_split", None):
+            raise ValueError(f"net_params has {name!r}={given[name]!r}, which cannot be called.")
     known = inspect.signature(BatchIterator).parameters.keys() - {"dataset"}
     for route in given:
-        owner, _, name = route.partition("__")
-        if owner == iterator and name and iterator not in given and name not in known:
+        iterator, _, name = route.partition("__")
+        if iterator not in ("iterator_train", "iterator_valid") or iterator in given:
+            continue
+        if name and name not in known:
             raise ValueError(
                 f"net_params has {route!r}, which BatchIterator does not take."
                 f"{suggest(name, known)} For those of another iterator pass it, too: "
@@ -172,9 +169,11 @@ def _check_iterator_routes(iterator, given):
             )
 
 
-def _choose_module(params, given, n_features, n_classes):
+def _choose_module(
+    params: Mapping[str, Any], given: Mapping[str, Any], n_features: int, n_classes: int
+) -> tuple[Any, dict[str, Any]]:
     """Return the module, an object or a class, and what the class is called with."""
-    sizes = {"n_features": n_features, "n_classes": n_classes}
+    sizes: dict[str, Any] = {"n_features": n_features, "n_classes": n_classes}
     module = params["module"]
     if module is None:
         if "module__n_members" in given:
@@ -187,8 +186,8 @@ def _choose_module(params, given, n_features, n_classes):
         for name in given:
             if name.startswith("module__"):
                 raise ValueError(
-                    f"{name!r} is for a module class, but module is an instance, which "
-                    f"would be made anew without its weights. Set it on the instance."
+                    f"{name!r} is for a module class, but module is an instance, which would be "
+                    f"made anew without its weights. Set it on the instance."
                 )
         return copy.deepcopy(module), {}
     else:
@@ -197,7 +196,7 @@ def _choose_module(params, given, n_features, n_classes):
     return module, {f"module__{name}": size for name, size in sizes.items()}
 
 
-def _check_widths(hidden_layer_sizes):
+def _check_widths(hidden_layer_sizes: Any) -> list[int]:
     """Return the widths of the hidden layers as a list."""
     widths = np.atleast_1d(hidden_layer_sizes)
     whole = widths.ndim == 1 and (widths.size == 0 or widths.dtype.kind in "iu")
@@ -208,8 +207,8 @@ def _check_widths(hidden_layer_sizes):
     return widths.tolist()
 
 
-def _describe_optimizer(params, device):
-    """Return the net's parameters that describe the optimizer."""
+def _describe_optimizer(params: Mapping[str, Any], device: torch.device) -> dict[str, Any]:
+    """Return the net's parameters for the optimizer."""
     described = {"optimizer": params["optimizer"], "lr": params["lr"]}
     taken = inspect.signature(params["optimizer"]).parameters
     if "weight_decay" in taken:
@@ -219,9 +218,8 @@ def _describe_optimizer(params, device):
     return described
 
 
-def _describe_callbacks(params):
-    """Return the net's parameters that describe the callbacks, with those that are added."""
-    # The user's own objects, so that they find in them what was recorded.
+def _describe_callbacks(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the net's parameters for the callbacks, the user's own objects and those added."""
     callbacks = list(params["callbacks"] or [])
     for entry in callbacks:
         if not is_callback(entry):
@@ -233,14 +231,14 @@ def _describe_callbacks(params):
         callbacks.append(("one_cycle", OneCycle()))
     if params["verbose"] == 1:
         callbacks.append(("progress", Progress()))
-    described = {"callbacks": callbacks}
+    described: dict[str, Any] = {"callbacks": callbacks}
     if params["verbose"] < 2:
         described["callbacks__print_log"] = None
     return described
 
 
-def _check_callback_routes(given, net):
-    """Refuse parameters of callbacks that the net does not have."""
+def _check_callback_routes(given: Mapping[str, Any], net: Net) -> None:
+    """Reject parameters of callbacks that the net does not have."""
     names = {name for name, _ in net.callbacks_}
     for route, value in given.items():
         name = route.removeprefix("callbacks__").partition("__")[0]

@@ -1,13 +1,14 @@
 """A net as plain arrays, and back."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
 from skorch.history import History
 
 
-def store_net(net):
+def store_net(net: Any) -> dict[str, Any]:
     """Return all that training has made of a net, as plain arrays, numbers and text."""
     return {
         "module": _replace(net.module_.state_dict(), torch.Tensor, _to_array),
@@ -18,26 +19,18 @@ def store_net(net):
     }
 
 
-def restore_net(net, stored, same_parameters):
-    """Bring what training has made of a net into a new one.
+def restore_net(net: Any, stored: Mapping[str, Any], same_parameters: bool) -> None:
+    """Put what `store_net` returned into a new net, whose module has the same layers.
 
-    Parameters
-    ----------
-    net : Net
-        Made anew, with a module of the same layers. If its optimizer is of another class it
-        starts without a past.
-    stored : dict
-        What `store_net` returned.
-    same_parameters : bool
-        Whether `net` was made by the same parameters. If not, the optimizer keeps its own, such
-        as the learning rate, and takes over only what it knows of each weight.
+    An optimizer of another class starts afresh. Unless the net was made by the `same_parameters`,
+    its optimizer keeps its own, such as the learning rate, and takes only the state of each weight.
     """
     try:
         net.module_.load_state_dict(_replace(stored["module"], np.ndarray, _to_tensor))
     except RuntimeError as error:
         raise ValueError(
-            "The network of the previous fit does not fit into the layers that the "
-            "parameters now ask for. Go back to them, or start anew with warm_start=False."
+            "The network of the previous fit does not fit into the layers that the parameters now "
+            "describe. Restore these parameters, or start afresh with warm_start=False."
         ) from error
     for name, parameter in net.module_.named_parameters():
         parameter.requires_grad_(name not in stored["frozen"])
@@ -50,20 +43,20 @@ def restore_net(net, stored, same_parameters):
     net.module_.eval()
 
 
-def _to_array(tensor):
+def _to_array(tensor: torch.Tensor) -> np.ndarray:
     return tensor.cpu().numpy()
 
 
-def _to_tensor(array):
+def _to_tensor(array: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(array.copy())
 
 
-def _replace(state, kind, by):
-    """Replace what is of one kind in a nested state by something else."""
+def _replace(state: Any, kind: Any, convert: Callable[[Any], Any]) -> Any:
+    """Convert what is of one kind in a nested state."""
     if isinstance(state, kind):
-        return by(state)
+        return convert(state)
     if isinstance(state, Mapping):
-        return {key: _replace(value, kind, by) for key, value in state.items()}
+        return {key: _replace(value, kind, convert) for key, value in state.items()}
     if isinstance(state, list):
-        return [_replace(value, kind, by) for value in state]
+        return [_replace(value, kind, convert) for value in state]
     return state

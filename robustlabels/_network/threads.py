@@ -1,37 +1,37 @@
 """How many threads torch computes on."""
 
 import threading
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from numbers import Integral
+from typing import Any
 
 import torch
 
-#: Multiply-adds of a batch, forward, up to which a second thread is not worth its risk: beside
-#: another busy process two threads of torch wait for each other, at many times the cost.
-_SMALL_BATCH = 2**30
+from .settings import NETWORK
 
 
 class Threads:
-    """Context in which torch computes on so many threads, also when several enter at once.
+    """Context in which torch uses a number of threads, also if several threads enter at once.
 
-    torch holds this number twice, for the process and for each of its threads. So whoever
-    leaves restores it: to what its own thread had asked for around this context, or else to what
-    it was before the first thread entered.
+    torch holds this number twice, for the process and for each of its threads. Leaving restores
+    the number that the same thread set in an outer context, or else the number before the first
+    thread entered.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._inside = 0
-        self._before = None
+        self._before = 1
         self._asked = threading.local()
 
     @contextmanager
-    def __call__(self, n_threads):
-        around = getattr(self._asked, "number", None)
+    def __call__(self, n_threads: int) -> Iterator[None]:
+        outer = getattr(self._asked, "number", None)
         with self._lock:
             # In a new thread this call makes torch forget what was set, so it comes first.
             present = torch.get_num_threads()
-            torch.set_num_threads(n_threads)  # before the rest: it may refuse the number
+            torch.set_num_threads(n_threads)  # before the rest: it may reject the number
             if self._inside == 0:
                 self._before = present
             self._inside += 1
@@ -39,26 +39,26 @@ class Threads:
         try:
             yield
         finally:
-            self._asked.number = around
+            self._asked.number = outer
             with self._lock:
                 self._inside -= 1
-                torch.set_num_threads(self._before if around is None else around)
+                torch.set_num_threads(self._before if outer is None else outer)
 
 
 threads = Threads()
 
 
-def threads_for(net, n_rows, n_threads):
+def threads_for(net: Any, n_rows: int, n_threads: int | str) -> AbstractContextManager[None]:
     """Return the context that sets torch's threads while a net computes batches of `n_rows` rows.
 
-    `n_threads` is a number or "auto": one, unless the batches are large, then what is set.
+    "auto" is one thread unless the batches are large; then torch's own number stays.
     """
     if torch.device(net.device).type != "cpu":
         return nullcontext()
-    if n_threads != "auto":
-        # It may have been set since `fit`, which checks all parameters.
-        if not isinstance(n_threads, Integral) or n_threads < 1:
-            raise ValueError(f"n_threads must be 'auto' or an integer >= 1. Got {n_threads!r}.")
-        return threads(int(n_threads))
-    n_weights = sum(p.numel() for p in net.module_.parameters())
-    return threads(1) if n_rows * n_weights < _SMALL_BATCH else nullcontext()
+    if isinstance(n_threads, str) and n_threads == "auto":
+        n_weights = sum(p.numel() for p in net.module_.parameters())
+        return threads(1) if n_rows * n_weights < NETWORK.small_batch else nullcontext()
+    # It may have been set since `fit`, which checks all parameters.
+    if not isinstance(n_threads, Integral) or n_threads < 1:
+        raise ValueError(f"n_threads must be 'auto' or an integer >= 1. Got {n_threads!r}.")
+    return threads(int(n_threads))

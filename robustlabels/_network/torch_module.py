@@ -1,6 +1,7 @@
 """A fitted classifier as a torch module."""
 
 import copy
+from typing import Any
 
 import numpy as np
 import torch
@@ -8,8 +9,9 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from .._linear.unhinged import UnhingedClassifier
-from .calibration import merge
+from .engine import NetworkEngine
 from .robust import RobustClassifier
+from .scores import pool_losses
 
 __all__ = ["to_torch"]
 
@@ -17,8 +19,8 @@ __all__ = ["to_torch"]
 def to_torch(classifier: RobustClassifier | UnhingedClassifier) -> nn.Module:
     """Return a torch module that computes the probabilities of a fitted classifier.
 
-    For what takes torch modules: ``torch.onnx.export``, ``torch.export``, explainers by gradients.
-    It is a copy on the CPU, in evaluation mode; its parameters have the classifier's dtype.
+    For tools that take torch modules: ``torch.onnx.export``, ``torch.export``, explainers by
+    gradients. It is a copy on the CPU in evaluation mode, in the classifier's dtype.
 
     Parameters
     ----------
@@ -28,9 +30,9 @@ def to_torch(classifier: RobustClassifier | UnhingedClassifier) -> nn.Module:
     Returns
     -------
     module : torch.nn.Module
-        Maps a tensor of features, of shape (n_samples, n_features), to the probabilities that
-        ``classifier.predict_proba`` gives, of shape (n_samples, n_classes): of every member and
-        loss together, with the temperature and the priors. It checks nothing.
+        Maps a tensor of features, of shape (n_samples, n_features), to the probabilities of
+        ``classifier.predict_proba``, of shape (n_samples, n_classes): with all members and losses,
+        the temperature and the priors. It checks nothing.
 
     Raises
     ------
@@ -57,30 +59,35 @@ def to_torch(classifier: RobustClassifier | UnhingedClassifier) -> nn.Module:
     if not isinstance(classifier, (RobustClassifier, UnhingedClassifier)):
         raise TypeError(
             f"to_torch takes a RobustClassifier or an UnhingedClassifier, not "
-            f"{type(classifier).__name__}. Give it the classifier inside, if there is one."
+            f"{type(classifier).__name__}. Pass the classifier inside, if there is one."
         )
     check_is_fitted(classifier)
-    of = _OfNetworks if isinstance(classifier, RobustClassifier) else _OfLinearRule
-    return of(classifier).eval().requires_grad_(False)
+    module: nn.Module
+    if isinstance(classifier, RobustClassifier):
+        module = _NetworkModule(classifier._engine)
+    else:
+        module = _LinearModule(classifier)
+    return module.eval().requires_grad_(False)
 
 
-class _OfNetworks(nn.Module):
-    def __init__(self, classifier):
+class _NetworkModule(nn.Module):
+    def __init__(self, engine: NetworkEngine) -> None:
         super().__init__()
-        self.network = copy.deepcopy(classifier.net_.module_).cpu()
-        self.loss = copy.deepcopy(classifier.net_.criterion_)
-        self.loss_weights = classifier.loss_weights_.tolist()
-        self.temperature = classifier.temperature_
-        offset = 0.0 if classifier._offset is None else classifier._offset
-        self.register_buffer("offset", torch.as_tensor(offset))
+        self.network = copy.deepcopy(engine.net.module_).cpu()
+        self.loss = copy.deepcopy(engine.losses[0])
+        self.loss_weights = engine.loss_weights.tolist()
+        self.temperature = engine.temperature
+        self.register_buffer(
+            "offset", torch.as_tensor(0.0 if engine.offset is None else engine.offset)
+        )
 
-    def forward(self, X):
-        scores = merge(self.loss.scores(self.network(X).double()), self.loss_weights)
+    def forward(self, X: torch.Tensor) -> torch.Tensor:
+        scores = pool_losses(self.loss.scores(self.network(X).double()), self.loss_weights)
         return torch.softmax((scores + self.offset) / self.temperature, dim=-1).to(X.dtype)
 
 
-class _OfLinearRule(nn.Module):
-    def __init__(self, classifier):
+class _LinearModule(nn.Module):
+    def __init__(self, classifier: Any) -> None:
         super().__init__()
         if np.isnan(classifier.temperature_):
             raise ValueError(
@@ -95,6 +102,6 @@ class _OfLinearRule(nn.Module):
         self.register_buffer("slopes", slopes / classifier.temperature_)
         self.register_buffer("intercept", intercept / classifier.temperature_)
 
-    def forward(self, X):
+    def forward(self, X: torch.Tensor) -> torch.Tensor:
         scores = X.double() @ self.slopes.double().T + self.intercept.double()
         return torch.softmax(scores, dim=-1).to(X.dtype)

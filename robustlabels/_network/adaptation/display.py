@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from .._plotting import COLORS, import_pandas, import_pyplot
-from .adaptation import find_hyperparameters
-from .robust import RobustClassifier
+from ..._plotting import COLORS, import_pandas, make_axes, style_axes
+from ..robust import RobustClassifier
+from .hyperparameters import find_hyperparameters
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,16 +21,16 @@ __all__ = ["AdaptationDisplay"]
 
 
 class AdaptationDisplay:
-    """How the hyperparameters of a loss changed in a fit with ``adapt=True``.
+    """Plot of the hyperparameters that a loss learned in a fit with ``adapt=True``.
 
-    A panel for each hyperparameter. Make it with :meth:`from_estimator`.
+    It has a panel for each hyperparameter. Use :meth:`from_estimator` to create it.
 
     Parameters
     ----------
     epoch : ndarray of shape (n_epochs,)
         Numbers of the epochs, from 1.
     values : dict of str to ndarray of shape (n_epochs,)
-        For each hyperparameter its value at the end of each epoch.
+        Value of each hyperparameter at the end of each epoch.
 
     Attributes
     ----------
@@ -63,7 +63,7 @@ class AdaptationDisplay:
 
     @classmethod
     def from_estimator(cls, estimator: RobustClassifier) -> Self:
-        """Take what a fitted classifier has recorded.
+        """Read the history of a fitted classifier.
 
         Parameters
         ----------
@@ -81,8 +81,9 @@ class AdaptationDisplay:
             If the classifier has not learned a hyperparameter.
         """
         check_is_fitted(estimator)
-        history = estimator.history_
-        names = [name for loss in estimator._losses for name in find_hyperparameters(loss)]
+        history, losses = estimator.history_, estimator.loss_
+        losses = losses if isinstance(losses, tuple) else (losses,)
+        names = [name for loss in losses for name in find_hyperparameters(loss)]
         names = [name for name in names if history and f"loss__{name}" in history[-1]]
         if not names:
             raise ValueError(
@@ -98,7 +99,7 @@ class AdaptationDisplay:
         Parameters
         ----------
         ax : matplotlib axes, array-like of them or None, default=None
-            Where to draw each hyperparameter; None makes a figure.
+            A panel for each hyperparameter; None makes a figure.
 
         Returns
         -------
@@ -110,18 +111,15 @@ class AdaptationDisplay:
         ImportError
             If matplotlib is missing.
         """
-        plt = import_pyplot("AdaptationDisplay.plot")
-        if ax is None:
-            n_panels = len(self.values)
-            _, ax = plt.subplots(1, n_panels, figsize=(3.6 * n_panels, 3.2), layout="constrained")
+        n_panels = len(self.values)
+        ax = make_axes(ax, "AdaptationDisplay.plot", 1, n_panels, figsize=(3.6 * n_panels, 3.2))
         self.axes_ = np.atleast_1d(np.asarray(ax, dtype=object))
         self.figure_ = self.axes_[0].figure
         self.lines_ = {}
         for (name, values), axis in zip(self.values.items(), self.axes_, strict=True):
             (self.lines_[name],) = axis.plot(self.epoch, values, color=COLORS[0])
             axis.set(xlabel="Epoch", ylabel=name)
-            axis.spines[["top", "right"]].set_visible(False)
-            axis.grid(alpha=0.3)
+            style_axes(axis)
         return self
 
     def frame(self) -> pd.DataFrame:
@@ -130,8 +128,7 @@ class AdaptationDisplay:
         Returns
         -------
         frame : pandas.DataFrame
-            A row for each hyperparameter and epoch, with the columns epoch, hyperparameter and
-            value.
+            A row for each hyperparameter and epoch: epoch, hyperparameter, value.
 
         Raises
         ------

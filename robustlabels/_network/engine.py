@@ -1,0 +1,230 @@
+"""The engine: networks that are trained at once, with all that training and prediction need."""
+
+import warnings
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.preprocessing import StandardScaler
+from torch import Tensor
+
+from .._fitting import fresh_random_state
+from .adaptation.learning import Adaptation
+from .calibration import CalibrationRows, calibrate
+from .callbacks import check_monitors, not_initialized
+from .module import add_moments
+from .net import Net
+from .parameters import count_epochs, find_device, make_losses, make_net
+from .scores import compute_scores, pool_losses
+from .seeding import seeded_globally
+from .storage import restore_net, store_net
+from .threads import threads_for
+
+
+class NetworkEngine:
+    """A network, or several members of one, for the parameters of a :class:`RobustClassifier`.
+
+    Parameters
+    ----------
+    params : Mapping
+        The parameters, as `plain_parameters` returns them.
+    X : {ndarray, sparse matrix} of shape (n_samples, ...)
+        Features, for their shape and dtype.
+    classes : ndarray of shape (n_classes,)
+        The sorted classes.
+    refined : bool
+        Whether the networks will learn soft labels rather than labels as given.
+
+    Attributes
+    ----------
+    net : Net
+        The skorch net.
+    losses, loss_weights : list of Loss, ndarray of shape (n_losses,)
+        The losses that the members have in turn, and their weights in the pool, of sum 1.
+    scaler : StandardScaler
+        Moments of the features.
+    random_state, label_seed : numpy.random.RandomState, int
+        Source of the streams of each training, and a seed for what is drawn about the labels.
+    temperature, offset : float, ndarray of shape (n_classes,) or None
+        Divisor of the scores for probabilities, and their shift by `priors`.
+    """
+
+    def __init__(
+        self, params: Mapping[str, Any], X: Any, classes: NDArray, *, refined: bool
+    ) -> None:
+        self.classes = classes
+        self.row_shape = X.shape[1:]
+        self.loss_weights = np.empty(0)
+        self._describe(params, refined)
+        self._begin_fit()
+        device = find_device(params["device"])
+        self.dtype = X.dtype.name if device.type == "cpu" else "float32"
+        self.net = self._make_net(device, self.random_state.randint(2**31))
+        check_monitors(self.net)
+
+    def _describe(self, params: Mapping[str, Any], refined: bool) -> None:
+        self.params, self.refined = params, refined
+        self.losses = make_losses(params, refined)
+        if len(self.loss_weights) != len(self.losses):
+            self.loss_weights = np.full(len(self.losses), 1 / len(self.losses))
+
+    def _begin_fit(self) -> None:
+        self.random_state = fresh_random_state(self.params["random_state"])
+        self.label_seed = self.random_state.randint(2**31)
+        self.scaler = StandardScaler(with_mean=False)  # sparse X has no mean to subtract
+        self.temperature: float = 1.0
+        self.offset: NDArray | None = None
+
+    def _make_net(self, device: torch.device, seed: int = 0) -> Net:
+        net = make_net(
+            self.params,
+            loss=self.losses[0],
+            device=device,
+            dtype=getattr(torch, self.dtype),
+            n_features=self.row_shape[0],
+            n_classes=len(self.classes),
+            seed=seed,
+        )
+        net.labels_ = self.classes
+        net.minimise(self.losses)
+        return net
+
+    def _twin(self) -> Self:
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        return twin
+
+    def _renew_net(self) -> None:
+        """Make the net anew by the present parameters, with the weights that it has."""
+        stored = store_net(self.net)
+        self.net = self._make_net(find_device(self.params["device"]))
+        restore_net(self.net, stored, same_parameters=False)
+        check_monitors(self.net)
+
+    def for_next_fit(self, params: Mapping[str, Any], *, refined: bool) -> Self:
+        """Return an engine for another fit, with the weights and the optimizer of this one."""
+        engine = self._twin()
+        engine._describe(params, refined)
+        engine._begin_fit()
+        engine._renew_net()
+        return engine
+
+    def for_next_block(self, params: Mapping[str, Any]) -> Self:
+        """Return an engine that goes on with labels as given; its net is new if it must change."""
+        engine = self._twin()
+        engine.temperature, engine.offset = 1.0, None
+        if self.refined or repr(self.params) != repr(params):
+            engine._describe(params, refined=False)
+            engine._renew_net()
+        return engine
+
+    def check_rows(self, X: Any, codes: NDArray, weight: NDArray) -> None:
+        """Raise the error of features, or of a module or loss, that cannot be trained."""
+        if self.net.mlp_ is not None:
+            add_moments(self.scaler, X, weight / weight.max(), self.net.dtype)
+        self.net.try_out(X[:2], codes[:2])
+
+    def train(
+        self,
+        X: Any,
+        codes: NDArray,
+        weight: NDArray,
+        soft_labels: NDArray | None = None,
+        member_weight: NDArray | None = None,
+        *,
+        calibration: CalibrationRows | None = None,
+        one_pass: bool = False,
+    ) -> None:
+        """Train the networks for all epochs, or for one pass without a cycle.
+
+        Parameters
+        ----------
+        X : {ndarray, sparse matrix} of shape (n_samples, ...)
+            Features.
+        codes, weight : ndarray of shape (n_samples,)
+            Labels, as positions in `classes`, and sample weights of mean 1.
+        soft_labels : ndarray of shape (n_samples, [n_members,] n_classes) or None, default=None
+            Class probabilities to learn; the labels are then for a ``train_split`` only.
+        member_weight : ndarray of shape (n_samples, n_members) or None, default=None
+            Weights of the samples for each member.
+        calibration : CalibrationRows or None, default=None
+            Samples that judge the hyperparameters with ``adapt=True``.
+        one_pass : bool, default=False
+            Whether to make one pass, as `partial_fit` does.
+        """
+        net, params, adaptation = self.net, self.params, None
+        if net.mlp_ is not None:
+            self.scaler = add_moments(self.scaler, X, weight, net.dtype)
+            net.mlp_.standardize_by(self.scaler.mean_, self.scaler.scale_)
+        # Three streams, so that the masks do not depend on the number of rows.
+        order, masks, elsewhere = self.random_state.randint(2**31, size=3).tolist()
+        net.seed(order, masks)
+        if params["adapt"] and calibration is not None:
+            adaptation = Adaptation(net, X, calibration, len(self.losses), elsewhere)
+        weights = {"sample_weight": weight if (weight != 1).any() else None}
+        data = {"X": X, **weights, "soft_labels": soft_labels, "member_weight": member_weight}
+        data = {name: array for name, array in data.items() if array is not None}
+        batch = self.count_batch(len(codes))
+        n_epochs = 1 if one_pass else count_epochs(params["max_epochs"], len(codes), batch)
+        # Only what is not built in draws from the global random states.
+        foreign = params["module"] is not None or params["callbacks"] or params["net_params"]
+        with (
+            threads_for(net, batch, params["n_threads"]),
+            seeded_globally(elsewhere, net.device) if foreign else nullcontext(),
+        ):
+            net.train_on(data, codes, n_epochs, not one_pass, adaptation)
+        net.module_.eval()
+
+    def count_batch(self, n_rows: int) -> int:
+        """Return the number of rows of a batch."""
+        batch_size = self.params["batch_size"]
+        return n_rows if batch_size == -1 else min(int(batch_size), n_rows)
+
+    def member_scores(
+        self,
+        X: Any,
+        finish: Callable[[Tensor], Tensor] = lambda scores: scores,
+        n_threads: int | str | None = None,
+    ) -> Tensor:
+        """Compute the scores of each member, (n, n_members, n_classes), or (n, n_classes) of one.
+
+        `finish` is applied to each block of rows, in their order.
+        """
+        n_threads = self.params["n_threads"] if n_threads is None else n_threads
+        return compute_scores(self.net, X, n_threads, finish)
+
+    def scores(self, X: Any, shifted: bool = True, n_threads: int | str | None = None) -> NDArray:
+        """Compute the pooled scores, (n, n_classes), with or without the shift by `priors`."""
+        offset = torch.as_tensor(self.offset) if shifted and self.offset is not None else 0
+
+        def finish(scores: Tensor) -> Tensor:
+            return (pool_losses(scores, self.loss_weights) + offset).to(self.net.dtype)
+
+        return self.member_scores(X, finish, n_threads).numpy()
+
+    def calibrate(self, X: Any, calibration: CalibrationRows) -> None:
+        """Fit the temperature and the weights of the losses."""
+        scores = self.member_scores(X[calibration.rows])
+        self.temperature, self.loss_weights = calibrate(scores, calibration, self.loss_weights)
+
+    def shift(self, priors: NDArray | float | None, class_prior: NDArray) -> None:
+        """Shift the scores from the class frequencies of training to `priors`, if there are any."""
+        seen = np.maximum(class_prior, np.finfo(float).tiny)
+        self.offset = None if priors is None else self.temperature * np.log(priors / seen)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "net": store_net(self.net)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        try:
+            device = find_device(self.params["device"])
+        except ValueError as error:
+            device = torch.device("cpu")
+            warnings.warn(f"{error} The loaded classifier computes on the CPU.", stacklevel=2)
+        with not_initialized(self.params["callbacks"]):
+            self.net = self._make_net(device)
+        restore_net(self.net, state["net"], same_parameters=True)
