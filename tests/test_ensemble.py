@@ -1,31 +1,49 @@
-"""RobustEnsembleClassifier: what it learns, how its learners are weighed, and hard problems."""
+"""RobustEnsembleClassifier: its learners and their weights, a user's own, and hard problems."""
 
 import copy
 import pickle
 import tracemalloc
+import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
+from catboost import CatBoostClassifier
 from scipy.special import softmax
 from sklearn import config_context
-from sklearn.base import clone
-from sklearn.datasets import load_digits, load_wine
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.datasets import load_digits, load_wine, make_moons
+from sklearn.ensemble import (
+    ExtraTreesRegressor,
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+)
 from sklearn.exceptions import ConvergenceWarning, NotFittedError, UndefinedMetricWarning
+from sklearn.gaussian_process import GaussianProcessClassifier
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import GridSearchCV, train_test_split
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.svm import LinearSVC
 
 from robustlabels import (
     LabelRefiner,
     RobustEnsembleClassifier,
+    RobustSearchCV,
     UnhingedClassifier,
     corrupt_labels,
-    pair_transition,
 )
-from robustlabels._ensemble.learners import Boosting, Linear
+from robustlabels._ensemble.built_in import make_learners
+from robustlabels._ensemble.learners import TrainingData
+from robustlabels._ensemble.settings import Settings
+from robustlabels.noise import pair_transition
+from robustlabels.refinement._crossing import cross_fitted_soft_labels
 from robustlabels.refinement._observed_labels import labels_as_given, observe_labels
+from robustlabels.refinement._pooling import fit_pool
 
 #: A fit that takes a second, where the networks do not matter.
 SHORT = {"max_epochs": 5, "random_state": 0}
@@ -103,10 +121,10 @@ def test_probabilities_of_rows_tell_the_prediction(wine, fitted):
     np.testing.assert_allclose(proba.sum(axis=1), 1)
     np.testing.assert_array_equal(clf.predict(X), proba.argmax(axis=1))
     assert clf.score(X, y) > 0.9
-    assert set(clf.weights_) == {
-        *("networks, ce", "networks, sgce", "trees", "trees, many features", "linear"),
-    }
-    assert all(weight > 0 for weight in clf.weights_.values())
+    assert list(clf.learner_weights_) == [
+        *("networks_ce", "networks_sgce", "trees", "trees_many_features", "linear"),
+    ]
+    assert all(weight > 0 for weight in clf.learner_weights_.values())
 
 
 def test_same_seed_same_classifier_whatever_the_jobs(wine, fitted):
@@ -143,7 +161,7 @@ def test_sharp_edges_are_learned_by_trees():
     clf = RobustEnsembleClassifier(**SHORT).fit(X[:1500], y_noisy)
     forest = RandomForestClassifier(min_samples_leaf=10, random_state=0).fit(X[:1500], y_noisy)
     assert clf.score(X[1500:], y[1500:]) > forest.score(X[1500:], y[1500:]) - 0.01
-    assert clf.weights_["trees, many features"] > 3 * clf.weights_["linear"]
+    assert clf.learner_weights_["trees_many_features"] > 3 * clf.learner_weights_["linear"]
 
 
 @pytest.mark.slow
@@ -155,7 +173,7 @@ def test_boosting_joins_where_rows_are_many():
     y_noisy = corrupt_labels(y[:3200], "symmetric", 0.2, random_state=0)
     clf = RobustEnsembleClassifier(class_weight={0: 1, 1: 3}, max_epochs=2, random_state=0)
     proba = clf.fit(X[:3200], y_noisy).predict_proba(X[3200:])
-    assert clf.weights_["boosting"] == max(clf.weights_.values())
+    assert clf.learner_weights_["boosting"] == max(clf.learner_weights_.values())
     # What is said of a row does not depend on the others.
     np.testing.assert_allclose(clf.predict_proba(X[3200:3210]), proba[:10], rtol=1e-5)
     # The classes weigh in what it says, too.
@@ -163,66 +181,408 @@ def test_boosting_joins_where_rows_are_many():
     assert balanced_accuracy_score(y[3200:], proba[:, 1] > 0.75) > 0.7
 
 
-def test_boosting_takes_the_noise_out_for_any_number_of_jobs():
+def learner_of(kind, shape, n_jobs=None, **numbers):
+    """Return a learner, by its name or of an estimator, for a table of this shape."""
+    names, own = ([kind], []) if isinstance(kind, str) else ([], [("own", kind)])
+    ensemble = RobustEnsembleClassifier(max_epochs=15, n_jobs=n_jobs)
+    (learner,) = make_learners(ensemble, names, own, shape, Settings(**numbers))
+    return learner
+
+
+def training_data(X, codes, n_classes, weight=None, transition=None):
+    """Return data of four folds, whose soft labels are the labels as given."""
+    weight, folds = np.ones(len(X)) if weight is None else weight, np.arange(len(X)) % 4
+    soft = np.repeat(weight[:, None, None] * np.eye(n_classes)[codes][:, None], 4, axis=1)
+    observed = labels_as_given(codes, n_classes)
+    if transition is not None:
+        observed = observe_labels(codes, transition)
+    return TrainingData(X.astype(np.float32), soft.astype(np.float32), folds, weight, observed)
+
+
+KINDS = [
+    *("networks", "trees", "trees_many_features", "linear", "boosting"),
+    LogisticRegression(),
+    GaussianProcessClassifier(),
+    KNeighborsRegressor(),
+    make_pipeline(StandardScaler(), ExtraTreesRegressor(10, min_samples_leaf=3)),
+]
+every_kind = pytest.mark.parametrize(
+    "kind", KINDS, ids=lambda kind: kind if isinstance(kind, str) else type(kind).__name__
+)
+
+
+@every_kind
+def test_a_learner_keeps_its_contract(kind):
+    rng = np.random.RandomState(0)
+    y = rng.randint(3, size=120)
+    X = 2 * np.eye(3)[y] + rng.normal(size=(120, 3))
+    learner = learner_of(kind, (120, 3, 3))
+    held_out = learner.fit(training_data(X, y, 3), np.random.RandomState(0))
+    assert all(name.isidentifier() for name in learner.names)
+    assert held_out.shape == (len(learner.names), 120, 3)
+    np.testing.assert_allclose(held_out.sum(axis=2), 1, rtol=1e-5)
+    assert ((held_out.argmax(axis=2) == y).mean(axis=1) > 0.7).all()
+    later = learner.predict(X[:20].astype(np.float32))
+    assert later.shape == (len(learner.names), 20, 3)
+    np.testing.assert_allclose(later.sum(axis=2), 1, rtol=1e-5)
+    loaded = pickle.loads(pickle.dumps(learner))
+    np.testing.assert_array_equal(loaded.predict(X[:20].astype(np.float32)), later)
+    # Other labels in a fold do not change its predictions, but those of the other folds.
+    fold = np.arange(120) % 4 == 1
+    changed = training_data(X, np.where(fold, (y + 1) % 3, y), 3)
+    again = learner_of(kind, (120, 3, 3)).fit(changed, np.random.RandomState(0))
+    np.testing.assert_array_equal(again[:, fold], held_out[:, fold])
+    assert not np.allclose(again[:, ~fold], held_out[:, ~fold])
+
+
+@pytest.fixture(scope="module")
+def outweighed():
+    """Moons: six of ten labels are wrong, but they weigh a fiftieth of the others."""
+    X, y = make_moons(600, noise=0.15, random_state=0)
+    wrong = np.random.RandomState(0).uniform(size=600) < 0.6
+    return X, y, np.where(wrong, 1 - y, y), np.where(wrong, 0.02, 1.0)
+
+
+@every_kind
+def test_each_learner_heeds_the_weights_of_samples(kind, outweighed):
+    X, y, labels, weight = outweighed
+    learners = [kind] if isinstance(kind, str) else [("own", kind)]
+    clf = RobustEnsembleClassifier(None, learners=learners, max_epochs=15, random_state=0)
+    assert clf.fit(X, labels, weight).score(X, y) > 0.75
+    assert clf.fit(X, labels).score(X, y) < 0.45
+
+
+def test_soft_labels_heed_the_weights_of_samples(outweighed):
+    X, y, labels, weight = outweighed
+    T, folds = np.full((2, 2), 0.4) + 0.2 * np.eye(2), np.arange(600) % 4
+    observed = observe_labels(labels, T)
+    soft = cross_fitted_soft_labels(X, observed, 2, weight, folds, np.random.RandomState(0))
+    for fold in range(4):
+        agree = (soft[folds != fold, fold].argmax(axis=1) == y[folds != fold]).mean()
+        assert agree > 0.8
+
+
+def test_a_weighted_sample_counts_as_many_copies_in_the_pool():
+    rng = np.random.RandomState(0)
+    y, weight = rng.randint(2, size=200), rng.randint(1, 6, size=200)
+    log_proba = np.log([rng.dirichlet([1 + 2 * w, 3], 200) for w in (0, 1, 2)])
+    # The first learner is right about samples of large weight, the second about the others.
+    first = np.where(weight > 3, y, 1 - y)
+    log_proba[0], log_proba[1] = (np.log(0.1 + 0.8 * np.eye(2)[c]) for c in (first, 1 - first))
+    likelihood, copies = np.eye(2)[y], np.repeat(np.arange(200), weight)
+    weighted = fit_pool(log_proba, likelihood, weight.astype(float), fit_offsets=True)
+    ones = np.ones(len(copies))
+    repeated = fit_pool(log_proba[:, copies], likelihood[copies], ones, fit_offsets=True)
+    for found, expected in zip(weighted, repeated, strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-3)
+
+
+def test_samples_of_classes_without_weight_do_not_judge():
+    rng = np.random.RandomState(0)
+    y = rng.permutation(45) % 3
+    X = rng.normal(size=(45, 2)) + 2 * np.eye(3)[y][:, :2]
+    # Within the class a feature changes its samples: the scale stays, and the first feature orders
+    # the rows, by which they are assigned to folds.
+    moved = X.copy()
+    moved[y == 0, 1] = rng.permutation(X[y == 0, 1])
+    clf = RobustEnsembleClassifier(
+        None, learners=["trees", "linear"], class_weight={0: 0, 1: 1, 2: 1}, random_state=0
+    )
+    found = [clf.fit(features, y).learner_weights_ for features in (X, moved)]
+    assert found[0] == pytest.approx(found[1], rel=1e-9)
+
+
+def test_boosting_removes_the_noise_for_any_number_of_jobs():
     rng = np.random.RandomState(0)
     X, T = rng.uniform(size=(2000, 2)), pair_transition(3, 0.4)
     y = np.minimum((3 * X[:, 0]).astype(int), 2)
-    evidence, weight = observe_labels(corrupt_labels(y, T, random_state=0), T), np.ones(2000)
-    folds, soft_labels = np.arange(2000) % 4, np.zeros((2000, 4, 3))
-    boosting = [Boosting(20, 0.1, n_jobs) for n_jobs in (1, 2)]
-    one, two = (
-        b.fit(X, soft_labels, folds, weight, evidence, np.random.RandomState(0)) for b in boosting
-    )
+    data = training_data(X, corrupt_labels(y, T, random_state=0), 3, transition=T)
+    numbers = {"boosting_steps": 20, "learning_rate": 0.1}
+    boosting = [learner_of("boosting", (2000, 2, 3), n_jobs, **numbers) for n_jobs in (1, 2)]
+    one, two = (b.fit(data, np.random.RandomState(0))[0] for b in boosting)
     np.testing.assert_array_equal(one, two)
-    np.testing.assert_allclose(one[0].sum(axis=1), 1)
-    assert (one[0].argmax(axis=1) == y).mean() > 0.9
-    assert one[0].max(axis=1).mean() > 0.8
-    np.testing.assert_array_equal(*(b.predict(X[:10]) for b in boosting))
-    # Of one class nobody learns anything.
-    nothing = Boosting(20, 0.1, 1)
-    of_one = evidence._replace(codes=np.zeros(2000, dtype=int))
-    np.testing.assert_allclose(nothing.fit(X, soft_labels, folds, weight, of_one, rng), 1 / 3)
-    np.testing.assert_allclose(nothing.predict(X[:2]), 1 / 3)
+    assert (one.argmax(axis=1) == y).mean() > 0.9
+    assert one.max(axis=1).mean() > 0.8
+    np.testing.assert_array_equal(*(b.predict(data.X[:10]) for b in boosting))
 
 
-def test_boosting_knows_nothing_of_the_rows_that_it_speaks_of(monkeypatch):
+def test_a_fold_without_a_second_class_has_no_model():
+    X, codes = np.random.RandomState(0).normal(size=(80, 2)), np.int64(np.arange(80) % 4 == 0)
+    for kind in ("boosting", LogisticRegression(), KNeighborsClassifier()):
+        learner = learner_of(kind, (80, 2, 2))
+        held_out = learner.fit(training_data(X, codes, 2), np.random.RandomState(0))
+        # Only the first fold has the second class: those who leave it out know nothing of it.
+        np.testing.assert_allclose(held_out[0, ::4], 0.5)
+        np.testing.assert_allclose(learner.predict(X.astype(np.float32)).sum(axis=2), 1)
+        nothing = learner_of(kind, (80, 2, 2))
+        held_out = nothing.fit(training_data(X, np.zeros(80, int), 2), np.random.RandomState(0))
+        np.testing.assert_allclose(held_out, 0.5)
+        np.testing.assert_allclose(nothing.predict(X.astype(np.float32)), 0.5)
+
+
+def test_boosting_draws_some_of_many_rows():
     rng = np.random.RandomState(0)
-    X, codes = rng.normal(size=(2000, 4)), rng.randint(3, size=2000)
-    weight, folds = np.ones(2000), np.arange(2000) % 4
-    soft_labels = np.zeros((2000, 4, 3))
-    (unseen,) = Boosting(50, 0.2, 1).fit(
-        X, soft_labels, folds, weight, labels_as_given(codes, 3), rng
-    )
-    assert (unseen.argmax(axis=1) == codes).mean() < 0.4
-    # It learns, also from a part of many rows.
-    monkeypatch.setattr("robustlabels._ensemble.learners._BOOSTING_ROWS", 300)
-    easy = labels_as_given((X[:, 0] > 0).astype(int), 3)
-    (unseen,) = Boosting(20, 0.1, 1).fit(X, soft_labels[:, :, :2], folds, weight, easy, rng)
-    assert (unseen.argmax(axis=1) == easy.codes).mean() > 0.9
+    X = rng.normal(size=(2000, 4))
+    codes = (X[:, 0] > 0).astype(int)
+    weight = rng.uniform(0.5, 2, size=2000)
+    learner = learner_of("boosting", (2000, 4, 2), boosting_rows=300, boosting_steps=20)
+    held_out = learner.fit(training_data(X, codes, 2, weight), rng)[0]
+    assert (held_out.argmax(axis=1) == codes).mean() > 0.9
+
+
+@pytest.mark.parametrize(
+    ("n_classes", "n_steps", "rate"), [(2, 100, 0.1), (10, 50, 0.2), (50, 10, 0.2)]
+)
+def test_boosting_of_many_classes_makes_fewer_and_longer_steps(
+    n_classes, n_steps, rate, monkeypatch
+):
+    seen = []
+
+    def fit(self, X, y, sample_weight=None):
+        seen.append((self.max_iter, self.learning_rate))
+        raise InterruptedError
+
+    monkeypatch.setattr("sklearn.ensemble.HistGradientBoostingClassifier.fit", fit)
+    X, y = np.random.RandomState(0).normal(size=(8000, 2)), np.arange(8000) % n_classes
+    clf = RobustEnsembleClassifier(None, learners=["auto"], max_epochs=1, random_state=0)
+    clf.set_params(learners=["boosting"])
+    with pytest.raises(InterruptedError):
+        clf.fit(X, y)
+    assert seen == [(n_steps, pytest.approx(rate))]
+
+
+def test_networks_pass_twice_over_the_largest_tables():
+    networks = learner_of("networks", (100, 2, 2))
+    networks.max_epochs = "auto"
+    epochs = [networks._count_epochs(n) for n in (128, 12_800, 128_000, 10**6, 10**7)]
+    assert epochs == [400, 27, 6, 2, 2]
 
 
 def test_the_linear_rule_of_few_rows_is_that_of_all_their_features():
     rng = np.random.RandomState(0)
-    codes, weight, folds = rng.randint(3, size=80), rng.uniform(1, 2, size=80), np.arange(80) % 4
-    X = (rng.normal(size=(3, 200))[codes] + rng.normal(size=(80, 200))).astype(np.float32)
-    to_learn = np.repeat(weight[:, None, None] * np.eye(3)[codes][:, None], 4, axis=1)
-    linear = Linear()
-    (unseen,) = linear.fit(X, to_learn, folds, weight, labels_as_given(codes, 3), rng)
-    learn = folds != 0
+    codes, weight = rng.randint(3, size=80), rng.uniform(1, 2, size=80)
+    X = rng.normal(size=(3, 200))[codes] + rng.normal(size=(80, 200))
+    data = training_data(X, codes, 3, weight)
+    linear = learner_of("linear", (80, 200, 3))
+    (held_out,) = linear.fit(data, rng)
+    learn, X = data.folds != 0, data.X
     scaler = StandardScaler().fit(X[learn])
     rule = UnhingedClassifier().fit(scaler.transform(X[learn]), codes[learn], weight[learn])
     expected = softmax(rule.decision_function(scaler.transform(X[~learn])), axis=1)
-    np.testing.assert_allclose(unseen[~learn], expected, rtol=2e-3, atol=1e-4)
-    np.testing.assert_allclose(linear.predict(X[:5])[0].sum(axis=1), 1)
+    np.testing.assert_allclose(held_out[~learn], expected, rtol=2e-3, atol=1e-4)
 
 
-def test_factors_are_taken_out_of_what_learners_say_that_learned_with_them():
+def test_class_weights_are_removed_from_learners_trained_with_them():
     proba, clf = np.array([[0.7, 0.3], [0.2, 0.8]]), RobustEnsembleClassifier()
-    clf._factors, clf._learners = np.array([1.0, 3.0]), [Linear(), Boosting(1, 0.1, 1)]
+    clf._factors = np.array([1.0, 3.0])
+    clf._learners = [learner_of(kind, (9, 2, 2)) for kind in ("linear", "boosting")]
     with_factors = proba * clf._factors
     with_factors /= with_factors.sum(axis=1, keepdims=True)
-    learned_with_them, without = clf._opinions([with_factors[None], proba[None]])
+    learned_with_them, without = clf._log_probabilities([with_factors[None], proba[None]])
     np.testing.assert_allclose(learned_with_them, without)
+
+
+class Recorder(ClassifierMixin, BaseEstimator):
+    """Remembers what each clone is fitted to."""
+
+    seen: list = []
+
+    def __init__(self, random_state=None, cv="none", error=None):
+        self.random_state = random_state
+        self.cv = cv
+        self.error = error
+
+    def fit(self, X, y, sample_weight=None):
+        if self.error is not None:
+            raise self.error
+        self.seen.append((self.random_state, X, y, sample_weight))
+        self.n_classes_ = y.max() + 1
+        return self
+
+    def predict_proba(self, X):
+        return np.full((len(X), self.n_classes_), 1 / self.n_classes_)
+
+
+class Unweighted(Recorder):
+    """The same, without weights."""
+
+    def fit(self, X, y):
+        return super().fit(X, y)
+
+
+def record(estimator, X, y, weight=None, transition=None):
+    """Return what the four clones of an estimator in the ensemble were fitted to."""
+    Recorder.seen.clear()
+    clf = RobustEnsembleClassifier(transition, learners=[("own", estimator)], random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # it predicts no class
+        clf.fit(X, y, weight)
+    return Recorder.seen.copy()
+
+
+def test_own_classifiers_learn_probabilities_or_labels_drawn_from_them():
+    rng = np.random.RandomState(0)
+    y = np.arange(200) % 2
+    X, T = (rng.normal(size=(200, 2)) + y[:, None]), np.full((2, 2), 0.3) + 0.4 * np.eye(2)
+    y_noisy = corrupt_labels(y, T, random_state=0)
+    copied, once, drawn = (
+        record(kind, X, y_noisy, transition=T)
+        for kind in (Recorder(), Recorder(cv=3), Unweighted())
+    )
+    for _, features, _, weight in copied:
+        # Each sample is there once for each class, and weighs 1 in all.
+        rows, counts = np.unique(features, axis=0, return_counts=True)
+        assert abs(len(rows) - 150) <= 4
+        assert counts.max() == 2
+        assert weight.sum() == pytest.approx(len(rows), rel=1e-4)
+    for of_fold, expected in zip((*once, *drawn), 2 * copied, strict=True):
+        # Copies would be on both sides of splits inside.
+        assert len(np.unique(of_fold[1], axis=0)) == len(of_fold[1])
+        assert of_fold[3] is None
+        share = np.average(expected[2], weights=expected[3])
+        assert of_fold[2].mean() == pytest.approx(share, abs=0.12)
+    assert len({seed for seed, *_ in copied}) == 4
+    again = record(Recorder(random_state=7), X, y_noisy, transition=T)
+    assert [seed for seed, *_ in again] == [seed for seed, *_ in copied]
+    # Labels that are taken as given are neither copied nor drawn.
+    (_, features, labels, weight), *_ = record(Unweighted(), X, y)
+    assert len(labels) == len(np.unique(features, axis=0))
+    assert weight is None
+    # Samples are drawn as often as they weigh.
+    (_, features, _, _), *_ = record(Unweighted(), X, y, weight=1.0 + (X[:, 0] > 0.5))
+    counts = np.unique(features, axis=0, return_counts=True)[1]
+    assert len(features) == pytest.approx(150, abs=4)
+    assert counts.max() == 2
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        KNeighborsClassifier(15),
+        CatBoostClassifier(iterations=30, verbose=0, thread_count=1, allow_writing_files=False),
+        CalibratedClassifierCV(GaussianNB(), cv=3),
+        HistGradientBoostingClassifier(max_iter=15, early_stopping=True),
+    ],
+    ids=lambda estimator: type(estimator).__name__,
+)
+def test_own_learners_learn_the_true_labels(estimator, wine):
+    X, y, y_noisy = wine
+    clf = RobustEnsembleClassifier(learners=[("own", estimator)], random_state=0)
+    assert clf.fit(X, y_noisy).score(X, y) > 0.9
+    assert list(clf.learner_weights_) == ["own"]
+    np.testing.assert_array_equal(clf.predict(X), clf.predict_proba(X).argmax(axis=1))
+
+
+def test_own_learners_join_the_pool(wine, fitted):
+    X, y, y_noisy = wine
+    learners = ["auto", ("knn", KNeighborsClassifier(15)), ("forest", ExtraTreesRegressor(10))]
+    clf = RobustEnsembleClassifier(learners=learners, **SHORT).fit(X, y_noisy)
+    assert list(clf.learner_weights_) == [*fitted.learner_weights_, "knn", "forest"]
+    assert clf.score(X, y) > 0.9
+    two = clone(clf).set_params(n_jobs=2).fit(X, y_noisy)
+    np.testing.assert_array_equal(two.predict_proba(X), clf.predict_proba(X))
+    loaded = pickle.loads(pickle.dumps(clf))
+    np.testing.assert_array_equal(loaded.predict_proba(X), clf.predict_proba(X))
+    balanced = clone(clf).set_params(learners=learners[1:], class_weight={0: 0, 1: 1, 2: 2})
+    np.testing.assert_array_equal(balanced.fit(X, y_noisy).predict_proba(X)[:, 0], 0)
+
+
+def test_named_learners_alone(wine, fitted, monkeypatch):
+    X, y, y_noisy = wine
+    clf = RobustEnsembleClassifier(learners=["linear", "trees"], **SHORT).fit(X, y_noisy)
+    assert list(clf.learner_weights_) == ["trees", "linear"]
+    assert clf.score(X, y) > 0.9
+    few = Settings(boosting_steps=5)
+    monkeypatch.setattr("robustlabels._ensemble.ensemble._SETTINGS", few)
+    everything = clone(clf).set_params(learners=["auto", "boosting"]).fit(X, y_noisy)
+    assert list(everything.learner_weights_) == [*fitted.learner_weights_, "boosting"]
+    as_default = clone(clf).set_params(learners=["auto"]).fit(X, y_noisy)
+    np.testing.assert_array_equal(as_default.predict_proba(X), fitted.predict_proba(X))
+
+
+def test_parameters_of_own_learners_are_reached_by_their_names():
+    knn, forest = KNeighborsClassifier(), ExtraTreesRegressor()
+    clf = RobustEnsembleClassifier(learners=["trees", ("knn", knn), ("forest", forest)])
+    params = clf.get_params()
+    assert params["knn"] is knn
+    assert params["knn__n_neighbors"] == 5
+    assert "knn" not in clf.get_params(deep=False)
+    clf.set_params(knn__n_neighbors=7, forest__max_depth=3)
+    assert (knn.n_neighbors, forest.max_depth) == (7, 3)
+    other = clone(clf).set_params(knn=GaussianNB(), knn__var_smoothing=0.1)
+    assert other.learners[0] == "trees"
+    assert other.get_params()["knn__var_smoothing"] == 0.1
+    assert clf.get_params()["knn"] is knn
+    assert clone(other).get_params()["forest__max_depth"] == 3
+    other.set_params(learners=["auto", ("nb", GaussianNB())], nb__var_smoothing=0.2)
+    assert other.get_params()["nb__var_smoothing"] == 0.2
+    with pytest.raises(ValueError, match="Invalid parameter 'knn'"):
+        other.set_params(knn__n_neighbors=3)
+
+
+@pytest.mark.parametrize("search", [GridSearchCV, RobustSearchCV])
+def test_searches_over_parameters_of_own_learners(search, wine):
+    X, y, y_noisy = wine
+    clf = RobustEnsembleClassifier(None, learners=["linear", ("knn", KNeighborsClassifier())])
+    grid = [
+        {"knn__n_neighbors": [1, 15]},
+        {"knn": [GaussianNB()]},
+        {"learners": [["trees"]], "class_weight": [None]},
+    ]
+    found = search(clf.set_params(random_state=0), grid, cv=2, error_score="raise")
+    assert found.fit(X, y_noisy).score(X, y) > 0.75
+    assert len(found.cv_results_["params"]) == 4
+    assert clf.get_params()["knn__n_neighbors"] == 5
+
+
+@pytest.mark.parametrize(
+    ("learners", "message"),
+    [
+        ([], "learners must be 'auto' or a list"),
+        (["forest"], "'forest'"),
+        ([("knn", KNeighborsClassifier(), 1)], "must be 'auto' or a list"),
+        ([(1, KNeighborsClassifier())], "must be 'auto' or a list"),
+        ([KNeighborsClassifier()], "must be 'auto' or a list"),
+        (["trees", "trees"], "name of its own"),
+        ([("a", KNeighborsClassifier()), ("a", GaussianNB())], "name of its own"),
+        ([("a__b", GaussianNB())], "cannot be named 'a__b'"),
+        ([("my knn", GaussianNB())], "cannot be named 'my knn'"),
+        ([("n_jobs", GaussianNB())], "cannot be named 'n_jobs'"),
+        ([("networks_ce", GaussianNB())], "cannot be named 'networks_ce'"),
+        ([("nb", GaussianNB)], "must be an estimator"),
+        ([("nb", "drop")], "must be an estimator"),
+        ([("svm", LinearSVC())], "LinearSVC has no predict_proba"),
+        ([("lr", make_pipeline(LogisticRegression(class_weight="balanced")))], "Set class_weight"),
+        ([("lr", LogisticRegression(C=-1))], "'C' parameter"),
+        ([("lr", GridSearchCV(GaussianNB(), {}, cv=[([0], [1])]))], "lists samples"),
+        ([("c", CalibratedClassifierCV(KNeighborsClassifier()))], "does not pass sample weights"),
+    ],
+)
+def test_learners_are_checked_before_trees_grow(learners, message, wine, monkeypatch):
+    X, _, y_noisy = wine
+    monkeypatch.setattr(
+        "sklearn.tree.DecisionTreeClassifier.fit", lambda *args, **kwargs: pytest.fail("trees grew")
+    )
+    clf = RobustEnsembleClassifier(learners=learners)
+    assert clf.get_params()["learners"] is learners
+    with pytest.raises((ValueError, TypeError), match=message):
+        clf.fit(X, y_noisy)
+
+
+def test_a_learner_that_fails_raises_its_own_error_with_its_name(wine):
+    X, _, y_noisy = wine
+    clf = RobustEnsembleClassifier(None, learners=[("mine", Recorder())], random_state=0)
+    with pytest.raises(OSError, match="no space") as raised:
+        clf.set_params(mine__error=OSError("no space left")).fit(X, y_noisy)
+    assert "the learner 'mine'" in raised.value.__notes__[0]
+    assert not hasattr(clf, "classes_")
+
+    class Infinite(Recorder):
+        def predict_proba(self, X):
+            return super().predict_proba(X) / 0.0
+
+    with np.errstate(divide="ignore"), pytest.raises(ValueError, match="finite numbers"):
+        clf.set_params(mine=Infinite()).fit(X, y_noisy)
 
 
 @pytest.mark.slow
@@ -250,9 +610,9 @@ def test_a_rare_class_is_predicted_without_being_told(share, rate):
         balanced_accuracy_score(y[2000:], model.predict(X[2000:])) for model in (clf, forest)
     )
     assert ours > max(theirs - 0.02, 0.6)
-    # The intercept brings it to about its share, for cautious learners give it less.
+    # Cautious learners predict it too rarely; its offset corrects that.
     frequency = [clf.predict_proba(X[2000:])[:, 1].mean()]
-    clf.intercept_ = np.zeros(2)
+    clf.class_log_offsets_ = np.zeros(2)
     frequency.append(clf.predict_proba(X[2000:])[:, 1].mean())
     assert frequency[1] < 0.9 * frequency[0]
     assert frequency[0] == pytest.approx(y[2000:].mean(), rel=0.1)
@@ -345,7 +705,7 @@ def test_a_search_inside_and_few_rows(wine):
     y_one = np.where(np.arange(len(y)) == 5, 9, y)
     with (
         pytest.warns(UndefinedMetricWarning, match=r"about the classes \[9\]"),
-        pytest.warns(ConvergenceWarning, match=r"of the classes \[9\]"),
+        pytest.warns(ConvergenceWarning, match=r"never predicts the classes \[9\]"),
     ):
         clf = RobustEnsembleClassifier(**SHORT).fit(X, y_one)
     assert clf.predict_proba(X).shape == (len(X), 4)
@@ -358,11 +718,11 @@ def test_tables_of_few_different_rows_are_learned():
     y_noisy = corrupt_labels(y, "symmetric", 0.2, random_state=1)
     assert RobustEnsembleClassifier(**SHORT).fit(cells, y_noisy).score(cells, y) > 0.95
     same, shares = np.zeros((600, 1)), np.repeat([0, 1, 2], [400, 150, 50])
-    with pytest.warns(ConvergenceWarning, match=r"of the classes \[1, 2\]"):
+    with pytest.warns(ConvergenceWarning, match=r"never predicts the classes \[1, 2\]"):
         clf = RobustEnsembleClassifier(**SHORT).fit(same, shares)
     proba = clf.predict_proba(same[:1])[0]
     assert proba[0] > proba[1] > proba[2]
-    with pytest.warns(ConvergenceWarning, match=r"of the classes \[1\]"):
+    with pytest.warns(ConvergenceWarning, match=r"never predicts the classes \[1\]"):
         ten = RobustEnsembleClassifier(**SHORT).fit(same[:10], [0] * 7 + [1] * 3)
     assert ten.predict(same[:1]) == [0]
 

@@ -1,4 +1,4 @@
-"""RobustEnsembleClassifier: learners of several kinds, weighed by labels they have not seen."""
+"""RobustEnsembleClassifier: learners of several kinds, weighted by held-out labels."""
 
 from collections.abc import Mapping
 from numbers import Integral
@@ -46,41 +46,47 @@ from ..refinement._duplicates import (
 )
 from ..refinement._observed_labels import labels_as_given
 from ..refinement._pooling import fit_pool
-from .learners import make_learners
+from .built_in import make_learners
+from .estimators import check_learners, named_estimators
+from .learners import TrainingData
+from .settings import Settings
 
 __all__ = ["RobustEnsembleClassifier"]
 
-#: Parts that the rows are dealt to. Each learner has a part of its own for each, without it.
-_FOLDS = 4
-
-#: Rows that are predicted at once.
-_BLOCK = 2**13
+_SETTINGS = Settings()
 
 
 class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
-    r"""Networks, trees and a linear rule, which learn from labels that are partly wrong.
+    r"""Pool networks, trees and a linear rule, trained on partly wrong labels.
 
     The classifier to start with. It takes tables as they are, with categories and missing values.
-    What suits a table, a network, trees or a linear rule, nobody knows beforehand; its noisy labels
-    tell, if those who learned from others are judged by them.
+    Which kind of model fits a table is unknown in advance. The ensemble weights its models by how
+    well they predict held-out noisy labels.
 
     Parameters
     ----------
     transition_matrix : array-like, "estimate" or None, default="estimate"
         The noise, of shape (n_classes, n_classes): ``T[i, j]`` is the probability of the label j
-        where the true class is i, the classes in sorted order. "estimate" estimates it; tables of
-        fewer than 50 rows, or 10 a class, are too small for that, and their labels are taken as
-        given. None takes the labels as given always.
+        where the true class is i, the classes in sorted order. "estimate" estimates it; tables with
+        fewer than 50 rows, or 10 per class, are too small for that, and their labels are taken as
+        given. None always takes the labels as given.
+    learners : list or "auto", default="auto"
+        The models to pool. "auto" is "networks", "trees", "trees_many_features", "linear" and, on
+        tables with more than 2000 rows and up to 100 classes, "boosting". A list has any of
+        these names and pairs ``(name, estimator)`` with estimators of your own:
+        ``["auto", ("knn", KNeighborsClassifier())]`` adds one to the default. Their parameters are
+        reached as ``knn__n_neighbors``; see the notes.
     class_weight : dict, "balanced" or None, default=None
-        Weights of the classes, multiplied with `sample_weight`. They weigh, and "balanced" counts,
-        the probabilities of the true labels.
+        Weights of the classes, multiplied with `sample_weight`. The weights apply to the estimated
+        true-class probabilities, and "balanced" is computed from them.
     max_epochs : int or "auto", default="auto"
-        Passes of the networks over the data. "auto" is 27; as many as make 400 steps where rows
-        are few, and 6000 where they are many, but no fewer than 2.
+        Number of passes of the networks over the data. "auto" is 27; more on small tables, to
+        reach 400 steps; fewer on large ones, to stay below 6000 steps, but at least 2.
     device : str or torch.device, default="auto"
         Where the networks compute. "auto" is a CUDA device if torch sees one, else the CPU.
     n_jobs : int or None, default=None
-        Trees that grow at the same time, and parts of boosting. The result is the same for any.
+        Number of trees, and of folds of boosting, that are fitted at the same time. The result does
+        not depend on it. Estimators of your own have their own `n_jobs`.
     n_threads : int or "auto", default="auto"
         Threads of torch, as in :class:`RobustClassifier`.
     verbose : int, default=0
@@ -95,13 +101,14 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
     ----------
     classes_ : ndarray of shape (n_classes,)
         Class labels, sorted.
-    weights_ : dict of str to float
-        How much each learner counts.
-    intercept_ : ndarray of shape (n_classes,)
-        What is added to the logarithm of the probability of each class.
+    learner_weights_ : dict of str to float
+        The weight of each learner in the pool. The networks have two, "networks_ce" and
+        "networks_sgce", one per loss; others go by the name in `learners`.
+    class_log_offsets_ : ndarray of shape (n_classes,)
+        What is added to the pooled log-probabilities of each class.
     refiner_ : LabelRefiner or None
-        What found the noise and the labels that are probably wrong; None if labels were taken as
-        given without looking.
+        The fitted refiner, with the noise and the labels that are probably wrong; None if labels
+        were taken as given without estimating the noise.
     transition_matrix_ : ndarray of shape (n_classes, n_classes) or None
         The noise, as given or estimated; None if labels were taken as given.
     noise_rate_ : float or None
@@ -115,34 +122,41 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
 
     See Also
     --------
-    RobustClassifier : The networks alone, with losses and layers of one's own choice.
-    RefinedClassifier : Any other classifier, on the same soft labels.
-    LabelRefiner : What finds the noise.
+    RobustClassifier : The networks alone, with losses and layers of your choice.
+    RefinedClassifier : A single classifier of your choice, on the same soft labels.
+    LabelRefiner : Estimates the noise.
 
     Notes
     -----
-    The rows are dealt to four folds. For each fold the labels of the other rows are refined by
-    trees that know nothing of the fold, and each learner learns these: two multi-layer perceptrons
-    [1]_ of two layers of 128 units, with the cross-entropy and with SGCE; two forests of 35
-    extremely randomised trees, whose splits choose among few or among many features, up to 40; and
-    the closed form of the unhinged loss. With more than 2000 rows and up to 100 classes there is
-    gradient boosting, too, the more of it the more rows, up to 100 steps; it learns the labels as
-    given, and the noise is taken out of its probabilities. So each row has opinions that know
-    nothing of its label, not even by its neighbours' soft labels, but for the noise, which all
-    labels tell. Their pool is
+    The samples are split into four folds. For each fold the labels of the other samples are refined
+    by trees that do not see the fold, and each learner is trained on the result: two multi-layer
+    perceptrons [1]_ with two layers of 128 units, one with the cross-entropy and one with SGCE; two
+    forests of 35 extremely randomised trees, whose splits try few or many features, up to 40; and
+    the closed form of the unhinged loss. Gradient boosting learns the labels as given, and the
+    noise is removed from its probabilities; the more rows, the more steps it makes, up to 100.
+    Every sample thus gets cross-fitted predictions: its own label enters only through the estimated
+    transition matrix. The predictions are pooled as
 
-    .. math:: p_k(x) \propto e^{b_k} \prod_l p_{lk}(x)^{w_l},
+    .. math:: p_k(x) \propto e^{b_k} \prod_l p_{lk}(x)^{w_l}.
 
-    by weights w and an intercept b that make the noisy labels most probable where the noise is
-    what was found,
+    The weights w and the offsets b maximise the likelihood of the noisy labels,
 
     .. math:: \sum_i \log \sum_k T_{k \tilde{y}_i} \, p_k(x_i),
 
-    under a weak prior that the weights are alike and sum to 1, and that b is 0. They set how sure
-    the probabilities are, and how frequent a class is, too. The four parts of a learner predict
-    together, by their mean.
+    under a weak prior that the weights are equal and sum to 1, and that b is 0. They also set how
+    confident the probabilities are, and how frequent each class is. For new samples the four models
+    of a learner are averaged.
 
-    `fit` keeps what the estimator was if it fails, or is stopped.
+    An estimator of your own is cloned for each fold, and all its parameters named `random_state`
+    are set. It gets an array of numbers, with a column for each category. Columns are centred by
+    their median and divided by their interquartile range; missing values are the median. Classes
+    are coded from 0 on. A classifier whose `fit` takes `sample_weight` learns label probabilities:
+    each sample is repeated for each probable class, weighted by its probability. One without, or
+    one that splits its samples (`cv`, early stopping), learns labels drawn from the probabilities.
+    A regressor with several outputs learns the probabilities as targets; its predictions are
+    clipped at 0 and divided by their sum.
+
+    If `fit` fails or is stopped, the estimator stays as it was before.
 
     References
     ----------
@@ -162,6 +176,7 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
 
     _parameter_constraints = {
         "transition_matrix": ["array-like", StrOptions({"estimate"}), None],
+        "learners": [list, StrOptions({"auto"})],
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "max_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "device": [str, torch.device],
@@ -176,6 +191,7 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         self,
         transition_matrix: ArrayLike | None = "estimate",
         *,
+        learners: str | list = "auto",
         class_weight: Mapping | str | None = None,
         max_epochs: int | str = "auto",
         device: str | torch.device = "auto",
@@ -186,6 +202,7 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         memory: Any = None,
     ) -> None:
         self.transition_matrix = transition_matrix
+        self.learners = learners
         self.class_weight = class_weight
         self.max_epochs = max_epochs
         self.device = device
@@ -195,13 +212,35 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         self.random_state = random_state
         self.memory = memory
 
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        params = super().get_params(deep=deep)
+        for name, estimator in named_estimators(self.learners) if deep else ():
+            params[name] = estimator
+            if hasattr(estimator, "get_params") and not isinstance(estimator, type):
+                inner = estimator.get_params(deep=True)
+                params.update({f"{name}__{key}": value for key, value in inner.items()})
+        return params
+
+    def set_params(self, **params: Any) -> Self:
+        # First the list, then whole estimators in it, then their parameters.
+        if "learners" in params:
+            self.learners = params.pop("learners")
+        own = dict(named_estimators(self.learners))
+        new = {name: params.pop(name) for name in [*params] if name in own}
+        if new:
+            self.learners = [
+                (item[0], new.get(item[0], item[1])) if isinstance(item, tuple) else item
+                for item in self.learners
+            ]
+        return super().set_params(**params)
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         tags.input_tags.categorical = True
         return tags
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @_fit_context(prefer_skip_nested_validation=False)
     def fit(
         self,
         X: Features,
@@ -209,16 +248,16 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         sample_weight: ArrayLike | None = None,
         trusted: ArrayLike | None = None,
     ) -> Self:
-        """Find the noise, train the learners, and weigh them.
+        """Estimate the noise, train the learners and weight them.
 
         Parameters
         ----------
         X : {array-like, data frame} of shape (n_samples, n_features)
-            Features on any scale. Numbers may be missing; in a data frame columns of categories
-            and texts are taken as they are, but for the rarest of more than 31.
+            Features on any scale. Numbers may be missing. In a data frame columns may hold
+            categories or texts, of which the 31 most frequent are used.
         y : array-like of shape (n_samples,) or (n_samples, n_annotators)
-            Labels of any kind, two classes at least; some of them may be wrong. With several
-            columns the answers of several annotators, some of them missing, see
+            Labels of any kind, with at least two classes; some of them may be wrong. Several
+            columns are the answers of several annotators, some of them missing, see
             :class:`LabelRefiner`.
         sample_weight : array-like of shape (n_samples,) or None, default=None
             Non-negative weights; only their ratios matter.
@@ -233,33 +272,33 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a parameter or the data are unfit.
+            If a parameter or the data are invalid. An error raised by a learner names the learner.
         """
         find_device(self.device)
+        chosen = check_learners(self.learners, super().get_params(deep=False))
         # Small probabilities may become 0, even where the user has made that an error.
         with unchanged_on_error(self), without_autologging(), np.errstate(under="ignore"):
             for name in ("n_features_in_", "feature_names_in_"):
                 self.__dict__.pop(name, None)
-            self._fit_rows(
-                read_rows(self, lambda: self._read_features(X), y, sample_weight, trusted)
-            )
+            rows = read_rows(self, lambda: self._read_features(X), y, sample_weight, trusted)
+            self._fit_rows(rows, chosen)
         return self
 
     def _read_features(self, X):
         self._numbers = TableNumbers(accept_sparse=False)
         return None, self._numbers.fit_transform(self, X)
 
-    def _fit_rows(self, rows):
+    def _fit_rows(self, rows, chosen):
         self.classes_ = rows.classes
         n_classes = len(self.classes_)
         if self.class_weight is not None:
-            # Errors in it show here; finding the noise takes longer.
+            # Raise errors in it before the noise is estimated, which takes longer.
             factors = class_factors(self.class_weight, self.classes_, np.ones(n_classes))
             self._check_any_weight(factors)
         rng = fresh_random_state(self.random_state)
         observed, groups = self._refine(rows, rng)
         X, weight = rows.numbers, rows.weight / rows.weight.max()
-        folds = assign_folds(groups, observed.codes, _FOLDS, rng)
+        folds = assign_folds(groups, observed.codes, _SETTINGS.n_folds, rng)
         plain = rows.answers is None and rows.trusted is None and observed.transition is not None
         X, observed, folds, weight = _merge_copies(X, observed, plain, folds, weight)
         # Use the posterior mean of T, including "no noise". Underestimating the noise does little
@@ -275,28 +314,24 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         imputer.set_output(transform="default")
         self._imputer = imputer.fit(scale_features(X, self._scale))
         X = self._complete(X)
-        self._learners = make_learners(
-            X, n_classes, self.max_epochs, self.device, self.n_jobs, self.n_threads, self.verbose
-        )
+        self._learners = make_learners(self, *chosen, (*X.shape, n_classes), _SETTINGS)
         to_learn = soft_labels * (weight[:, None, None] * self._factors).astype(np.float32)
-        unseen = [
-            learner.fit(X, to_learn, folds, weight, observed, rng) for learner in self._learners
-        ]
-        # Of classes without weight nobody has an opinion.
-        weight *= self._factors[observed.codes] > 0
-        opinions = self._opinions(unseen)
-        self._weights, self.intercept_ = fit_pool(
-            opinions, observed.likelihood, weight, fit_intercept=True
+        data = TrainingData(X, to_learn, folds, weight, observed)
+        log_proba = self._log_probabilities([lrn.fit(data, rng) for lrn in self._learners])
+        # The learners know nothing of classes without weight: samples of these are no test.
+        weight = weight * (self._factors[observed.codes] > 0)
+        self._pool_weights, self.class_log_offsets_ = fit_pool(
+            log_proba, observed.likelihood, weight, fit_offsets=True
         )
         names = [name for learner in self._learners for name in learner.names]
-        self.weights_ = dict(zip(names, self._weights.tolist(), strict=True))
-        unseen = self._pool(opinions).argmax(axis=1)
+        self.learner_weights_ = dict(zip(names, self._pool_weights.tolist(), strict=True))
+        held_out = self._pool(log_proba).argmax(axis=1)
         warn_unpredicted_classes(
-            self, self._factors > 0, len(unseen), lambda rows: unseen[rows], stacklevel=5
+            self, self._factors > 0, len(held_out), lambda rows: held_out[rows], stacklevel=5
         )
 
     def _refine(self, rows, rng):
-        """Return what the labels say, and groups of near-duplicates; set the noise."""
+        """Return the observed labels and groups of near-duplicates; set the noise."""
         self.refiner_ = self.transition_matrix_ = self.noise_rate_ = self.noise_evidence_ = None
         if self.transition_matrix is None:
             codes = aggregate_labels(rows).codes
@@ -318,7 +353,7 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         return observed, groups
 
     def _find_factors(self, soft_labels, folds, weight):
-        """Return the factors of the classes, such that what is learned weighs 1 in the mean."""
+        """Return factors of the classes, scaled so that the mean weight of what is learned is 1."""
         known = folds[:, None] != np.arange(soft_labels.shape[1])
         totals = np.einsum("i,if,ifk->k", weight, known, soft_labels)
         totals /= totals.sum()
@@ -333,34 +368,34 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         if not np.any(weights):
             raise ValueError(f"class_weight={self.class_weight!r} leaves no row with a weight.")
 
-    def _opinions(self, proba):
-        """Return logarithms of the learners' probabilities of classes that weigh as they do.
+    def _log_probabilities(self, proba):
+        """Return log-probabilities of the learners, without class weights and without zeros.
 
-        They were trained on classes with factors, but labels are about classes as they are. None
-        of the probabilities is certain.
+        Learners of soft labels were trained with class weights, but labels are about classes as
+        they are.
         """
         there = self._factors > 0
         factors = np.where(there, self._factors, 1)
-        # In place: with many rows and classes each copy would take as much memory as all else.
-        opinions = np.concatenate(proba, dtype=np.float64)
-        weighted = [learner.weighted for learner in self._learners for _ in learner.names]
-        opinions[weighted] /= factors
-        opinions *= there
-        total = opinions.sum(axis=2, keepdims=True)
-        opinions /= np.where(total > 0, total, 1)
-        opinions += (total <= 0) / opinions.shape[2]
-        opinions *= 1 - DOUBT
-        opinions += DOUBT / opinions.shape[2]
-        return np.log(opinions, out=opinions)
+        # In place: with many samples and classes each copy would take as much memory as all else.
+        proba = np.concatenate(proba, dtype=np.float64)
+        weighted = [learner.class_weighted for learner in self._learners for _ in learner.names]
+        proba[weighted] /= factors
+        proba *= there
+        total = proba.sum(axis=2, keepdims=True)
+        proba /= np.where(total > 0, total, 1)
+        proba += (total <= 0) / proba.shape[2]
+        proba *= 1 - DOUBT
+        proba += DOUBT / proba.shape[2]
+        return np.log(proba, out=proba)
 
-    def _pool(self, opinions):
-        """Return logarithms of the probabilities that opinions make together, up to constants."""
+    def _pool(self, log_proba):
+        """Return the pooled log-probabilities, up to a constant for each sample."""
         with np.errstate(divide="ignore"):
-            shifts = self.intercept_ + np.log(self._factors)
-            return np.tensordot(self._weights, opinions, 1) + shifts
+            offsets = self.class_log_offsets_ + np.log(self._factors)
+            return np.tensordot(self._pool_weights, log_proba, 1) + offsets
 
     def _complete(self, X):
-        """Return the features on a common scale, none of them missing."""
+        """Return the features on a common scale, without missing values."""
         return self._imputer.transform(scale_features(X, self._scale))
 
     def predict_proba(self, X: Features) -> NDArray:
@@ -399,12 +434,11 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         X = self._numbers.transform(self, X)
         scores = np.empty((len(X), len(self.classes_)))
-        # In blocks, so that memory does not grow by all that the learners say.
-        for rows in gen_batches(len(X), _BLOCK):
+        # In blocks, to limit the memory that the predictions of all learners take.
+        for rows in gen_batches(len(X), _SETTINGS.block):
             block = self._complete(X[rows])
-            scores[rows] = self._pool(
-                self._opinions([learner.predict(block) for learner in self._learners])
-            )
+            proba = [learner.predict(block) for learner in self._learners]
+            scores[rows] = self._pool(self._log_probabilities(proba))
         return scores
 
     def predict(self, X: Features) -> NDArray:
@@ -424,13 +458,13 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         return self.classes_[proba.argmax(axis=1)]
 
     def __sklearn_is_fitted__(self):
-        return hasattr(self, "weights_")
+        return hasattr(self, "learner_weights_")
 
 
 def _merge_copies(X, observed, plain, folds, weight):
-    """Merge samples of a fold that are equal and have the same labels into one, of their weight."""
+    """Merge equal samples of a fold with equal labels into one sample of their total weight."""
     _, copy = group_equal_rows(X)
     seen = observed.codes if plain else group_equal_rows(observed.likelihood)[1]
-    key = (copy * (seen.max() + 1) + seen) * _FOLDS + folds
+    key = (copy * (seen.max() + 1) + seen) * _SETTINGS.n_folds + folds
     _, first, merged = np.unique(key, return_index=True, return_inverse=True)
     return X[first], observed.take(first), folds[first], np.bincount(merged, weight)
