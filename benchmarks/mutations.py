@@ -1,0 +1,421 @@
+"""One-line changes that a hurried edit would make: for each, a test that has to fail.
+
+Each change is made in a copy of the package, and the test that should notice it is run there. The
+tests are first run on the unchanged package. The exit status is 1 if a change survives, if the text
+to change is not found exactly once, or if a test fails without the change.
+
+    python benchmarks/mutations.py --jobs 2
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+#: Seconds after which a test is stopped. A change that makes it hang is noticed, too.
+PATIENCE = 600
+
+#: (id, file, text that occurs once in it, new text, the cheapest test that fails)
+MUTATIONS = [
+    (
+        "R1",
+        "robustlabels/refinement/_noise_model.py",
+        "found.append(_SETTINGS.label_weight * (weight @ np.log(labels)))",
+        "found.append(_SETTINGS.label_weight * (np.ones(len(weight)) @ np.log(labels)))",
+        "tests/test_noise_model.py::test_a_label_counts_by_its_weight_in_the_posterior",
+    ),
+    (
+        "R4",
+        "robustlabels/refinement/_noise_model.py",
+        "return _scale_noise(transition, share if trusted is None else share * (1 - trusted.mean()))",  # noqa: E501
+        "return _scale_noise(transition, share)",
+        "tests/test_noise_model.py::test_trusted_labels_thin_the_noise_of_all_labels",
+    ),
+    (
+        "R4, in the posterior alone",
+        "robustlabels/refinement/_noise_model.py",
+        "noise = noise_beside_trusted(transition, trusted, share)",
+        "noise = noise_beside_trusted(transition, None, share)",
+        "tests/test_noise_model.py::test_trusted_labels_thin_the_noise_of_all_labels",
+    ),
+    (
+        "R11",
+        "robustlabels/refinement/_observed_labels.py",
+        "        transition = noise_beside_trusted(transition, trusted)\n",
+        "",
+        "tests/test_noise_model.py::test_trusted_labels_thin_the_noise_of_all_labels",
+    ),
+    (
+        "R6",
+        "robustlabels/refinement/_noise_model.py",
+        "shares = shares[(shares <= 1) | (shares * crossed < 1)]",
+        "shares = shares[shares <= 1]",
+        "tests/test_noise_model.py::test_an_interval_allows_for_noise_that_was_undercounted",
+    ),
+    (
+        "R6, shares under which labels are crossed",
+        "robustlabels/refinement/_noise_model.py",
+        "shares = shares[(shares <= 1) | (shares * crossed < 1)]",
+        "pass",
+        "tests/test_noise_model.py::test_an_interval_allows_for_noise_that_was_undercounted",
+    ),
+    (
+        "R9",
+        "robustlabels/refinement/_settings.py",
+        "n_neighbors: int = 10",
+        "n_neighbors: int = 5",
+        "tests/test_refinement.py::test_ten_near_copies_are_one_group",
+    ),
+    (
+        "R13, shrinkage of an annotator's rate",
+        "robustlabels/refinement/_annotators.py",
+        "share = (wrong + prior_wrong) / (expected + prior_wrong)",
+        "share = np.ones(len(counts))",
+        "tests/test_answers.py::test_the_rate_of_an_annotator_holds_for_classes_without_answers",
+    ),
+    (
+        "shrinkage of an annotator's rate, prior answers",
+        "robustlabels/refinement/_annotators.py",
+        "share = (wrong + prior_wrong) / (expected + prior_wrong)",
+        "share = (wrong + 1e-12) / (expected + 1e-12)",
+        "tests/test_answers.py::test_the_rate_of_an_annotator_holds_for_classes_without_answers",
+    ),
+    (
+        "R15, prior of the common noise",
+        "robustlabels/refinement/_annotators.py",
+        "counts = counts + _SETTINGS.symmetric_answers * n_classes * prior",
+        "counts = counts + _SETTINGS.symmetric_answers * prior",
+        "tests/test_answers.py::test_the_common_noise_is_counted_beside_an_answer_per_entry_of_symmetric_noise",
+    ),
+    (
+        "the interval's tail",
+        "robustlabels/refinement/_noise_model.py",
+        "tail = (1 - level) / 2",
+        "tail = 1 - level",
+        "tests/test_refinement.py::test_an_end_of_the_interval_is_passed_in_one_case_of_twenty_if_the_noise_is_given",
+    ),
+    (
+        "the root in the start of deconvolution",
+        "robustlabels/refinement/_noise_model.py",
+        "often = np.sqrt(np.bincount(proba.argmax(axis=1), minlength=proba.shape[1]) + 1.0)",
+        "often = np.bincount(proba.argmax(axis=1), minlength=proba.shape[1]) + 1.0",
+        "tests/test_noise_model.py::test_classes_that_labels_cannot_separate_keep_the_roots_of_their_frequencies",
+    ),
+    (
+        "sample_weight dropped in the posterior of the noise",
+        "robustlabels/refinement/_noise_model.py",
+        "weight = np.ones(len(codes)) if weight is None else weight / weight.mean()",
+        "weight = np.ones(len(codes))",
+        "tests/test_noise_model.py::test_a_label_counts_by_its_weight_in_the_posterior",
+    ),
+    (
+        "sample_weight dropped in the posterior of the noise, by its caller",
+        "robustlabels/refinement/_refiner.py",
+        "fit_noise(codes, proba, transition, known is not None, weight / weight.max(), trusted)",
+        "fit_noise(codes, proba, transition, known is not None, None, trusted)",
+        "tests/test_refinement.py::test_labels_count_by_their_weight_in_the_noise",
+    ),
+    (
+        "trusted labels in the likelihood of the noise",
+        "robustlabels/refinement/_noise_model.py",
+        "labels = np.where(trusted[:, None], clean[:, None], labels)",
+        "pass",
+        "tests/test_noise_model.py::test_trusted_labels_show_how_hard_samples_are",
+    ),
+    (
+        "L2",
+        "robustlabels/_ensemble/built_in.py",
+        "self._trees.fit(X, targets, weight)",
+        "self._trees.fit(X, targets)",
+        "tests/test_ensemble.py::test_each_learner_heeds_the_weights_of_samples[boosting]",
+    ),
+    (
+        "E2",
+        "robustlabels/_ensemble/ensemble.py",
+        "weight = weight * (self._factors[observed.codes] > 0)",
+        "weight = weight * 1.0",
+        "tests/test_ensemble.py::test_samples_of_classes_without_weight_do_not_judge",
+    ),
+    (
+        "L5",
+        "robustlabels/_ensemble/built_in.py",
+        "rate = s.learning_rate * min(2, s.boosting_steps / most)",
+        "rate = s.learning_rate",
+        "tests/test_ensemble.py::test_boosting_of_many_classes_makes_fewer_and_longer_steps[10-50-0.2]",
+    ),
+    (
+        "L1",
+        "robustlabels/_ensemble/networks.py",
+        "most = max(s.fewest_epochs, min(s.epochs, s.steps // n_batches))",
+        "most = min(s.epochs, s.steps // n_batches)",
+        "tests/test_ensemble.py::test_networks_pass_twice_over_the_largest_tables",
+    ),
+    (
+        "L4",
+        "robustlabels/_ensemble/cross_fitting.py",
+        "return proba[None] / len(self._models)",
+        "return proba[None] / 4",
+        "tests/test_ensemble.py::test_a_fold_without_a_second_class_has_no_model",
+    ),
+    (
+        "P3",
+        "robustlabels/refinement/_pooling.py",
+        "change = weight[:, None] * (posterior - p)",
+        "change = posterior - p",
+        "tests/test_ensemble.py::test_a_weighted_sample_counts_as_many_copies_in_the_pool",
+    ),
+    (
+        "R10",
+        "robustlabels/refinement/_crossing.py",
+        "weight[learn]",
+        "np.ones(len(learn))",
+        "tests/test_ensemble.py::test_soft_labels_heed_the_weights_of_samples",
+    ),
+    (
+        "D1, boosting",
+        "robustlabels/_ensemble/learners.py",
+        "weight = None if np.ptp(self.weight) == 0 else self.weight[rows]",
+        "weight = None",
+        "tests/test_ensemble.py::test_each_learner_heeds_the_weights_of_samples[boosting]",
+    ),
+    (
+        "D1, trees",
+        "robustlabels/_ensemble/built_in.py",
+        "self._forest.fit(X, targets, weight)",
+        "self._forest.fit(X, targets, np.ones(len(X)))",
+        "tests/test_ensemble.py::test_each_learner_heeds_the_weights_of_samples[trees]",
+    ),
+    (
+        "D1, linear",
+        "robustlabels/_ensemble/built_in.py",
+        "labels, weight[rows] * shares)",
+        "labels, shares)",
+        "tests/test_ensemble.py::test_each_learner_heeds_the_weights_of_samples[linear]",
+    ),
+    (
+        "D1, own classifier",
+        "robustlabels/_ensemble/estimators.py",
+        "(weight[rows] * shares)[kept]",
+        "shares[kept]",
+        "tests/test_ensemble.py::test_each_learner_heeds_the_weights_of_samples[LogisticRegression]",
+    ),
+    (
+        "D1, own classifier without weights",
+        "robustlabels/_ensemble/estimators.py",
+        "_draw_rows(weight, rng)",
+        "np.arange(n_rows)",
+        "tests/test_ensemble.py::test_each_learner_heeds_the_weights_of_samples[KNeighborsRegressor]",
+    ),
+    (
+        "learning from the held-out fold, given labels",
+        "robustlabels/_ensemble/learners.py",
+        "rows = np.flatnonzero(self.folds != fold)",
+        "rows = np.arange(len(self.folds))",
+        "tests/test_ensemble.py::test_a_learner_keeps_its_contract[boosting]",
+    ),
+    (
+        "learning from the held-out fold, soft labels",
+        "robustlabels/_ensemble/learners.py",
+        "(self.folds != fold) & (weight > 0)",
+        "weight > 0",
+        "tests/test_ensemble.py::test_a_learner_keeps_its_contract[linear]",
+    ),
+    (
+        "Q3",
+        "robustlabels/metrics/_prediction_sets.py",
+        "isotonic_regression(contained, y_min=0, y_max=1)",
+        "np.clip(contained, 0, 1)",
+        "tests/test_prediction_sets.py::test_threshold_is_the_first_with_enough_coverage_made_monotone",
+    ),
+    (
+        "T1",
+        "robustlabels/metrics/_corrected_scores.py",
+        "np.sqrt(n / (n - 1) * (terms @ terms))",
+        "np.sqrt(terms @ terms)",
+        "tests/test_metrics.py::test_standard_errors_by_hand",
+    ),
+    (
+        "C4",
+        "robustlabels/metrics/_clean_scores.py",
+        "inverse @ change / max(present.sum(), 1)",
+        "inverse @ change / n_classes",
+        "tests/test_clean_scores.py::test_a_class_that_does_not_occur_changes_no_other_score",
+    ),
+    (
+        "D2, error of recalls: matrix",
+        "robustlabels/metrics/_clean_scores.py",
+        "error(of_class, -np.outer(clean @ change[k], inverse[:, k]))",
+        "error(of_class, np.zeros_like(of_class))",
+        "tests/test_clean_scores.py::test_standard_errors_are_those_of_the_delta_method",
+    ),
+    (
+        "D2, error of recalls: predictions",
+        "robustlabels/metrics/_clean_scores.py",
+        "of_class = np.outer(inverse[:, k], change[k])",
+        "of_class = np.outer(inverse[:, k], np.eye(n_classes)[k] / prior[k])",
+        "tests/test_clean_scores.py::test_standard_errors_are_those_of_the_delta_method",
+    ),
+    (
+        "error of the mean recall",
+        "robustlabels/metrics/_clean_scores.py",
+        "error(of_mean, -clean @ of_mean.T)",
+        "error(of_mean, -clean @ inverse.T)",
+        "tests/test_clean_scores.py::test_standard_errors_are_those_of_the_delta_method",
+    ),
+    (
+        "error of the noise rate",
+        "robustlabels/metrics/_clean_scores.py",
+        "-clean @ by_label.T - np.diag(prior)",
+        "-clean @ by_label.T",
+        "tests/test_clean_scores.py::test_standard_errors_are_those_of_the_delta_method",
+    ),
+    (
+        "N1",
+        "robustlabels/noise/_corruption.py",
+        "scale_to_mean(chance + 0.01, noise_rate)",
+        "scale_to_mean(chance, noise_rate)",
+        "tests/test_noise.py::test_certain_samples_flip_too_but_least",
+    ),
+    (
+        "N2",
+        "robustlabels/noise/_corruption.py",
+        ".fit_transform(X) / np.sqrt(X.shape[1])",
+        ".fit_transform(X)",
+        "tests/test_noise.py::test_instance_noise_depends_on_few_features_as_much_as_on_many",
+    ),
+    (
+        "N3",
+        "robustlabels/noise/_sampling.py",
+        "points = np.floor(edges - rng.uniform())",
+        "points = np.floor(edges - 0.5)",
+        "tests/test_noise.py::test_exact_counts_are_rounded_without_a_bias",
+    ),
+    (
+        "N4",
+        "robustlabels/noise/_corruption.py",
+        "    for code in range(n_classes):\n        weights = rng.standard_normal((X.shape[1], n_classes))\n",  # noqa: E501
+        "    weights = rng.standard_normal((X.shape[1], n_classes))\n    for code in range(n_classes):\n",  # noqa: E501
+        "tests/test_noise.py::test_instance_noise_differs_between_classes_at_the_same_features",
+    ),
+    (
+        "linear: no prior of the temperature",
+        "robustlabels/_linear/temperature.py",
+        " + precision * (log_inverse - centre)",
+        "",
+        "tests/test_unhinged.py::test_temperature_is_the_most_probable_one[given]",
+    ),
+    (
+        "linear: leave-one-out divides by the weight of all",
+        "robustlabels/_linear/leave_one_out.py",
+        "form.divide(left / rest,",
+        "form.divide(left,",
+        "tests/test_unhinged.py::test_leave_one_out_equals_refits[2-given-none-prior-covariance]",
+    ),
+    (
+        "linear: weights do not reach the estimate of the noise",
+        "robustlabels/_linear/noise.py",
+        "refiner.fit(*samples)",
+        "refiner.fit(*samples[:2])",
+        "tests/test_unhinged.py::test_the_noise_is_that_of_a_refiner[weighted]",
+    ),
+    (
+        "linear: sign in the merged second moment",
+        "robustlabels/_linear/statistics.py",
+        "+ mine * share * np.outer(step, step)",
+        "- mine * share * np.outer(step, step)",
+        "tests/test_class_statistics.py::test_statistics_merged_in_any_order_are_those_of_one_pass",
+    ),
+    (
+        "linear: samples of Dask blocks lose their weights",
+        "robustlabels/_linear/dask_statistics.py",
+        "None if weight is None else weight[some])",
+        "None)",
+        "tests/test_dask_statistics.py::test_few_rows_all_set_the_temperature_by_their_weights[None]",
+    ),
+    (
+        "S2",
+        "robustlabels/_search.py",
+        "refiner.fit(flat, y, weight)",
+        "refiner.fit(flat, y)",
+        "tests/test_search.py::test_samples_without_weight_do_not_change_the_noise_of_the_scores",
+    ),
+    (
+        "S3",
+        "robustlabels/_search.py",
+        "labels=classes, sample_weight=sample_weight",
+        "labels=classes",
+        "tests/test_search.py::test_scores_are_the_log_likelihood_under_a_given_noise",
+    ),
+]
+
+
+def copy_package(folder):
+    """Copy what a change or a test may touch to a folder, and link the rest of the repository."""
+    for path in ROOT.iterdir():
+        if path.name in ("robustlabels", "tests"):
+            shutil.copytree(path, folder / path.name)
+        elif not path.name.startswith("."):
+            (folder / path.name).symlink_to(path)
+
+
+def run_tests(folder, tests):
+    """Run tests on the package in a folder; return the exit status of pytest and its output."""
+    command = [sys.executable, "-m", "pytest", "-n", "0", "-x", "-q", "-p", "no:cacheprovider"]
+    environment = {**os.environ, "PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1"}
+    try:
+        ran = subprocess.run(
+            [*command, *tests], cwd=folder, env=environment, capture_output=True, text=True,
+            timeout=PATIENCE,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return 1, f"stopped after {PATIENCE} seconds"
+    return ran.returncode, ran.stdout + ran.stderr
+
+
+def try_mutation(mutation):
+    """Make a change and run its test; return "killed", or what is wrong."""
+    _, file, old, new, test = mutation
+    source = (ROOT / file).read_text()
+    if source.count(old) != 1:
+        return f"INVALID: the text occurs {source.count(old)} times"
+    with tempfile.TemporaryDirectory() as folder:
+        copy_package(Path(folder))
+        (Path(folder) / file).write_text(source.replace(old, new))
+        status, output = run_tests(Path(folder), [test])
+    if status > 1:  # pytest itself has failed, or found no such test
+        return f"INVALID: pytest ended with status {status}\n{output}"
+    return "killed" if status else "SURVIVED"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", nargs="+", metavar="ID", help="make these changes alone")
+    parser.add_argument("--jobs", type=int, default=1, help="changes tried at the same time")
+    arguments = parser.parse_args()
+    known = {mutation[0] for mutation in MUTATIONS}
+    if unknown := set(arguments.only or ()) - known:
+        parser.error(f"unknown: {', '.join(sorted(unknown))}. Known: {', '.join(sorted(known))}")
+    mutations = [m for m in MUTATIONS if not arguments.only or m[0] in arguments.only]
+    with tempfile.TemporaryDirectory() as folder:
+        copy_package(Path(folder))
+        status, output = run_tests(Path(folder), sorted({m[-1] for m in mutations}))
+    if status:
+        sys.exit(f"A test fails, or is missing, without any change:\n{output}")
+    survived = 0
+    with ThreadPoolExecutor(arguments.jobs) as pool:
+        results = pool.map(try_mutation, mutations)
+        for (name, file, *_, test), result in zip(mutations, results, strict=True):
+            print(f"{name:6} {file}  {test}  {result}", flush=True)
+            survived += result != "killed"
+    print(f"{len(mutations) - survived} of {len(mutations)} changes are noticed")
+    sys.exit(survived > 0)
+
+
+if __name__ == "__main__":
+    main()
