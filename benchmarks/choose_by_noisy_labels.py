@@ -24,7 +24,7 @@ from skorch.dataset import ValidSplit
 from tqdm import tqdm
 
 from robustlabels import RobustClassifier
-from robustlabels.metrics import noise_corrected_accuracy
+from robustlabels.metrics import noise_corrected_score
 
 TABLES = ["segment", "vehicle", "vowel"]
 NOISES = [("none", 0.0), ("symmetric", 0.4), ("pair", 0.3), ("instance", 0.4)]
@@ -53,7 +53,7 @@ def measure(cell, folder):
         candidate = network(seed, q=q, dropout=dropout)
         predicted = cross_val_predict(candidate, X, y, cv=folds)
         by_noisy.append(np.mean(predicted == y))
-        by_corrected.append(noise_corrected_accuracy(y, predicted, transition))
+        by_corrected.append(noise_corrected_score(y, predicted, transition))
         clean.append(candidate.fit(X, y).score(X_test, y_test))
     as_given = {"loss": "ce", "dropout": 0.1, "transition_matrix": None, "max_epochs": 100}
     return {

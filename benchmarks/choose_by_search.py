@@ -22,7 +22,7 @@ from accuracy import split
 from sklearn.model_selection import StratifiedKFold
 
 from robustlabels import LabelRefiner, RobustClassifier, RobustSearchCV
-from robustlabels.metrics import forward_log_loss, noise_corrected_accuracy
+from robustlabels.metrics import forward_log_loss, noise_corrected_score
 
 TABLES = ["ionosphere", "vehicle", "vowel", "german_credit", "glass", "segment"]
 NOISES = [("symmetric", 0.4), ("pair", 0.3), ("instance", 0.4)]
@@ -36,7 +36,7 @@ def score(estimator, X, y, transition):
     predicted, classes = estimator.predict(X), estimator.classes_
     return {
         "noisy accuracy": np.mean(predicted == y),
-        "corrected accuracy": noise_corrected_accuracy(y, predicted, transition, labels=classes),
+        "corrected accuracy": noise_corrected_score(y, predicted, transition, labels=classes),
         "likelihood": -forward_log_loss(
             y, estimator.predict_proba(X).astype(float), transition, labels=classes
         ),

@@ -10,8 +10,9 @@ import argparse
 
 import numpy as np
 
-from robustlabels import corrupt_labels, pair_transition
-from robustlabels.metrics import noise_corrected_accuracy
+from robustlabels import corrupt_labels
+from robustlabels.metrics import noise_corrected_score
+from robustlabels.noise import pair_transition
 
 N_CLASSES, N_MODELS = 5, 12
 
@@ -39,7 +40,7 @@ def main():
                 truth = confusion.diagonal(axis1=1, axis2=2).mean(axis=1)
                 scores = (
                     [(y_noisy == p).mean() for p in predictions],
-                    [noise_corrected_accuracy(y_noisy, p, transition) for p in predictions],
+                    [noise_corrected_score(y_noisy, p, transition) for p in predictions],
                 )
                 hits += [np.argmax(score) == np.argmax(truth) for score in scores]
             share = hits / arguments.trials

@@ -19,8 +19,9 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from robustlabels import UnhingedClassifier, corrupt_labels, pair_transition, symmetric_transition
+from robustlabels import UnhingedClassifier, corrupt_labels
 from robustlabels.metrics import estimate_transition_matrix
+from robustlabels.noise import pair_transition, symmetric_transition
 
 TRANSITIONS = {"symmetric": symmetric_transition, "pair": pair_transition}
 

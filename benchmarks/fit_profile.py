@@ -12,7 +12,6 @@ import argparse
 import cProfile
 import multiprocessing
 import pstats
-import resource
 import time
 import warnings
 from concurrent.futures import ProcessPoolExecutor
@@ -21,9 +20,17 @@ import numpy as np
 from lightgbm import LGBMClassifier
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 
-from robustlabels import RobustClassifier, RobustEnsembleClassifier, _learners, corrupt_labels
+from robustlabels import RobustClassifier, RobustEnsembleClassifier, corrupt_labels
+from robustlabels._ensemble.built_in import Boosting, Forest, Linear
 from robustlabels._ensemble.ensemble import _merge_copies
-from robustlabels.refinement import LabelRefiner, _copies, _crossing, _noise_model, _probabilities
+from robustlabels._network.engine import NetworkEngine
+from robustlabels.refinement import (
+    _crossing,
+    _duplicates,
+    _noise_model,
+    _probabilities,
+    _refiner,
+)
 
 #: Rows, features, classes.
 SIZES = [
@@ -64,19 +71,19 @@ def find_stages(profile):
         _, _, _, total, by_caller = stats.get(key, (0, 0, 0, 0.0, {}))
         return total if caller is None else by_caller.get(caller, (0, 0, 0, 0.0))[3]
 
-    compared = seconds(_copies.group_duplicates)
+    compared = seconds(_duplicates.group_duplicates)
     make_soft_labels = _noise_model.make_soft_labels
     return {
         "refining trees": seconds(_probabilities.out_of_bag_probabilities) - compared,
         "copies": compared + seconds(_merge_copies),
         "noise": seconds(_noise_model.estimate_noise)
         + seconds(_noise_model.fit_noise)
-        + seconds(make_soft_labels, LabelRefiner._refine)
+        + seconds(make_soft_labels, _refiner._refine)
         + seconds(make_soft_labels, _crossing.cross_fitted_soft_labels),
-        "networks": seconds(RobustClassifier._train),
-        "learning trees": seconds(_learners.Trees.fit),
-        "linear": seconds(_learners.Linear.fit),
-        "boosting": seconds(_learners.Boosting.fit),
+        "networks": seconds(NetworkEngine.train),
+        "learning trees": seconds(Forest.fit),
+        "linear": seconds(Linear.fit),
+        "boosting": seconds(Boosting.fit),
     }
 
 
@@ -87,6 +94,8 @@ def _name(function):
 
 def measure(method, n_rows, n_features, n_classes):
     """Fit and predict once; return the figures of a row of the table."""
+    import resource  # Windows has none
+
     warnings.simplefilter("ignore")
     X, y = draw(n_rows + N_PREDICTED, n_features, n_classes)
     y_noisy = corrupt_labels(y[:n_rows], "symmetric", 0.3, random_state=0)

@@ -174,7 +174,7 @@ def matrices(draw, n_classes):
     """Draw transition matrices, most of them valid."""
     rng = np.random.RandomState(draw(st.integers(0, 2**16)))
     rate = draw(st.sampled_from([0.0, 0.2, 0.2, 0.5, 1 - 1 / n_classes, 1.0]))
-    T = robustlabels.symmetric_transition(n_classes, rate)
+    T = robustlabels.noise.symmetric_transition(n_classes, rate)
     return draw(
         st.sampled_from(
             [T] * 10
@@ -248,7 +248,7 @@ def classifiers(draw, n_classes):
             net_params=st.sampled_from([None, {}, {"lr": 1}, {"unknown": 1}, 0.1]),
         )
     elif kind == "UnhingedClassifier":
-        quick = {}
+        quick = {"random_state": 0}
         params = sometimes(
             alpha=numbers(1e-3, 1.0, 1e5),
             metric=st.sampled_from(["covariance", "euclidean", "cosine"]),
@@ -412,11 +412,8 @@ def scores(draw, y, n_rows, n_classes):
     name = draw(
         st.sampled_from(
             [
-                "noise_corrected_accuracy",
-                "noise_corrected_balanced_accuracy",
                 "noise_corrected_confusion_matrix",
-                "noise_corrected_difference",
-                "noise_corrected_f1",
+                "noise_corrected_score",
                 "forward_log_loss",
                 "estimate_noise_rate",
                 "estimate_transition_matrix",
@@ -429,18 +426,21 @@ def scores(draw, y, n_rows, n_classes):
         )
     )
     function = getattr(metrics, name, None)
-    if name == "noise_corrected_difference":
+    if name.startswith("noise_corrected"):
+        given = {}
+        if name == "noise_corrected_score":
+            metric = st.sampled_from(["accuracy", "accuracy", "balanced_accuracy", "f1", "recall"])
+            more = {"y_pred_baseline": st.just(y), "return_std_error": st.booleans()}
+            given = draw(sometimes(metric=metric, **more))
         return Case(
             name,
             function,
             y_noisy=y,
-            y_pred_a=predicted,
-            y_pred_b=y,
+            y_pred=predicted,
             transition_matrix=T,
             labels=labels,
+            **given,
         )
-    if name.startswith("noise_corrected"):
-        return Case(name, function, y_noisy=y, y_pred=predicted, transition_matrix=T, labels=labels)
     if name == "forward_log_loss":
         return Case(name, function, y_noisy=y, y_proba=proba, transition_matrix=T, labels=labels)
     if name.startswith("estimate"):
@@ -467,7 +467,7 @@ def scores(draw, y, n_rows, n_classes):
             st.sampled_from(["symmetric_transition", "pair_transition", "random_transition"])
         )
         size = draw(numbers(2, 3))
-        return Case(make, getattr(robustlabels, make), n_classes=size, noise_rate=draw(rates))
+        return Case(make, getattr(robustlabels.noise, make), n_classes=size, noise_rate=draw(rates))
     if name == "loss":
         loss = losses.get_loss(draw(st.sampled_from(losses.available_losses())))
         scale = draw(st.sampled_from([0.0, 1.0, 1e4]))
@@ -491,7 +491,7 @@ def scores(draw, y, n_rows, n_classes):
         )
     )
     loss = losses.get_loss(draw(st.sampled_from(losses.available_losses())))
-    return Case(theory, getattr(losses, theory), loss=loss, n_classes=draw(numbers(2, 3)))
+    return Case(theory, getattr(losses.theory, theory), loss=loss, n_classes=draw(numbers(2, 3)))
 
 
 # What comes out

@@ -22,8 +22,9 @@ from sklearn.metrics import balanced_accuracy_score, recall_score
 from sklearn.model_selection import cross_val_predict
 from tqdm import tqdm
 
-from robustlabels import CleanScores, corrupt_labels, pair_transition, symmetric_transition
-from robustlabels.metrics import estimate_transition_matrix, noise_corrected_accuracy
+from robustlabels import CleanScores, corrupt_labels
+from robustlabels.metrics import estimate_transition_matrix, noise_corrected_score
+from robustlabels.noise import pair_transition, symmetric_transition
 
 N_ROWS, N_MORE, N_FEATURES = 1000, 10_000, 8
 #: Classes: how far their centres are from the origin, where they are easy to tell apart and hard.
@@ -83,7 +84,7 @@ def with_noise_estimated(cell, seed):
     accuracy = np.mean(predicted == truth)
     scores = CleanScores.from_estimator(clf, X, y, random_state=seed)
     proba = cross_val_predict(clf, X, y, method="predict_proba")
-    mean, error = noise_corrected_accuracy(
+    mean, error = noise_corrected_score(
         y, clf.predict(X), estimate_transition_matrix(y, proba), return_std_error=True
     )
     naive = abs(mean - accuracy) <= 1.96 * error

@@ -23,12 +23,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 from tqdm import tqdm
 
-from robustlabels import (
-    LabelRefiner,
-    NoisyConformalClassifier,
-    pair_transition,
-    symmetric_transition,
-)
+from robustlabels import LabelRefiner, NoisyConformalClassifier
+from robustlabels.noise import pair_transition, symmetric_transition
 
 LEVEL = 0.9
 NOISES = [("symmetric", 0.2), ("symmetric", 0.4), ("pair", 0.2)]

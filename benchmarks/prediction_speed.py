@@ -7,7 +7,6 @@ is what the process grew by at its largest, beyond the result. Prints a Markdown
 """
 
 import argparse
-import resource
 import time
 
 import numpy as np
@@ -36,6 +35,8 @@ def main():
     )
     network = model.net_.module_.eval()
     model.predict_proba(X[:5000])
+
+    import resource  # Windows has none
 
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     proba = model.predict_proba(X)

@@ -22,8 +22,9 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import confusion_matrix
 from tqdm import tqdm
 
-from robustlabels import RobustClassifier, pair_transition, symmetric_transition
+from robustlabels import RobustClassifier
 from robustlabels.metrics import estimate_transition_matrix
+from robustlabels.noise import pair_transition, symmetric_transition
 
 TRANSITIONS = {"symmetric": symmetric_transition, "pair": pair_transition}
 

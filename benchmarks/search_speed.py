@@ -10,7 +10,6 @@ search of a session needs.
 """
 
 import argparse
-import resource
 import tempfile
 import time
 
@@ -27,6 +26,8 @@ LOSSES = [loss(q=q) for loss in (SGCE, GCE) for q in (0.2, 0.4, 0.5, 0.6, 0.7, 0
 
 
 def processor_seconds():
+    import resource  # Windows has none
+
     usages = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 

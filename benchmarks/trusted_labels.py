@@ -18,7 +18,8 @@ import numpy as np
 import pandas as pd
 from accuracy import split
 
-from robustlabels import LabelRefiner, pair_transition, symmetric_transition
+from robustlabels import LabelRefiner
+from robustlabels.noise import pair_transition, symmetric_transition
 
 NOISES = [("symmetric", 0.2), ("symmetric", 0.4), ("pair", 0.2), ("pair", 0.4)]
 TRANSITIONS = {"symmetric": symmetric_transition, "pair": pair_transition}

@@ -1,7 +1,6 @@
 """README, pages and docstrings: what they show runs, and it says what happens."""
 
 import importlib
-import importlib.util
 import inspect
 import re
 import subprocess
@@ -215,21 +214,6 @@ def test_examples_have_a_title_and_are_named_in_order(example):
     title = re.match(r'"""\n(=+)\n(.+)\n\1\n', text)
     assert title, "an example starts with a title for the gallery"
     assert len(title[1]) == len(title[2])
-
-
-@pytest.mark.parametrize("name", ["ce", "sgce", "agce", "truncated-gce", "nce+agce"])
-def test_table_of_losses_is_what_the_code_computes(name):
-    spec = importlib.util.spec_from_file_location("table", ROOT / "docs" / "losses_table.py")
-    table = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(table)
-    assert table.row(name) in (ROOT / "docs" / "losses.md").read_text()
-
-
-def test_table_of_losses_is_complete():
-    rows = re.findall(
-        r"^\| `([\w+-]+)` \|", (ROOT / "docs" / "losses.md").read_text(), re.MULTILINE
-    )
-    assert rows == robustlabels.losses.available_losses()
 
 
 @pytest.mark.parametrize(

@@ -4,19 +4,14 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_wine
 
-from robustlabels import (
-    ClassStatistics,
-    RobustClassifier,
-    UnhingedClassifier,
-    corrupt_labels,
-    pair_transition,
-)
+from robustlabels import ClassStatistics, RobustClassifier, UnhingedClassifier, corrupt_labels
 from robustlabels.metrics import (
     estimate_transition_matrix,
     forward_log_loss,
     label_quality,
-    noise_corrected_f1,
+    noise_corrected_score,
 )
+from robustlabels.noise import pair_transition
 
 X, y = load_wine(return_X_y=True)
 X = np.column_stack([X, 1e-300 * np.arange(len(X)), 1e-30 * X[:, 0]])
@@ -34,7 +29,7 @@ NETWORK = {"max_epochs": 1, "hidden_layer_sizes": 4, "random_state": 0}
         lambda: corrupt_labels(y, "margin", 0.3, X=X, exact=True),
         lambda: estimate_transition_matrix(Y_NOISY, TINY),
         lambda: forward_log_loss(Y_NOISY, TINY, T),
-        lambda: noise_corrected_f1(Y_NOISY, y, T),
+        lambda: noise_corrected_score(Y_NOISY, y, T, metric="f1"),
         lambda: label_quality(UnhingedClassifier(), X, Y_NOISY),
         lambda: UnhingedClassifier(transition_matrix=T).fit(X, Y_NOISY).predict_proba(X),
         lambda: UnhingedClassifier().partial_fit(X, Y_NOISY, [0, 1, 2]).predict_proba(1e6 * X),

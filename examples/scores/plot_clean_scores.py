@@ -14,7 +14,8 @@ from sklearn.metrics import ConfusionMatrixDisplay
 from sklearn.model_selection import train_test_split
 from sklearn.svm import SVC
 
-from robustlabels import CleanScores, corrupt_labels, symmetric_transition
+from robustlabels import CleanScores, LabelRefiner, corrupt_labels
+from robustlabels.noise import symmetric_transition
 
 # %%
 # Three in ten labels of the digits are wrong, for training and for testing. The clean labels of the
@@ -49,8 +50,7 @@ plt.show()
 X, y = make_classification(3000, 8, n_informative=4, class_sep=0.5, flip_y=0.2, random_state=0)
 X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.5, random_state=0)
 clf = SVC().fit(X_train, y_train)
-for name, noise in {"estimated": "estimate", "known": symmetric_transition(2, 0.0)}.items():
-    accuracy = CleanScores.from_estimator(
-        clf, X_test, y_test, transition_matrix=noise, random_state=0
-    ).accuracy
+estimated = LabelRefiner(random_state=0).fit(X_test, y_test)
+for name, noise in {"estimated": estimated, "known": symmetric_transition(2, 0.0)}.items():
+    accuracy = CleanScores.from_estimator(clf, X_test, y_test, transition_matrix=noise).accuracy
     print(f"noise {name}: {accuracy.low:.3f} to {accuracy.high:.3f}")

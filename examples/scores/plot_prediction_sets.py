@@ -13,7 +13,8 @@ import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.ensemble import RandomForestClassifier
 
-from robustlabels import NoisyConformalClassifier, corrupt_labels, symmetric_transition
+from robustlabels import LabelRefiner, NoisyConformalClassifier, corrupt_labels
+from robustlabels.noise import symmetric_transition
 
 # %%
 # One in five labels of the digits is wrong. A third of the rows is for training, a third for
@@ -36,9 +37,10 @@ forest = RandomForestClassifier(min_samples_leaf=5, random_state=0).fit(X_train,
 
 levels = [0.7, 0.75, 0.8, 0.85, 0.9, 0.95]
 _, axes = plt.subplots(1, 2, figsize=(7.6, 3.6), layout="constrained")
-reckoned = {"as given": np.eye(10), "noise known": T, "noise estimated": "estimate"}
-for marker, (name, noise) in zip("s^o", reckoned.items(), strict=True):
-    sets = NoisyConformalClassifier(forest, levels, transition_matrix=noise, random_state=0)
+estimated = LabelRefiner(random_state=0).fit(X_calib, y_calib)
+noises = {"as given": None, "noise known": T, "noise estimated": estimated}
+for marker, (name, noise) in zip("s^o", noises.items(), strict=True):
+    sets = NoisyConformalClassifier(forest, levels, transition_matrix=noise)
     y_pred, y_set = sets.conformalize(X_calib, y_calib).predict_set(X_test)
     holds = y_set[np.arange(len(y_test)), y_test].mean(axis=0)
     size = y_set.sum(axis=1).mean(axis=0)

@@ -55,6 +55,6 @@ for row, (problem, (X, y)) in zip(axes, problems.items(), strict=True):
         if problem == "Checkerboard":
             axis.set_title(name, fontsize=10)
     row[0].set_ylabel(problem)
-    weights = models["RobustEnsembleClassifier"].weights_
+    weights = models["RobustEnsembleClassifier"].learner_weights_
     print(f"{problem:16}", *(f"{name} {weight:.2f} " for name, weight in weights.items()))
 plt.show()

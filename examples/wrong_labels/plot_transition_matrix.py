@@ -12,12 +12,8 @@ import matplotlib.pyplot as plt
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
-from robustlabels import (
-    RobustClassifier,
-    TransitionMatrixDisplay,
-    corrupt_labels,
-    pair_transition,
-)
+from robustlabels import RobustClassifier, TransitionMatrixDisplay, corrupt_labels
+from robustlabels.noise import pair_transition
 
 X, y = load_digits(return_X_y=True)
 X_train, X_test, y_train, y_test = train_test_split(X, y, stratify=y, random_state=0)
