@@ -50,7 +50,8 @@ def boosting_objective(loss: str | Loss) -> Callable[..., tuple[NDArray, NDArray
 
     Notes
     -----
-    The loss is divided by its :func:`initial_gain`. At equal scores its gradient is then that of
+    The loss is divided by its :func:`~robustlabels.losses.theory.initial_gain`.
+    At equal scores its gradient is then that of
     the cross-entropy, for every loss that treats all classes equally, and regularisation such as
     ``reg_lambda`` and ``min_child_weight`` means the same as for the booster's own loss. A loss
     without a gradient at equal scores, such as TruncatedGCE with k above 1/K, raises a ValueError:

@@ -49,7 +49,7 @@ class LossDisplay:
 
     See Also
     --------
-    properties : Numbers instead of curves.
+    robustlabels.losses.theory.properties : Numbers instead of curves.
 
     Examples
     --------

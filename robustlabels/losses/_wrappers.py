@@ -134,7 +134,7 @@ class MarginShift(WrappedLoss):
 
     See Also
     --------
-    initial_gain : How small the gradient of a loss is at the start.
+    robustlabels.losses.theory.initial_gain : How small the gradient of a loss is at the start.
 
     References
     ----------

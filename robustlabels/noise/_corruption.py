@@ -152,8 +152,8 @@ def corrupt_labels(
     See Also
     --------
     LabelNoiseInjector : The same for pipelines and searches.
-    symmetric_transition : The matrix behind "symmetric".
-    asymmetric_transition : The matrix behind a dict.
+    robustlabels.noise.symmetric_transition : The matrix behind "symmetric".
+    robustlabels.noise.asymmetric_transition : The matrix behind a dict.
 
     Notes
     -----

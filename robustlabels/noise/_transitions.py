@@ -39,7 +39,7 @@ def symmetric_transition(n_classes: int, noise_rate: float) -> NDArray:
 
     See Also
     --------
-    corrupt_labels : Draw noisy labels.
+    robustlabels.corrupt_labels : Draw noisy labels.
 
     Examples
     --------
@@ -73,7 +73,7 @@ def pair_transition(n_classes: int, noise_rate: float) -> NDArray:
 
     See Also
     --------
-    corrupt_labels : Draw noisy labels.
+    robustlabels.corrupt_labels : Draw noisy labels.
 
     Examples
     --------
@@ -114,7 +114,7 @@ def asymmetric_transition(classes: ArrayLike, class_map: Mapping, noise_rate: fl
 
     See Also
     --------
-    corrupt_labels : Draw noisy labels. It also takes such a map.
+    robustlabels.corrupt_labels : Draw noisy labels. It also takes such a map.
 
     Notes
     -----
@@ -178,7 +178,7 @@ def replacement_transition(marginal: Any, replacement_rate: float) -> NDArray:
 
     See Also
     --------
-    UnhingedClassifier : Exactly robust to this noise with ``intercept="none"``.
+    robustlabels.UnhingedClassifier : Exactly robust to this noise with ``intercept="none"``.
 
     Examples
     --------

@@ -14,7 +14,7 @@ class Conjugate(WrappedLoss):
 
     .. math:: C(p) = \sum_k w_k(p) L(p, k)
 
-    The class probabilities w are the :meth:`~Loss.inverse_link` of the predictions of a network
+    The class probabilities w are the :meth:`~robustlabels.losses.Loss.inverse_link` of the predictions of a network
     that was trained on L. For the cross-entropy, C is the entropy. The target of a call has no
     effect and can be ``torch.zeros(n, dtype=torch.int64)``.
 
@@ -33,7 +33,7 @@ class Conjugate(WrappedLoss):
 
     See Also
     --------
-    ClassMean : The mean over the classes, which does not depend on the label either.
+    robustlabels.losses.ClassMean : The mean over the classes, independent of the label too.
 
     References
     ----------

@@ -36,7 +36,8 @@ class LossProperties:
     smoothness : float
         See :func:`smoothness`.
     has_inverse_link : bool
-        Whether :meth:`Loss.inverse_link` turns its minimiser into class probabilities.
+        Whether :meth:`~robustlabels.losses.Loss.inverse_link` turns its minimiser into class
+        probabilities.
 
     See Also
     --------

@@ -129,7 +129,7 @@ def unhinged_violations(loss: Loss, n_classes: int) -> dict[str, NDArray]:
     The theorem is that of Lemire Paquin and others, arXiv:2605.20347. The proof derived here: a
     symmetric loss is a constant minus the losses of the other classes. If these are convex it is
     concave, and if it is convex, too, it is affine. Among affine losses, only multiples of
-    :class:`Unhinged` treat all classes equally.
+    :class:`~robustlabels.losses.Unhinged` treat all classes equally.
 
     Examples
     --------
