@@ -65,7 +65,7 @@ def fit_pool(
     log_proba = log_proba.astype(np.float64, copy=False)
     likelihood, s = np.maximum(likelihood, _SMALLEST), _SETTINGS
 
-    def misfit(params):
+    def misfit(params: NDArray) -> tuple[float, NDArray]:
         log_weights, offsets = params[:n_learners], params[n_learners:]
         weights = np.exp(log_weights)
         p = np.exp(log_softmax(np.tensordot(weights, log_proba, 1) + offsets, axis=1))

@@ -14,9 +14,9 @@ class Conjugate(WrappedLoss):
 
     .. math:: C(p) = \sum_k w_k(p) L(p, k)
 
-    The class probabilities w are the :meth:`~robustlabels.losses.Loss.inverse_link` of the predictions of a network
-    that was trained on L. For the cross-entropy, C is the entropy. The target of a call has no
-    effect and can be ``torch.zeros(n, dtype=torch.int64)``.
+    The class probabilities w are the :meth:`~robustlabels.losses.Loss.inverse_link` of the
+    predictions of a network that was trained on L. For the cross-entropy, C is the entropy. The
+    target of a call has no effect and can be ``torch.zeros(n, dtype=torch.int64)``.
 
     Minimised over samples from where the classifier will be used, it adapts a network to features
     that have shifted [1]_. It rewards confidence, correct or not: too many or too large steps move
