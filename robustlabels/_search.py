@@ -3,6 +3,7 @@
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from numbers import Integral
 from tempfile import TemporaryDirectory
@@ -49,17 +50,16 @@ from .refinement import LabelRefiner
 
 __all__ = ["RobustSearchCV"]
 
-#: Largest number of candidates in one batched network: more need memory and save no time.
-_AT_ONCE = 24
 
-#: Smallest number of tasks for each process, so that none waits long for the last task.
-_TASKS_PER_JOB = 4
+@dataclass(frozen=True)
+class SearchSettings:
+    """How a search is divided into tasks."""
 
-#: Attributes that a fit with another `refit` does not set.
-_OF_THE_BEST = (
-    *("best_index_", "best_params_", "best_score_"),
-    *("best_estimator_", "refit_time_", "feature_names_in_"),
-)
+    at_once: int = 24  # candidates of a batched network, at most: more need memory and save no time
+    tasks_per_job: int = 4  # at least, so that no process waits long for the last task
+
+
+_SETTINGS = SearchSettings()
 
 #: Estimators that estimate the noise, and have a `memory` for it.
 _REFINING = (
@@ -311,7 +311,10 @@ class RobustSearchCV(BaseSearchCV):
                 error = results[name] / np.sqrt(len(splits) - 1)
             results[name.replace("std_", "std_error_", 1)] = error
         self.cv_results_ = results
-        for name in _OF_THE_BEST:
+        for name in (
+            "best_index_", "best_params_", "best_score_",
+            "best_estimator_", "refit_time_", "feature_names_in_",
+        ):  # fmt: skip
             self.__dict__.pop(name, None)
         if self.refit or not self.multimetric_:
             self.best_index_ = select_best_index(self, results, refit_metric)
@@ -340,10 +343,10 @@ class RobustSearchCV(BaseSearchCV):
     def _evaluate(self, base, candidates, groups, splits, X, y, **settings):
         """Return the results of ``_fit_and_score`` for each candidate and split, in this order."""
         n_jobs = effective_n_jobs(self.n_jobs)
-        n_parts = 1 if n_jobs == 1 else -(-_TASKS_PER_JOB * n_jobs // len(splits))
+        n_parts = 1 if n_jobs == 1 else -(-_SETTINGS.tasks_per_job * n_jobs // len(splits))
         parts = []
         for group in groups:
-            needed = max(n_parts, -(-len(group) // _AT_ONCE))
+            needed = max(n_parts, -(-len(group) // _SETTINGS.at_once))
             parts += np.array_split(group, min(needed, len(group)))
         # The first part estimates the noise of all splits, and the others look it up.
         tasks = [(part, split) for part in parts for split in range(len(splits))]

@@ -1,11 +1,11 @@
-"""Types of the public surface that have no name elsewhere."""
+"""Types in public signatures that have no name elsewhere."""
 
 from typing import Any, TypeAlias
 
 import numpy as np
 
-#: An array, data frame, sparse matrix or Dask collection: no type is all of these.
+#: An array, data frame, sparse matrix or Dask collection. No type covers all of them.
 Features: TypeAlias = Any
 
-#: What `random_state` takes.
+#: Values of `random_state`.
 Seed: TypeAlias = int | np.random.RandomState | None

@@ -1,5 +1,6 @@
 """Samples repeated for each probable class, and splits that keep these copies together."""
 
+from dataclasses import dataclass
 from inspect import signature
 from numbers import Integral
 
@@ -9,24 +10,27 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from .folds import assign_folds
 from .sample_weight import find_last_step
 
-#: A class is dropped if its probability is below this share of the sample's largest.
-_NEGLIGIBLE = 0.01
 
-#: Folds that ``cv=None`` stands for, as in scikit-learn.
-_N_FOLDS = 5
+@dataclass(frozen=True)
+class CopySettings:
+    """Which copies there are, and what scikit-learn's defaults mean for them."""
 
-#: More samples than this make scikit-learn's boosting stop early by default.
-_MANY_ROWS = 10_000
+    negligible: float = 0.01  # share of the largest below which a class gets no copy (speed)
+    n_folds: int = 5  # of ``cv=None``, as in scikit-learn
+    many_rows: int = 10_000  # more make boosting stop early by default, as in scikit-learn
+
+
+_SETTINGS = CopySettings()
 
 
 def expand(label_probabilities):
     """Repeat each sample once for each of its probable classes.
 
-    Returns the sample of each copy, ascending, its class, and the probability of that. The
-    probabilities of a sample sum to 1, and every class occurs.
+    Returns arrays of shape (n_copies,): the sample of each copy, ascending, its class, and its
+    share of the sample. Shares of a sample sum to 1. Every class occurs.
     """
     largest = label_probabilities.max(axis=1, keepdims=True)
-    probable = label_probabilities > _NEGLIGIBLE * largest
+    probable = label_probabilities > _SETTINGS.negligible * largest
     n_classes = label_probabilities.shape[1]
     probable[label_probabilities.argmax(axis=0), np.arange(n_classes)] = True
     copies, codes = np.nonzero(probable)
@@ -60,7 +64,7 @@ class ExpandedRows:
         samples that were passed to `fit`.
         """
         if cv is None or isinstance(cv, Integral):
-            pairs = self._fold(_N_FOLDS if cv is None else cv)
+            pairs = self._fold(_SETTINGS.n_folds if cv is None else cv)
         elif hasattr(cv, "split"):
             pairs = cv.split(training.X, self.codes)
         elif np.iterable(cv):
@@ -130,7 +134,7 @@ def set_early_stopping(estimator, n_samples):
             _reject_random_split(part)
             continue
         early = part.early_stopping
-        early = n_samples > _MANY_ROWS if early == "auto" else bool(early)
+        early = n_samples > _SETTINGS.many_rows if early == "auto" else bool(early)
         part.set_params(early_stopping=early)
         if early and part.validation_fraction is not None:
             _check_can_hold_out(part, is_alone=part is estimator)
