@@ -1,5 +1,6 @@
 """Losses that tune themselves: the meta-gradient, what is learned and rejected, the display."""
 
+import dataclasses
 import math
 import pickle
 
@@ -17,8 +18,10 @@ from torch import nn
 
 from robustlabels import AdaptationDisplay, RobustClassifier, RobustSearchCV, corrupt_labels
 from robustlabels._network.adaptation.hyperparameters import TunableLoss, find_hyperparameters
-from robustlabels._network.adaptation.learning import meta_gradient
+from robustlabels._network.adaptation.learning import Adaptation, meta_gradient
 from robustlabels._network.joint import fit_jointly
+from robustlabels._network.settings import ADAPTATION
+from robustlabels._network.training import prepare_training, read_training_rows
 from robustlabels.losses import (
     AEL,
     AGCE,
@@ -363,3 +366,38 @@ def test_warnings_name_the_line_of_the_user():
     with pytest.warns(UserWarning, match="has no effect") as told:
         make(transition_matrix="estimate", max_epochs=1).fit(X[::8], Y_NOISY[::8])
     assert told[0].filename == __file__
+
+
+def adapted(calibration, training):
+    """The hyperparameters after some steps that these rows judge."""
+    net = training.engine.net
+    net.minimise([clone(loss) for loss in training.engine.losses])
+    adaptation = Adaptation(net, training.X, calibration, len(net.losses_), seed=0)
+    batch = {"X": training.X[:30], "soft_labels": training.soft_labels[:30]}
+    for _ in range(5 * ADAPTATION.steps):
+        tensors = {name: torch.as_tensor(array) for name, array in batch.items()}
+        adaptation.on_batch_end(net, batch=(tensors, None), training=True)
+    return adaptation.tunable.values
+
+
+@pytest.mark.parametrize("idle", ["seen in training", "of little weight"])
+def test_held_out_rows_judge_by_their_weight(idle):
+    clf = make(n_members=1)
+    training = prepare_training(clf, read_training_rows(clf, X, Y_NOISY, None))
+    calibration = training.calibration
+    if idle == "seen in training":
+        silent = calibration.folds != 0
+    else:
+        silent = calibration.label_probabilities[:, 0] > 0.5
+        weight = np.where(silent, 1e-30, 1.0)
+        calibration = dataclasses.replace(calibration, weight=weight)
+    expected = adapted(calibration, training)
+
+    def with_other_labels(rows):
+        likelihood = np.where(
+            rows[:, None], calibration.likelihood[:, ::-1], calibration.likelihood
+        )
+        return adapted(dataclasses.replace(calibration, likelihood=likelihood), training)
+
+    assert with_other_labels(silent) == pytest.approx(expected, rel=1e-12)
+    assert with_other_labels(~silent) != pytest.approx(expected, rel=1e-4)

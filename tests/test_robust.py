@@ -386,14 +386,16 @@ def test_probabilities_are_those_of_clean_labels(loss, n_members):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("n_members", "n_copies"), [(2, 3), (4, 1)])
-def test_members_are_calibrated_by_rows_they_have_not_seen(n_members, n_copies):
+@pytest.mark.parametrize(
+    ("loss", "n_members", "n_copies"), [("ce", 2, 3), ("ce", 4, 1), ("auto", 4, 1)]
+)
+def test_members_are_calibrated_by_rows_they_have_not_seen(loss, n_members, n_copies):
     # The labels say nothing and are said to be right: to be sure of them is to know them by heart.
     rng = np.random.RandomState(0)
     X, y = np.float32(rng.normal(size=(600, 8))), rng.randint(2, size=600)
     X_train, y_train = np.repeat(X[:300], n_copies, axis=0), np.repeat(y[:300], n_copies)
     params = {"hidden_layer_sizes": 64, "n_members": n_members, "dropout": 0, "max_epochs": 150}
-    clf = small("ce", transition_matrix=np.eye(2), batch_size=300, **params).fit(X_train, y_train)
+    clf = small(loss, transition_matrix=np.eye(2), batch_size=300, **params).fit(X_train, y_train)
     assert clf.score(X_train, y_train) > 0.8
     assert log_loss(y[300:], clf.predict_proba(X[300:])) < 0.75
 

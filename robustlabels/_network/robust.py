@@ -52,10 +52,9 @@ class RobustClassifier(SkorchRoutes, ClassifierMixin, BaseEstimator):
         data frame. "estimate" estimates it from the data; on fewer than 50 rows, or 10 a class,
         labels are taken as given. None always takes labels as given, and so does `partial_fit`.
     class_weight : dict, "balanced" or None, default=None
-        Weights of the classes, multiplied with `sample_weight`. "balanced" makes all classes
-        equally heavy. The weights apply to the estimated true-class probabilities, and "balanced"
-        is computed from them; or to labels that are taken as given. Unequal weights break the
-        symmetry of a symmetric loss.
+        Weights of the classes, multiplied with `sample_weight`; "balanced" makes classes equally
+        heavy. They apply to the estimated true-class probabilities, from which "balanced" is
+        computed, or to labels that are taken as given. If unequal, they break a loss's symmetry.
     priors : array-like of shape (n_classes,), dict, "balanced" or None, default=None
         Class frequencies where the classifier will be used: positive, of sum 1, in sorted order
         or named by a dict or a Series; "balanced" means equal ones. After training the scores are
