@@ -187,7 +187,7 @@ def _choose_module(
             if name.startswith("module__"):
                 raise ValueError(
                     f"{name!r} is for a module class, but module is an instance, which would be "
-                    f"made anew without its weights. Set it on the instance."
+                    f"re-created without its weights. Set it on the instance."
                 )
         return copy.deepcopy(module), {}
     else:

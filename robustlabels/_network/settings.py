@@ -18,7 +18,7 @@ class NetworkSettings:
     #: Weight of the uniform distribution in the probabilities that are pooled, so that no
     #: log-probability is extreme.
     uniform_share: float = 0.01
-    #: Samples whose loss before and after tells whether the training helped, and by which share of
+    #: Samples whose loss before and after shows whether the training helped, and by which share of
     #: it the loss may have grown.
     judged_rows: int = 1024
     tolerance: float = 0.01
