@@ -87,12 +87,12 @@ def test_smoothness_of_sgce():
     # With three classes and more it does not vanish with q, unless the scores are bounded.
     assert 0.4 < smoothness(SGCE(0.001), 10) < (1 - 1 / 10) / 2
     # Against a dense search: with two classes only the difference of the scores counts.
-    for bound in (0.3, 1.0):
+    for q, bound in ((0.1, 1.0), (0.7, 0.3)):
         difference = torch.linspace(-2 * bound, 2 * bound, 2001, dtype=torch.float64)
         u = torch.sigmoid(difference)
-        curvature = u**0.1 * (1 - u) * (u - 0.1 * (1 - u))
+        curvature = u**q * (1 - u) * (u - q * (1 - u))
         dense = 2 * curvature.abs().max().item()
-        assert smoothness(GCE(0.1), 2, score_bound=bound) == pytest.approx(dense, rel=1e-3)
+        assert smoothness(GCE(q), 2, score_bound=bound) == pytest.approx(dense, rel=1e-3)
     bounded = [smoothness(SGCE(q), 10, score_bound=3.0) for q in (0.1, 0.01, 0.001)]
     assert bounded[0] > 5 * bounded[1] > 25 * bounded[2]
 

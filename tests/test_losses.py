@@ -799,6 +799,7 @@ def test_only_losses_add_up(other):
         (Normalized(SGCE()), "cannot be normalised"),
         (Normalized(Unhinged()), "cannot be normalised"),
         (Normalized(AlphaMAE()), "cannot be normalised"),
+        (Normalized(LogitClip(SGCE())), "cannot be normalised"),
         (Normalized(NCE() + Symmetrized(CE())), "cannot be normalised"),
     ],
     ids=lambda v: repr(v)[:40],

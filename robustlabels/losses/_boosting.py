@@ -50,10 +50,9 @@ def boosting_objective(loss: str | Loss) -> Callable[..., tuple[NDArray, NDArray
 
     Notes
     -----
-    The loss is divided by its :func:`~robustlabels.losses.theory.initial_gain`.
-    At equal scores its gradient is then that of
-    the cross-entropy, for every loss that treats all classes equally, and regularisation such as
-    ``reg_lambda`` and ``min_child_weight`` means the same as for the booster's own loss. A loss
+    The loss is divided by its :func:`~robustlabels.losses.theory.initial_gain`. At equal scores
+    its gradient is then that of the cross-entropy, if it treats all classes equally, so that
+    ``reg_lambda`` and ``min_child_weight`` mean the same as for the booster's own loss. A loss
     without a gradient at equal scores, such as TruncatedGCE with k above 1/K, raises a ValueError:
     boosting starts there, while the boosters' own losses may start at the class frequencies.
 

@@ -23,8 +23,7 @@ def asymmetry_ratio(loss: Loss, *, method: str = "auto") -> float:
     Parameters
     ----------
     loss : Loss
-        A :class:`~robustlabels.losses.ProbabilityLoss`, a sum of them, alpha-MAE or the unhinged
-        loss.
+        A :class:`~robustlabels.losses.ProbabilityLoss`, a sum of them, AlphaMAE or Unhinged.
     method : {"auto", "numeric"}, default="auto"
         "auto" uses the closed form if one is known, "numeric" searches for the infimum on a grid
         if the loss is a function of the label's probability.

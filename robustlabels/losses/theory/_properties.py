@@ -36,8 +36,7 @@ class LossProperties:
     smoothness : float
         See :func:`smoothness`.
     has_inverse_link : bool
-        Whether :meth:`~robustlabels.losses.Loss.inverse_link` turns its minimiser into class
-        probabilities.
+        Whether the loss has a :meth:`~robustlabels.losses.Loss.inverse_link`.
 
     See Also
     --------
