@@ -684,7 +684,7 @@ def test_constraints_are_inherited():
         ("SGCEE", {}, "Unknown loss 'SGCEE'. Did you mean 'sgce'.*'alpha-mae'"),
         ("Alpha_MAE", {}, "Did you mean 'alpha-mae'"),
         (3, {}, "Unknown loss 3"),
-        ("mae", {"q": 0.3}, "'mae' has no parameter 'q'. It has 'reduction'"),
+        ("mae", {"q": 0.3}, "Invalid parameter 'q' for estimator MAE.*'reduction'"),
         ("gce", {"q": -1}, r"'q' parameter of GCE must be .*\[0.0, 1.0\]. Got -1"),
         ("sgce", {"q": 1.1}, "'q' parameter of SGCE .* Got 1.1"),
         ("sgce", {"radius": 0}, "'radius' parameter of SGCE .* Got 0"),

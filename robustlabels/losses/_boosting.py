@@ -35,9 +35,10 @@ def boosting_objective(loss: str | Loss) -> Callable[..., tuple[NDArray, NDArray
     -------
     objective : callable
         ``objective(y_true, y_pred, sample_weight=None)`` returns gradient and Hessian, arrays of
-        the shape of ``y_pred``. ``y_pred`` holds raw scores of shape (n, K) or, for two classes,
-        of shape (n,): the score of class 1, where class 0 has score 0. Raises a ValueError if
-        labels are not integers from 0 to K - 1. It can be pickled.
+        the shape of ``y_pred``: raw scores of shape (n, K) or, for two classes, of shape (n,), the
+        score of class 1 where class 0 has score 0. Raises a ValueError if labels are not integers
+        from 0 to K - 1, or if the loss has no gradient at equal scores, where boosting starts, as
+        TruncatedGCE with k above 1/K. It can be pickled.
 
     Raises
     ------
@@ -51,10 +52,8 @@ def boosting_objective(loss: str | Loss) -> Callable[..., tuple[NDArray, NDArray
     Notes
     -----
     The loss is divided by its :func:`~robustlabels.losses.theory.initial_gain`. At equal scores
-    its gradient is then that of the cross-entropy, if it treats all classes equally, so that
-    ``reg_lambda`` and ``min_child_weight`` mean the same as for the booster's own loss. A loss
-    without a gradient at equal scores, such as TruncatedGCE with k above 1/K, raises a ValueError:
-    boosting starts there, while the boosters' own losses may start at the class frequencies.
+    its gradient is then that of the cross-entropy, and ``reg_lambda`` and ``min_child_weight``
+    mean the same as for the booster's own loss.
 
     With the gradient :math:`g_j` and the probabilities p that the loss sees, the Hessian is
 
@@ -63,19 +62,15 @@ def boosting_objective(loss: str | Loss) -> Callable[..., tuple[NDArray, NDArray
         \begin{cases} 1 - p_j & g_j > 0 \\ p_j & g_j \le 0 \end{cases}
         \qquad c = 1 \text{ for two classes, else } 2
 
-    but at least 1e-16. Apart from c it is the curvature of the logistic loss of "class j or not"
-    that has this gradient at these scores. For the cross-entropy it is p (1 - p) for two classes
-    and 2 p (1 - p) for more, XGBoost's own; LightGBM's own has c = K / (K - 1). For CE, MAE, GCE,
-    RCE, SCE, TaylorCE, TruncatedGCE, AGCE, AEL with a >= 1 and AUL with a >= p, it bounds the
-    matrix of second derivatives, so a Newton step of all K trees together is not too long. The
-    bound holds at the present scores; the learning rate keeps the steps near them. For other
-    losses the Hessian has the scale of that of the cross-entropy, but need not be a bound.
+    but at least 1e-16: for the cross-entropy XGBoost's own. For CE, MAE, GCE, RCE, SCE, TaylorCE,
+    TruncatedGCE, AGCE, AEL with a >= 1 and AUL with a >= p, it bounds the matrix of second
+    derivatives at the present scores, so a Newton step of all K trees together is not too long.
+    For other losses it has the scale of that of the cross-entropy, but need not be a bound.
 
     ``XGBClassifier`` predicts classes and the softmax of the scores. ``LGBMClassifier`` returns
     raw scores, with a warning, so ``score`` and ``GridSearchCV`` need a scorer; see the user
     guide. These probabilities belong to the minimiser of the loss, which for most robust losses
-    is more confident than the class probabilities, see :meth:`Loss.inverse_link`. A loss with a
-    `radius` sees the softmax of :meth:`Loss.scores`, which is less confident.
+    is more confident than the class probabilities, see :meth:`Loss.inverse_link`.
 
     Examples
     --------

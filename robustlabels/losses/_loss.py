@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import math
 import operator
-from collections import Counter
 from collections.abc import Callable, Sequence
 from numbers import Real
 from typing import Any, Self
@@ -39,10 +38,10 @@ _MASKED = -1e15
 class Loss(BaseEstimator, nn.Module):
     """Base class of all losses.
 
-    A loss computes, from log-probabilities, what each class would cost as the label. A subclass
-    implements :meth:`class_losses` and stores its hyperparameters in ``__init__``. It is a
+    A loss computes, from log-probabilities, what each class would cost as the label. It is a
     scikit-learn ``BaseEstimator`` and a torch module without learnable parameters, which replaces
-    ``torch.nn.CrossEntropyLoss`` in any training loop.
+    ``torch.nn.CrossEntropyLoss`` in any training loop. A subclass implements :meth:`class_losses`;
+    ``class Brier(Loss, name="brier")`` also makes it known to :func:`get_loss` by this name.
 
     Parameters
     ----------
@@ -60,13 +59,8 @@ class Loss(BaseEstimator, nn.Module):
     precision is computed in float32. A class whose logit is -inf has probability 0. As the label
     it costs the limit of the loss, which is infinite for unbounded losses.
 
-    A subclass with a ``name``, as in ``class Brier(Loss, name="brier")``, is known to
-    :func:`get_loss` and ``RobustClassifier`` by this name.
-
     Examples
     --------
-    The Brier score as a loss of your own:
-
     >>> import torch
     >>> from robustlabels.losses import Loss
     >>> class Brier(Loss):
@@ -141,10 +135,9 @@ class Loss(BaseEstimator, nn.Module):
         return state
 
     def _certainty_wins(self, lead, rival, weights):
-        """Return whether certainty of a label minimises the weighted class losses.
+        """Return whether certainty of the label of weight `lead` minimises the weighted losses.
 
-        `lead` is the weight of the label, `rival` the largest of the others. None where there is
-        no closed form besides the asymmetry ratio.
+        `rival` is the largest other weight. None without a closed form besides the asymmetry ratio.
         """
 
     @property
@@ -223,8 +216,8 @@ class Loss(BaseEstimator, nn.Module):
         r"""Map the outputs of a network to the scores whose softmax the loss sees.
 
         These are the logits themselves, except for a loss with a `radius` R, whose infimum lies at
-        infinite scores. It maps the centred logits ``c = logits - logits.mean(-1)`` smoothly into
-        the ball of radius R, by ``c / (1 + |c| / R)``, which keeps the order of the classes.
+        infinite scores. It maps the centred logits c smoothly into the ball of radius R, by
+        ``c / (1 + |c| / R)``, which keeps the order of the classes.
 
         Parameters
         ----------
@@ -278,9 +271,8 @@ class Loss(BaseEstimator, nn.Module):
         logits : Tensor of shape (n, K)
             Outputs of a network, before any softmax.
         target : Tensor of shape (n,) or (n, K)
-            Labels from 0 to K - 1 (integers), or soft labels (floating point): a weight for each
-            class. The loss of a soft label is the weighted sum of the class losses, which
-            preserves symmetry and unbiasedness.
+            Labels from 0 to K - 1 (integers), or soft labels (floating point): weights of the
+            classes. Their weighted sum of class losses preserves symmetry and unbiasedness.
 
         Returns
         -------
@@ -290,8 +282,7 @@ class Loss(BaseEstimator, nn.Module):
         Raises
         ------
         ValueError
-            If a hyperparameter is outside its domain, the shapes do not match, or a label is not
-            in 0 to K - 1.
+            If a hyperparameter, a shape or a label is outside its domain.
         TypeError
             If `logits` or `target` is not a tensor.
         """
@@ -339,9 +330,9 @@ def _check_labels(target, n_classes):
 class ProbabilityLoss(Loss):
     r"""Base class of losses :math:`\ell(p_y)` that depend on the label's probability alone.
 
-    A subclass implements :meth:`phi`, an elementwise function. The gradient with respect to the
-    logits is :math:`-\omega(p_y)(e_y - p)` with :math:`\omega(u) = -u\,\ell'(u)`: such a loss is a
-    cross-entropy with sample weights.
+    A subclass implements :meth:`phi`. The gradient with respect to the logits is
+    :math:`-\omega(p_y)(e_y - p)` with :math:`\omega(u) = -u\,\ell'(u)`, that of a cross-entropy
+    with sample weights.
 
     Parameters
     ----------
@@ -408,9 +399,8 @@ class Sum(_BaseComposition, Loss):
 
     .. math:: L(f, y) = \sum_i w_i L_i(f, y)
 
-    ``NCE() + 4 * AGCE()`` makes one of copies of both, with names made from their classes. With
-    nonnegative weights, a sum of symmetric losses is symmetric, and a sum of losses is asymmetric
-    on labels on which all terms are.
+    ``NCE() + 4 * AGCE()`` makes one of copies of both. With nonnegative weights, a sum of symmetric
+    losses is symmetric, and a sum of losses is asymmetric on labels on which all terms are.
 
     Parameters
     ----------
@@ -465,8 +455,8 @@ class Sum(_BaseComposition, Loss):
             raise ValueError(f"terms must be a nonempty list of (name, Loss). Got {self.terms!r}.")
         self._validate_names([name for name, _ in self.terms])
         weights = [1.0] * len(self.terms) if self.weights is None else list(self.weights)
-        numbers = all(isinstance(w, Real) and math.isfinite(w) for w in weights)
-        if not numbers or len(weights) != len(self.terms):
+        numbers = [w for w in weights if isinstance(w, Real) and math.isfinite(w)]
+        if not len(numbers) == len(weights) == len(self.terms):
             raise ValueError(
                 f"weights must hold a finite number for each of the {len(self.terms)} terms. "
                 f"Got {self.weights!r}."
@@ -484,19 +474,19 @@ class Sum(_BaseComposition, Loss):
         weights = [1.0] * len(self.terms) if self.weights is None else self.weights
         return [(weight, loss) for weight, (_, loss) in zip(weights, self.terms, strict=True)]
 
-    def _sum(self, values):
-        """Add the weighted values of the terms."""
-        pairs = ((w, v) for (w, _), v in zip(self._weighted(), values, strict=True))
-        return functools.reduce(torch.add, (v if w == 1 else w * v for w, v in pairs))
-
     def class_losses(self, log_p: torch.Tensor) -> torch.Tensor:
-        return self._sum(loss.class_losses(log_p) for _, loss in self.terms)
+        return _add((w, loss.class_losses(log_p)) for w, loss in self._weighted())
 
     def sample_losses(self, log_p: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        return self._sum(loss.sample_losses(log_p, target) for _, loss in self.terms)
+        return _add((w, loss.sample_losses(log_p, target)) for w, loss in self._weighted())
 
 
-def _weighted_sum(*weighted, reduction="mean"):
+def _add(weighted):
+    """Add the values of (weight, value) pairs."""
+    return functools.reduce(torch.add, (v if w == 1 else w * v for w, v in weighted))
+
+
+def _weighted_sum(*weighted, reduction):
     """Make a flat Sum of copies of (weight, loss) pairs."""
     names, terms, weights = [], [], []
     for weight, loss in weighted:
@@ -506,12 +496,11 @@ def _weighted_sum(*weighted, reduction="mean"):
             names.append(name)
             terms.append(clone(term))
             weights.append(float(weight * w))
-    counts, seen = Counter(names), Counter()
-    for i, name in enumerate(names):
-        if counts[name] > 1:
-            seen[name] += 1
-            names[i] = f"{name}-{seen[name]}"
-    return Sum(list(zip(names, terms, strict=True)), weights, reduction=reduction)
+    numbered = [
+        f"{name}-{names[: i + 1].count(name)}" if names.count(name) > 1 else name
+        for i, name in enumerate(names)
+    ]
+    return Sum(list(zip(numbered, terms, strict=True)), weights, reduction=reduction)
 
 
 def unmasked(log_p):

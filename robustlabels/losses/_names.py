@@ -55,9 +55,9 @@ def get_loss(name: str, **params: Any) -> Loss:
 
     Notes
     -----
-    Sums such as "nce+agce" have the weights and hyperparameters of their papers for CIFAR-10,
-    except that the second term of "nce+agce" and "nce+aul" has weight 1 instead of 4. The page
-    "Losses" of the documentation says why, and lists the settings for other data sets.
+    Sums such as "nce+agce" have the settings of their papers for CIFAR-10, except that the second
+    term of "nce+agce" and "nce+aul" has weight 1 instead of 4. The page "Losses" of the
+    documentation says why, and lists the settings for other data sets.
 
     Examples
     --------
@@ -72,13 +72,6 @@ def get_loss(name: str, **params: Any) -> Loss:
             f"Unknown loss {name!r}.{hint} Choose one of {', '.join(map(repr, names))}, "
             f"or pass a robustlabels.losses.Loss object."
         )
-    loss = CATALOGUE[name]()
-    known = loss.get_params()
-    if unknown := sorted(set(params) - set(known)):
-        raise ValueError(
-            f"The loss {name!r} has no parameter {', '.join(map(repr, unknown))}. "
-            f"It has {', '.join(map(repr, known))}."
-        )
-    loss.set_params(**params)
+    loss = CATALOGUE[name]().set_params(**params)
     loss._validate_params()
     return loss

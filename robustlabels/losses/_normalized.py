@@ -162,7 +162,7 @@ class NGCE(Normalized, name="ngce"):
     Parameters
     ----------
     q : float in [0, 1], default=0.1
-        0 is NCE, 1 is MAE / (K - 1). Published: 0.1 on MNIST and CIFAR-10, 0.7 on CIFAR-100.
+        0 is NCE, 1 is MAE / (K - 1).
     reduction : {"none", "mean", "sum"}, default="mean"
         What a call returns: the per-sample losses, their mean, or their sum.
 
@@ -207,8 +207,7 @@ class NNCE(Loss, name="nnce"):
     Parameters
     ----------
     p_min : float in (0, 1), default=1e-7
-        Probability below which a class has no gradient; it must be less than 1/K. The loss
-        depends on it. Published code has 1e-7 (ANL) or 1e-8 (JAL).
+        Probability below which a class has no gradient; it must be less than 1/K.
     reduction : {"none", "mean", "sum"}, default="mean"
         What a call returns: the per-sample losses, their mean, or their sum.
 

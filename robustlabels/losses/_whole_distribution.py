@@ -25,11 +25,9 @@ class LDR(Loss, name="ldr"):
     ----------
     lam : float > 0, default=1.0
         Temperature. For c = 0, 1 is the cross-entropy minus log K, the limit 0 is the multi-class
-        hinge loss, and the limit of large values the unhinged loss. Published: 10 on CIFAR-10,
-        1 on CIFAR-100, WebVision and Clothing1M.
+        hinge loss, and the limit of large values the unhinged loss.
     margin : float >= 0, default=0.0
-        Lead c that the loss demands of the label. Published code uses 0.1 on scores that it first
-        maps to positive values of mean 1, which this loss does not do.
+        Lead c that the loss demands of the label.
     reduction : {"none", "mean", "sum"}, default="mean"
         What a call returns: the per-sample losses, their mean, or their sum.
 
@@ -81,7 +79,7 @@ class BiTempered(Loss, name="bi-tempered"):
 
     with :math:`\log_t x = (x^{1-t} - 1) / (1 - t)` and :math:`\exp_t` its inverse.
 
-    t1 = t2 = 1 is the cross-entropy. Not symmetric. The paper uses (0.8, 1.2) on CIFAR-100.
+    t1 = t2 = 1 is the cross-entropy. Not symmetric.
 
     Parameters
     ----------
@@ -158,7 +156,7 @@ class SoftBootstrap(Loss, name="soft-bootstrap"):
     Parameters
     ----------
     beta : float in [0, 1], default=0.95
-        Share of the given label; the paper uses 0.95. 1 is the cross-entropy.
+        Share of the given label; 1 is the cross-entropy.
     reduction : {"none", "mean", "sum"}, default="mean"
         What a call returns: the per-sample losses, their mean, or their sum.
 

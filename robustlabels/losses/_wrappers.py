@@ -17,8 +17,7 @@ class LogitClip(WrappedLoss):
         c = f - \bar f
 
     It bounds any loss [1]_. Unlike in the paper, the logits are centred first, because a constant
-    added to all of them does not change a prediction. Published code compares the norm with
-    1/delta but scales it to delta: only delta = 1 carries over, as tau = 1.
+    added to all of them does not change a prediction.
 
     Parameters
     ----------
@@ -75,8 +74,7 @@ class EpsSoftmax(WrappedLoss):
     loss : Loss
         The loss to relax.
     m : float > 0, default=1e4
-        How far the largest probability is raised. Published with the cross-entropy plus MAE:
-        1e5 on CIFAR-10, 1e4 on CIFAR-100, 1e3 on WebVision.
+        How far the largest probability is raised.
     reduction : {"none", "mean", "sum"}, default="mean"
         What a call returns: the per-sample losses, their mean, or their sum.
 
