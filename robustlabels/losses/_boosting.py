@@ -83,9 +83,7 @@ def boosting_objective(loss: str | Loss) -> Callable[..., tuple[NDArray, NDArray
     >>> bool((clf.predict(X, raw_score=True).argmax(axis=1) == y).mean() > 0.95)
     True
     """
-    if not isinstance(loss, Loss):
-        loss = get_loss(loss)
-    loss = clone(loss)
+    loss = clone(loss) if isinstance(loss, Loss) else get_loss(loss)
     loss._validate_params()
     return _BoostingObjective(loss)
 

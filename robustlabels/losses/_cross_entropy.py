@@ -84,7 +84,7 @@ class MAE(ProbabilityLoss, name="mae"):
 
 
 def gce(log_p, q):
-    """Return (1 - u^q) / q elementwise, the cross-entropy for q = 0."""
+    """Return (1 - u^q) / q, the cross-entropy for q = 0."""
     return -log_p if q == 0 else torch.expm1(q * log_p) / -q
 
 

@@ -148,7 +148,6 @@ class NFL(Normalized, name="nfl"):
 
     @property
     def loss(self) -> Loss:
-        """Focal loss with the present hyperparameters."""
         return Focal(self.gamma, detach_modulator=self.detach_modulator)
 
 
@@ -191,7 +190,6 @@ class NGCE(Normalized, name="ngce"):
 
     @property
     def loss(self) -> Loss:
-        """GCE at the present q."""
         return GCE(self.q)
 
 

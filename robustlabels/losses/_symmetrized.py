@@ -18,12 +18,10 @@ class Symmetrized(WrappedLoss):
 
     .. math:: S(f, y) = L(f, y) - \frac{1}{K} \sum_k L(f, k)
 
-    Every loss is, in a unique way, the sum of this part, with class sum 0, and one that does not
-    depend on the label [1]_, :class:`ClassMean`.
-
-    Under symmetric label noise of rate :math:`\eta < (K-1)/K` the risk of a symmetric loss is
-    the clean risk times :math:`1 - \eta K / (K-1)` plus a constant, so both have the same
-    minimisers [2]_. The operator is a linear projection.
+    A linear projection: every loss is, in a unique way, the sum of this part, with class sum 0,
+    and one that does not depend on the label, :class:`ClassMean` [1]_. Under symmetric label noise
+    of rate :math:`\eta < (K-1)/K` the risk of a symmetric loss is the clean risk times
+    :math:`1 - \eta K / (K-1)` plus a constant, so both have the same minimisers [2]_.
 
     Parameters
     ----------
@@ -37,8 +35,7 @@ class Symmetrized(WrappedLoss):
 
     See Also
     --------
-    Unhinged : The symmetric part of the cross-entropy.
-    SGCE : The symmetric part of the generalised cross-entropy.
+    Unhinged, SGCE : The symmetric parts of CE and GCE.
 
     References
     ----------
@@ -162,8 +159,8 @@ class SGCE(Symmetrized, name="sgce"):
     Parameters
     ----------
     q : float in [0, 1], default=0.3
-        0 is the unhinged loss, 1 is MAE minus a constant. A smaller value gives samples with the
-        right label larger gradients; a larger one ignores mislabelled samples more.
+        0 is the unhinged loss, 1 is MAE minus a constant. A larger value ignores mislabelled
+        samples more, but gives samples with the right label smaller gradients.
     radius : float > 0, "auto" or None, default="auto"
         Radius of the ball that confines the scores, see :meth:`Loss.scores`. Without it, as in
         the paper, logits drift away as q nears 0. "auto" is 10 for q < 0.3 and None otherwise.
@@ -172,7 +169,6 @@ class SGCE(Symmetrized, name="sgce"):
 
     See Also
     --------
-    GCE : The loss that is symmetrised here.
     AlphaMAE : Another interpolation between the unhinged loss and MAE.
 
     References
@@ -200,12 +196,10 @@ class SGCE(Symmetrized, name="sgce"):
 
     @property
     def loss(self) -> Loss:
-        """GCE at the present q."""
         return GCE(self.q)
 
     @property
     def ball_radius(self) -> float | None:
-        """Radius of the ball that confines the scores, None if they are free."""
         if self.radius == "auto":
             return 10.0 if self.q < 0.3 else None
         return self.radius
@@ -224,9 +218,9 @@ class AlphaMAE(Loss, name="alpha-mae"):
     .. math:: L(f, y) = \frac{1}{\alpha} \Bigl( \frac{1}{K} - \mathrm{softmax}(\alpha f)_y \Bigr)
 
     Symmetric with class sum 0 for every alpha and radius. Without a radius its gradient is
-    :math:`-s_y (e_y - s)` with :math:`s = \mathrm{softmax}(\alpha f)`, and the spectral norm
-    of its Hessian is at most :math:`\alpha / (3 \sqrt{3})`. The paper [1]_ names the loss and
-    its properties; the formula here is derived from them.
+    :math:`-s_y (e_y - s)` with :math:`s = \mathrm{softmax}(\alpha f)`, and the spectral norm of
+    its Hessian is at most :math:`\alpha / (3 \sqrt{3})`. The formula is derived from the
+    properties that [1]_ states.
 
     Parameters
     ----------

@@ -115,10 +115,9 @@ class MarginShift(WrappedLoss):
         L_s(p, y) = \ell\Bigl(\frac{e^s p_y}{1 + (e^s - 1) p_y}\Bigr), \qquad
         s = \max(0, \log(K-1) - m)
 
-    At equal scores the label has probability 1/K. With 100 classes the gradients of MAE, AGCE and
-    similar losses nearly vanish there, and they learn little or nothing. The shift moves the start
-    to where the loss has a gradient, after [1]_, which uses 2.6 for MAE and 4.5 for AGCE and
-    estimates the shift from the scores. It destroys a constant class sum.
+    With many classes the gradients of MAE, AGCE and similar losses nearly vanish at equal scores.
+    The shift moves the start to where the loss has a gradient. It destroys a constant class sum.
+    The paper [1]_ uses m = 2.6 for MAE and 4.5 for AGCE, and estimates the shift from the scores.
 
     Parameters
     ----------

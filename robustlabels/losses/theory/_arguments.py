@@ -10,14 +10,13 @@ from sklearn.base import clone
 from ..._validation.sklearn_private import Interval, validate_params
 from .._loss import Loss
 
-N_CLASSES = [Interval(Integral, 2, None, closed="left")]
-
 _Function = TypeVar("_Function", bound=Callable)
 
 
 def checked(**domains: list) -> Callable[[_Function], _Function]:
-    """Decorate a function that takes a loss, and arguments in these domains."""
-    return validate_params({"loss": [Loss], **domains}, prefer_skip_nested_validation=True)
+    """Decorate a function that takes a loss, `n_classes`, and arguments in these domains."""
+    domains |= {"loss": [Loss], "n_classes": [Interval(Integral, 2, None, closed="left")]}
+    return validate_params(domains, prefer_skip_nested_validation=True)
 
 
 def without_radius(loss):
@@ -29,10 +28,7 @@ def without_radius(loss):
 
 
 def permutation_witness(loss, n_classes):
-    """Return scores and a permutation of them whose class losses are not the permuted ones.
-
-    None for a loss that treats all classes equally.
-    """
+    """Return scores and a permutation of them whose losses are not the permuted ones, if any."""
     generator = torch.Generator().manual_seed(0)
     scores = torch.randn(20, n_classes, generator=generator, dtype=torch.float64)
     losses = loss.class_losses(torch.log_softmax(scores, dim=-1))

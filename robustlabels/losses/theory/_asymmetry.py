@@ -11,7 +11,7 @@ from scipy.optimize import minimize
 from ..._validation.sklearn_private import StrOptions
 from ...noise._transitions import pair_transition, symmetric_transition
 from .._loss import Loss, ProbabilityLoss, Sum
-from ._arguments import N_CLASSES, checked, distinct_labels, without_radius
+from ._arguments import checked, distinct_labels, without_radius
 
 __all__ = ["asymmetry_ratio", "is_asymmetric", "max_tolerable_noise"]
 
@@ -35,8 +35,8 @@ def asymmetry_ratio(loss: Loss, *, method: str = "auto") -> float:
             r = \inf_{0 \le u \le u + \Delta \le 1}
             \frac{\ell(u) - \ell(u + \Delta)}{\ell(0) - \ell(\Delta)}
 
-        The loss is asymmetric on weights with :math:`w_n / w_m \le r` (Zhou and others,
-        ICML 2021, arXiv:2106.03110).
+        The loss is asymmetric on weights with :math:`w_n / w_m \le r` (Zhou and others, ICML
+        2021, arXiv:2106.03110), and, if it is convex or concave, on no others.
 
     Raises
     ------
@@ -108,10 +108,9 @@ def is_asymmetric(loss: Loss, transition_matrix: ArrayLike) -> bool:
 
     Notes
     -----
-    In closed form for AMSE and for losses with an :func:`asymmetry_ratio`, where the condition
-    :math:`T_{in} / T_{ii} \le r` is also necessary for convex and concave functions of the
-    probability. Otherwise by minimisation from many starts. A loss that fails here may still
-    predict class i as the most probable one.
+    In closed form for AMSE and for losses with an :func:`asymmetry_ratio`, otherwise by
+    minimisation from many starts. A loss that fails here may still predict class i as the most
+    probable one.
 
     Examples
     --------
@@ -127,7 +126,7 @@ def is_asymmetric(loss: Loss, transition_matrix: ArrayLike) -> bool:
     return all(_wins(loss, weights, label) for label, weights in enumerate(transition))
 
 
-@checked(n_classes=N_CLASSES, noise=[StrOptions({"symmetric", "pair"})])
+@checked(noise=[StrOptions({"symmetric", "pair"})])
 def max_tolerable_noise(loss: Loss, n_classes: int, noise: str = "symmetric") -> float:
     r"""Compute the noise rate up to which the right label wins.
 
@@ -152,8 +151,8 @@ def max_tolerable_noise(loss: Loss, n_classes: int, noise: str = "symmetric") ->
     Notes
     -----
     With an asymmetry ratio r it is :math:`(K-1) r / (1 + (K-1) r)` for symmetric noise and
-    :math:`r / (1 + r)` for pair noise; otherwise it is found by bisection. It is about
-    predictions that are certain. Accuracy need not fall at larger rates.
+    :math:`r / (1 + r)` for pair noise; otherwise it is found by bisection. Accuracy need not fall
+    at larger rates.
 
     Examples
     --------
@@ -165,7 +164,7 @@ def max_tolerable_noise(loss: Loss, n_classes: int, noise: str = "symmetric") ->
     try:
         ratio = asymmetry_ratio(loss)
     except ValueError:
-        make = {"symmetric": symmetric_transition, "pair": pair_transition}[noise]
+        make = symmetric_transition if noise == "symmetric" else pair_transition
         labels = distinct_labels(without_radius(loss), n_classes)
         low, high = 0.0, 1.0
         for _ in range(14):
@@ -219,7 +218,4 @@ def _wins(loss, weights, label):
 
 def _phi(loss, u):
     """Evaluate a loss of the label's probability at probabilities, 0 included."""
-    log_u = u.double().log().clamp(min=-1e4)
-    if isinstance(loss, Sum):
-        return sum(weight * term.phi(log_u) for weight, term in loss._weighted())
-    return loss.phi(log_u)
+    return loss.class_losses(u.double().log().clamp(min=-1e4))

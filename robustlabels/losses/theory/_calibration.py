@@ -1,19 +1,17 @@
 """Classification calibration: whether a low risk of a loss means few errors, and how few."""
 
-from numbers import Real
 from typing import Any
 
 import numpy as np
 import torch
 
-from ..._validation.sklearn_private import Interval
-from .._loss import Loss
-from ._arguments import N_CLASSES, checked, permutation_witness
+from .._loss import NONNEGATIVE, Loss
+from ._arguments import checked, permutation_witness
 
 __all__ = ["excess_risk_bound", "is_classification_calibrated"]
 
 
-@checked(n_classes=N_CLASSES, return_witness=["boolean"])
+@checked(return_witness=["boolean"])
 def is_classification_calibrated(
     loss: Loss, n_classes: int, *, return_witness: bool = False
 ) -> Any:
@@ -77,7 +75,7 @@ def is_classification_calibrated(
     return (witness is None, witness) if return_witness else witness is None
 
 
-@checked(n_classes=N_CLASSES, excess=[Interval(Real, 0, None, closed="left")])
+@checked(excess=NONNEGATIVE)
 def excess_risk_bound(loss: Loss, n_classes: int, excess: float) -> float:
     r"""Bound the excess error rate of a classifier by its excess risk.
 
@@ -170,7 +168,7 @@ def _spread(levels, n_classes):
 def _gaps(loss, weights):
     """Return the least excess risk of predicting the second class, for each row of `weights`.
 
-    And the scores that have it, and the largest excess risk of equal scores.
+    Also the scores that have it, and the largest excess risk of equal scores.
     """
     n_levels = min(weights.shape[1], 4) - 1
     far = torch.tensor([50.0, 300.0, 1e4, 1e6, 1e9], dtype=torch.float64)

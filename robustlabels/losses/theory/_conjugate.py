@@ -19,9 +19,8 @@ class Conjugate(WrappedLoss):
     target of a call has no effect and can be ``torch.zeros(n, dtype=torch.int64)``.
 
     Minimised over samples from where the classifier will be used, it adapts a network to features
-    that have shifted [1]_. It rewards confidence, correct or not: too many or too large steps move
-    samples into wrong classes, at worst all of them into one, at a loss near 0. Take few small
-    steps, and check how often each class is predicted.
+    that have shifted [1]_. It rewards confidence, correct or not: take few small steps, and check
+    how often each class is predicted. At worst all samples move into one class.
 
     Parameters
     ----------

@@ -2,7 +2,6 @@
 
 import math
 from itertools import product
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -10,17 +9,14 @@ import torch
 from numpy.typing import ArrayLike
 from sklearn.utils import check_array
 
-from ..._validation.sklearn_private import Interval
-from .._loss import Loss, Sum
+from .._loss import POSITIVE, Loss, Sum
 from .._symmetrized import Unhinged
-from ._arguments import N_CLASSES, checked, distinct_labels, permutation_witness, without_radius
+from ._arguments import checked, distinct_labels, permutation_witness, without_radius
 
 __all__ = ["initial_gain", "is_convex_on", "linear_part", "smoothness", "strong_l2_bound"]
 
-SCORE_BOUND = [Interval(Real, 0, None, closed="neither"), None]
 
-
-@checked(n_classes=N_CLASSES)
+@checked()
 def initial_gain(loss: Loss, n_classes: int) -> float:
     r"""Compute the size of the gradient of a loss at the start of training.
 
@@ -108,7 +104,7 @@ def linear_part(loss: Loss, n_classes: int) -> Sum:
     return Unhinged(radius=None) * initial_gain(loss, n_classes)
 
 
-@checked(n_classes=N_CLASSES, score_bound=SCORE_BOUND)
+@checked(score_bound=[*POSITIVE, None])
 def smoothness(loss: Loss, n_classes: int, score_bound: float | None = None) -> float:
     r"""Compute the smoothness constant of a loss.
 
@@ -170,7 +166,7 @@ def smoothness(loss: Loss, n_classes: int, score_bound: float | None = None) -> 
     return float(best)
 
 
-@checked(n_classes=N_CLASSES, score_bound=SCORE_BOUND, return_witness=["boolean"])
+@checked(score_bound=[*POSITIVE, None], return_witness=["boolean"])
 def is_convex_on(
     loss: Loss, n_classes: int, score_bound: float | None = None, *, return_witness: bool = False
 ) -> Any:
@@ -219,9 +215,7 @@ def is_convex_on(
     return (witness is None, witness) if return_witness else witness is None
 
 
-@checked(
-    X=["array-like"], n_classes=N_CLASSES, l2_penalty=[Interval(Real, 0, None, closed="neither")]
-)
+@checked(X=["array-like"], l2_penalty=POSITIVE)
 def strong_l2_bound(loss: Loss, X: ArrayLike, n_classes: int, l2_penalty: float) -> float:
     r"""Bound the distance of a linear model under a strong penalty from the unhinged solution.
 
@@ -251,10 +245,9 @@ def strong_l2_bound(loss: Loss, X: ArrayLike, n_classes: int, l2_penalty: float)
 
     Notes
     -----
-    With the gradient G of the risk, :math:`\lambda V = -G(V)` and :math:`\lambda V_0 = -G(0)`. G
-    is Lipschitz with the constant :math:`\beta\, \lambda_{\max}(X^\top X / n)`, where
-    :math:`\beta` is the :func:`smoothness`. The bound is this constant divided by
-    :math:`\lambda`. Symmetric noise does not change the predictions of the limit.
+    The gradient G of the risk, with :math:`\lambda V = -G(V)` and :math:`\lambda V_0 = -G(0)`, is
+    Lipschitz with the constant :math:`\beta\, \lambda_{\max}(X^\top X / n)`, where :math:`\beta`
+    is the :func:`smoothness`. The bound is this constant divided by :math:`\lambda`.
 
     Examples
     --------

@@ -1,5 +1,6 @@
 """All theoretical properties of a loss in one record."""
 
+import contextlib
 import math
 from dataclasses import dataclass
 
@@ -29,9 +30,7 @@ class LossProperties:
         See :func:`class_sum_gap`.
     initial_gain : float
         See :func:`initial_gain`; nan where there is none.
-    max_symmetric_noise : float
-        See :func:`max_tolerable_noise`.
-    max_pair_noise : float
+    max_symmetric_noise, max_pair_noise : float
         See :func:`max_tolerable_noise`.
     smoothness : float
         See :func:`smoothness`.
@@ -87,15 +86,11 @@ def properties(loss: Loss, n_classes: int) -> LossProperties:
     >>> round(properties(MAE(), 10).max_symmetric_noise, 3)
     0.9
     """
-    gap = class_sum_gap(loss, n_classes)
-    try:
+    gap, gain, linked = class_sum_gap(loss, n_classes), math.nan, False
+    with contextlib.suppress(ValueError):
         gain = initial_gain(loss, n_classes)
-    except ValueError:
-        gain = math.nan
-    try:
+    with contextlib.suppress(ValueError):
         linked = loss.inverse_link(torch.full((1, 2), 0.5)) is not None
-    except ValueError:
-        linked = False
     return LossProperties(
         loss=repr(loss),
         n_classes=n_classes,
