@@ -46,14 +46,13 @@ class BackwardCorrected(_Corrected):
 
     Unbiased for any loss: the noisy risk of :math:`L_b` is the clean risk of L [1]_.
     :math:`T^{-1}` has negative entries. An unbounded loss such as the cross-entropy therefore
-    loses its lower bound, and a network trained long enough on it diverges. A call raises
-    ``ValueError`` if T is singular, its smallest singular value below 1e-6.
+    loses its lower bound, and a network trained long enough on it diverges.
 
     Parameters
     ----------
     transition_matrix : array-like of shape (K, K)
-        Known noise, ``T[i, j] = P(noisy label j | true class i)``, invertible, in the order of
-        the scores. A loss does not know class names, so it rejects a data frame that has them.
+        Known noise, ``T[i, j] = P(noisy label j | true class i)``, in the order of the scores, with
+        singular values of at least 1e-6. A data frame with class names is rejected.
     loss : Loss
         The loss to correct.
     reduction : {"none", "mean", "sum"}, default="mean"
@@ -90,14 +89,13 @@ class ForwardCorrected(_Corrected):
     .. math:: L_f(p, y) = L(T^\top p, y)
 
     With the cross-entropy the minimiser is the clean posterior [1]_, so the softmax of the scores
-    estimates it. Not convex in the scores. A call needs memory for n K^2 numbers, and raises
-    ``ValueError`` if T is singular, its smallest singular value below 1e-6.
+    estimates it. Not convex in the scores. A call needs memory for n K^2 numbers.
 
     Parameters
     ----------
     transition_matrix : array-like of shape (K, K)
-        Known noise, ``T[i, j] = P(noisy label j | true class i)``, invertible, in the order of
-        the scores. A loss does not know class names, so it rejects a data frame that has them.
+        Known noise, ``T[i, j] = P(noisy label j | true class i)``, in the order of the scores, with
+        singular values of at least 1e-6. A data frame with class names is rejected.
     loss : Loss or None, default=None
         Loss of the noisy label; None is the cross-entropy.
     reduction : {"none", "mean", "sum"}, default="mean"
