@@ -33,12 +33,9 @@ class TableNumbers:
         self.accept_sparse = accept_sparse
 
     def fit_transform(self, estimator: Any, X: Features) -> Features:
-        """Check the features, learn their encoding, and return them as floats.
+        """Check the features, learn their encoding, and return them as floats; NaN if missing.
 
-        X is an array, a sparse matrix or a data frame of shape (n_samples, n_features). Missing
-        values, which a sparse matrix cannot have, become NaN. `estimator` gets `n_features_in_` and
-        the feature names. Infinite features raise, and features that are neither numeric nor
-        categorical.
+        `estimator` gets `n_features_in_` and the feature names.
         """
         self._columns: list[_Column] | None = None
         if not _is_frame(X):

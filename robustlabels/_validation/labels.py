@@ -92,20 +92,16 @@ def check_labels(y, name="y"):
 
 def find_missing(labels):
     """Return which labels are None, NaN, NaT or NA, as booleans."""
-    if labels.dtype.kind in "biu":
-        return np.zeros(len(labels), dtype=bool)  # faster than a comparison
     if labels.dtype != object:
         return labels != labels
-    if {*map(type, labels)} <= {str, int, bool}:
-        return np.zeros(len(labels), dtype=bool)
-    return np.array([_is_missing(label) for label in labels], dtype=bool)
 
+    def is_missing(label):
+        try:
+            return label is None or bool(label != label)
+        except TypeError:  # comparisons with the NA of pandas are NA, which has no truth value
+            return True
 
-def _is_missing(label):
-    try:
-        return label is None or bool(label != label)
-    except TypeError:  # comparisons with the NA of pandas are NA, which has no truth value
-        return True
+    return np.array([is_missing(label) for label in labels], dtype=bool)
 
 
 def _to_one_type(labels, name):
@@ -225,7 +221,7 @@ def align(values, classes, name, axes=(0,)):
     default 0, 1, 2, ... along all axes.
     """
     if isinstance(values, Mapping):
-        values, names = np.array(list(values.values())), [list(values)]
+        values, names, axes = np.array(list(values.values())), [list(values)], (0,)
     elif hasattr(values, "iloc") and values.ndim > max(axes):
         indices = [values.axes[axis] for axis in axes]
         names = [index.tolist() for index in indices]
@@ -235,8 +231,8 @@ def align(values, classes, name, axes=(0,)):
     else:
         return values
     classes = np.asarray(classes).tolist()
-    order = []
-    for of_axis in names:
+    values = np.asarray(values)
+    for axis, of_axis in zip(axes, names, strict=True):
         position = {label: i for i, label in enumerate(of_axis)}
         if len(of_axis) != len(classes) or position.keys() != set(classes):
             raise ValueError(
@@ -244,11 +240,7 @@ def align(values, classes, name, axes=(0,)):
                 f"{shorten(classes)}, in any order. Rename them, or pass a NumPy array in the "
                 f"order of the classes." + f" {NO_CLASSES}" * (len(of_axis) > len(classes))
             )
-        order.append([position[label] for label in classes])
-    if isinstance(values, np.ndarray):
-        return values[order[0]]
-    for axis, of_axis in zip(axes, order, strict=True):
-        values = values.iloc[of_axis] if axis == 0 else values.iloc[:, of_axis]
+        values = values.take([position[label] for label in classes], axis=axis)
     return values
 
 
