@@ -66,18 +66,14 @@ def _flip_to_likeliest(chance, proba, codes, noise_rate):
     return scale_to_mean(chance + 0.01, noise_rate), wrong
 
 
-#: Kinds that depend on the class alone. A function of the number of classes and the noise rate
-#: returns the transition matrix, with 1 - noise_rate on its diagonal.
+#: Kinds that depend on the class alone: functions of the number of classes and the noise rate that
+#: return the transition matrix, with 1 - noise_rate on its diagonal.
 CLASS_NOISES = {"symmetric": symmetric_transition, "pair": pair_transition}
 
-#: Kinds that depend on the features too. A function of X (n, d), the true classes as codes (n,),
-#: the number of classes K, the noise rate and a RandomState returns the probability (n,) that each
-#: label is wrong, and the distribution (n, K) of each label if it is wrong.
-SAMPLE_NOISES = {
-    "instance": _instance_noise,
-    "margin": _margin_noise,
-    "boundary": _boundary_noise,
-}
+#: Kinds that depend on the features too: functions of X, the true classes as codes, the number of
+#: classes K, the noise rate and a RandomState. They return the probability (n,) that each label is
+#: wrong, and the distribution (n, K) of each label if it is wrong.
+SAMPLE_NOISES = {"instance": _instance_noise, "margin": _margin_noise, "boundary": _boundary_noise}
 
 #: What a `noise` parameter takes.
 NOISE = [StrOptions({*CLASS_NOISES, *SAMPLE_NOISES}), "array-like", Mapping]
@@ -162,9 +158,9 @@ def corrupt_labels(
     ``1 - 1 / n_classes``, symmetric noise leaves nothing to learn.
 
     "instance" is the part-dependent noise of [1]_. The rate of each sample is normally distributed
-    around `noise_rate` with standard deviation 0.1, truncated to [0, 1] symmetrically, which keeps
-    the mean. The distribution over wrong classes is the softmax of a random linear function of the
-    standardised features, one for each true class, divided by the root of their number.
+    around `noise_rate` with standard deviation 0.1, truncated to [0, 1] symmetrically. The
+    distribution over wrong classes is the softmax of a random linear function of the standardised
+    features, one for each true class, divided by the root of their number.
 
     "margin" and "boundary" fit a logistic regression to the clean labels. A wrong label is the
     most probable other class. Its probability is proportional to ``1.01 - D**2``, where D is the
@@ -189,12 +185,10 @@ def corrupt_labels(
     """
     labels = check_labels(y)
     has_rate = isinstance(noise, (str, Mapping))
-    if has_rate == (noise_rate is None):
-        raise ValueError(
-            f"noise={noise!r} needs a noise_rate, such as 0.2."
-            if has_rate
-            else f"A transition matrix implies its own rate. Leave out noise_rate={noise_rate!r}."
-        )
+    if has_rate and noise_rate is None:
+        raise ValueError(f"noise={noise!r} needs a noise_rate, such as 0.2.")
+    if not has_rate and noise_rate is not None:
+        raise ValueError(f"A transition matrix implies its own rate. Leave out {noise_rate=!r}.")
     noisy, mask, _, _ = corrupt_checked(labels, noise, noise_rate, X, random_state, exact)
     return (as_given(noisy, y), mask) if return_mask else as_given(noisy, y)
 
@@ -210,14 +204,18 @@ def corrupt_checked(labels, noise, noise_rate, X, random_state, exact, classes=N
         rates, wrong = SAMPLE_NOISES[noise](X, codes, len(classes), noise_rate, rng)
         noisy, transition = _corrupt_by_sample(codes, rates, wrong, noise_rate, rng, exact)
     else:
-        if isinstance(noise, Mapping):
-            transition = asymmetric_transition(classes, noise, noise_rate)
-        elif isinstance(noise, str):
-            transition = CLASS_NOISES[noise](len(classes), noise_rate)
-        else:
-            transition = check_transition(noise, len(classes), classes)
+        transition = class_transition(noise, noise_rate, classes)
         noisy = _corrupt_by_class(codes, transition, noise, noise_rate, rng, exact)
     return classes[noisy], noisy != codes, transition, classes
+
+
+def class_transition(noise, noise_rate, classes):
+    """Return the transition matrix of noise that depends on the class alone."""
+    if isinstance(noise, Mapping):
+        return asymmetric_transition(classes, noise, noise_rate)
+    if isinstance(noise, str):
+        return CLASS_NOISES[noise](len(classes), noise_rate)
+    return check_transition(noise, len(classes), classes)
 
 
 def find_confusable(labels):
