@@ -24,10 +24,9 @@ _SETTINGS = CopySettings()
 
 
 def expand(label_probabilities):
-    """Repeat each sample once for each of its probable classes.
+    """Repeat each sample once for each of its probable classes. Every class occurs.
 
-    Returns arrays of shape (n_copies,): the sample of each copy, ascending, its class, and its
-    share of the sample. Shares of a sample sum to 1. Every class occurs.
+    Returns the sample of each copy, ascending, its class, and its share, of sum 1 in each sample.
     """
     largest = label_probabilities.max(axis=1, keepdims=True)
     probable = label_probabilities > _SETTINGS.negligible * largest
@@ -55,13 +54,12 @@ class ExpandedRows:
     def copies_of(self, samples):
         """Return the positions of all copies of the given samples."""
         parts = [np.arange(self._ends[i], self._ends[i + 1]) for i in samples]
-        return np.concatenate(parts) if parts else np.arange(0)
+        return np.concatenate([np.arange(0), *parts])
 
     def split(self, cv, training):
         """Return the folds of a `cv` parameter, as pairs of positions of copies.
 
-        A splitter splits the training samples. The pairs of an iterable are positions among the
-        samples that were passed to `fit`.
+        The pairs of an iterable are positions among the samples that were passed to `fit`.
         """
         if cv is None or isinstance(cv, Integral):
             pairs = self._fold(_SETTINGS.n_folds if cv is None else cv)
@@ -124,8 +122,7 @@ def set_early_stopping(estimator, n_samples):
     """
     _, last = find_last_step(estimator)
     share = None
-    inside = [("estimator", estimator), *estimator.get_params(deep=True).items()]
-    for name, part in inside:
+    for name, part in [("estimator", estimator), *estimator.get_params(deep=True).items()]:
         if isinstance(part, type) or not hasattr(part, "fit") or not hasattr(part, "get_params"):
             continue
         if part is not last:

@@ -18,8 +18,7 @@ def check_transition(transition, n_classes, classes=None):
         raise ValueError(
             f"The transition matrix must have shape ({n_classes}, {n_classes}), a row and a "
             f"column for each {names}. Got shape {transition.shape}."
-            + f" {NO_CLASSES}"
-            * (len(transition) > n_classes)
+            f"{f' {NO_CLASSES}' * (len(transition) > n_classes)}"
         )
     if not (transition >= 0).all() or not np.allclose(transition.sum(axis=1), 1):
         raise ValueError(

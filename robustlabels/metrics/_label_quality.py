@@ -43,20 +43,18 @@ def label_quality(
     Parameters
     ----------
     estimator : classifier
-        A classifier that is robust enough to learn from these labels, such as
-        :class:`~robustlabels.RobustClassifier`.
+        A robust classifier, such as :class:`~robustlabels.RobustClassifier`.
     X : array-like of shape (n_samples, n_features)
         Samples.
     y : array-like of shape (n_samples,)
         Labels, some of them wrong.
     sample_weight : array-like of shape (n_samples,) or None, default=None
-        Non-negative sample weights for the fits. Where metadata routing is enabled, the classifier
-        must request them.
+        Non-negative sample weights for the fits. With metadata routing the classifier must request
+        them.
     groups : array-like of shape (n_samples,), default=None
         Group of each sample, such as the person it belongs to. No group is split over folds.
     cv : int or cross-validation splitter, default=5
-        Folds; each sample is scored by the fit that leaves its fold out. An int shuffles stratified
-        folds, which keep `groups` together if given.
+        Folds. An int shuffles stratified folds, which keep `groups` together if given.
     n_jobs : int or None, default=None
         Number of folds that are fitted in parallel.
     random_state : int, RandomState instance or None, default=None
@@ -67,9 +65,8 @@ def label_quality(
     quality : ndarray of shape (n_samples,)
         Score of the label minus the largest score of another class: negative where the classifier
         suggests another label, 0 where two classes tie. With ``decision_function`` it is divided by
-        the median of the absolute differences: at 1 the classifier is as sure of the label as for
-        half of the samples. Otherwise with ``predict_proba``: -1 where another label is certain, 1
-        where the given one is.
+        the median of the absolute differences. Otherwise, with ``predict_proba``, it is between -1
+        and 1.
     suggested : ndarray of shape (n_samples,)
         The label that the classifier suggests.
 
@@ -84,9 +81,8 @@ def label_quality(
 
     Notes
     -----
-    A low score is a reason to look, not a proof. Hard samples get one as well, and so do labels of
-    a class with fewer samples than folds, which some folds have not seen. An unseen class counts
-    with probability 0, or with the lowest score that any class has anywhere.
+    A low score is a reason to look, not a proof. Hard samples get one as well. A class that some
+    folds have not seen counts there with probability 0, or with the lowest score of any class.
 
     Examples
     --------
@@ -131,8 +127,7 @@ def label_quality(
             f"{len(classes)} classes."
         )
     # What cross_val_predict fills in for a class that the fold has not seen, or -inf.
-    lowest = np.finfo(scores.dtype if scores.dtype.kind == "f" else np.float64).min
-    unseen = scores <= lowest
+    unseen = scores <= np.finfo(scores.dtype if scores.dtype.kind == "f" else float).min
     if unseen.any() and not unseen.all():
         scores = np.where(unseen, scores[~unseen].min(), scores)
     largest = np.finfo(np.float64).max / 4
