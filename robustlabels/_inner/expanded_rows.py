@@ -70,10 +70,8 @@ class ExpandedRows:
             pairs = ([position[side] for side in pair] for pair in cv)
             pairs = ([side[side >= 0] for side in pair] for pair in pairs)
         else:
-            raise ValueError(
-                f"cv={cv!r} is not supported, because copies of a sample must stay on one side of "
-                f"each split. Pass a number of folds, a splitter or a list of pairs of positions."
-            )
+            kinds = "a number of folds, a splitter or a list of pairs of positions"
+            raise ValueError(f"cv={cv!r} is not supported. Pass {kinds}.")
         return [(self.copies_of(train), self.copies_of(test)) for train, test in pairs]
 
     def _fold(self, n_folds):
@@ -149,9 +147,8 @@ def _check_can_hold_out(boosting, is_alone):
         )
     if "X_val" not in signature(boosting.fit).parameters:
         raise ValueError(
-            "Early stopping of HistGradientBoostingClassifier needs scikit-learn 1.7 here, because "
-            "copies of a sample must stay on one side of its split. Update scikit-learn or set "
-            "early_stopping=False."
+            "Early stopping of HistGradientBoostingClassifier needs scikit-learn 1.7 here. Update "
+            "scikit-learn or set early_stopping=False."
         )
 
 
@@ -160,8 +157,7 @@ def _reject_inner_folds(name, part):
         raise ValueError(
             f"{type(part).__name__} ({name}) would split copies of a sample by its own cv. Only "
             f"the cv of the outermost estimator, or of the last step of a pipeline, is adapted. "
-            f"Pass only the innermost classifier to RefinedClassifier, and put the others around "
-            f"it."
+            f"Pass the innermost classifier to RefinedClassifier, and put the others around it."
         )
 
 

@@ -23,10 +23,9 @@ _NO_CATEGORIES = ("mixed", "complex", "bytes", "datetime", "date", "timedelta")
 
 
 class TableNumbers:
-    """Encoder of the features of a table, with the same columns for later samples.
+    """Encoder of the features of a table: numbers as they are, a 0/1 column for each category.
 
-    A numeric feature is a column. A feature of categories or strings is a 0/1 column for each
-    category, the most frequent first, and one more if some values are missing.
+    The most frequent category comes first, and one more column if some values are missing.
     """
 
     def __init__(self, accept_sparse: Any = "csr") -> None:
@@ -50,10 +49,8 @@ class TableNumbers:
         if self._columns is None:
             return self._check_array(estimator, X, reset=False)
         if not _is_frame(X):
-            raise ValueError(
-                f"{type(estimator).__name__} was fitted to a data frame. Pass one with the same "
-                f"columns."
-            )
+            name = type(estimator).__name__
+            raise ValueError(f"{name} was fitted to a data frame. Pass one of the same columns.")
         validate_data(estimator, X, reset=False, skip_check_array=True)
         return self._encode(_as_pandas(X))
 
@@ -134,9 +131,7 @@ class _Column:
                     f"Feature {self.name!r} had numbers in fit, and has other values now: {error}."
                 ) from error
             if np.isinf(numbers).any():
-                raise ValueError(
-                    f"Feature {self.name!r} has infinite values. Replace or drop them."
-                )
+                raise ValueError(f"Feature {self.name!r} has infinite values. Replace them.")
             return numbers
         codes, names = _name_categories(column)
         # The last row is that of missing values, whose code is -1.

@@ -54,8 +54,8 @@ def check_two_classes(estimator, classes):
 def check_labels(y, name="y"):
     """Return labels as a one-dimensional array of strings or numbers; raise if any is missing.
 
-    All labels of users pass here before anything else converts them: NumPy turns NaN beside
-    strings into a string, and scikit-learn turns the Int64 and boolean types of pandas into floats.
+    Nothing may convert labels before: NumPy turns NaN beside strings into a string, and
+    scikit-learn turns the Int64 and boolean types of pandas into floats.
     """
     if y is None:
         raise ValueError(
@@ -117,9 +117,8 @@ def _to_one_type(labels, name):
         )
     if texts and texts != types:
         raise ValueError(
-            f"{name} has labels of the types {names} beside each other, so that it is unclear "
-            f"whether '1' and 1 are the same class. Convert all labels to one type, for example "
-            f"with {name}.astype(str)."
+            f"{name} has labels of the types {names} beside each other: '1' and 1 may be the same "
+            f"class. Convert all labels to one type, for example with {name}.astype(str)."
         )
     if texts or len(labels) == 0:
         return labels
@@ -251,9 +250,8 @@ def check_probabilities(y_noisy, proba, labels, name):
     check_consistent_length(codes, proba)
     if proba.shape[1] != len(classes):
         raise ValueError(
-            f"{name} must have a column for each of the {len(classes)} classes "
-            f"{shorten(classes)}. Got {proba.shape[1]} columns; pass labels if some class is not "
-            f"in y_noisy."
+            f"{name} must have a column for each of the {len(classes)} classes {shorten(classes)}. "
+            f"Got {proba.shape[1]} columns; pass labels if some class is not in y_noisy."
         )
     if (proba < 0).any() or not np.allclose(proba.sum(axis=1), 1, atol=1e-3):
         raise ValueError(f"The rows of {name} must be probability distributions.")
@@ -302,7 +300,6 @@ def check_priors(priors, classes):
         raise ValueError(
             f"priors must be positive, of sum 1, one for each of the {len(classes)} classes "
             f"{shorten(classes)}. Got {shorten(np.atleast_1d(shares))}."
-            + f" {NO_CLASSES}"
-            * (shares.size > len(classes))
+            f"{f' {NO_CLASSES}' * (shares.size > len(classes))}"
         )
     return shares

@@ -36,8 +36,7 @@ def check_invertible(transition, n_classes, classes=None):
     if smallest < 1e-6:
         raise ValueError(
             f"transition_matrix is singular: its smallest singular value is {smallest:.2g}. "
-            f"Under such noise the noisy labels cannot distinguish some classes, and no correction "
-            f"exists."
+            f"Under such noise the noisy labels cannot distinguish some classes."
         )
     return matrix
 

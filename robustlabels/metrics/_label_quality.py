@@ -102,15 +102,10 @@ def label_quality(
     classes = find_classes(labels)
     methods = [m for m in ("decision_function", "predict_proba") if hasattr(estimator, m)]
     if not methods:
-        raise ValueError(
-            f"label_quality needs decision_function or predict_proba. Got {estimator!r}."
-        )
+        raise ValueError(f"{estimator!r} has neither decision_function nor predict_proba.")
     shapes = [v for k, v in estimator.get_params().items() if k.endswith("decision_function_shape")]
     if methods[0] == "decision_function" and "ovo" in shapes:
-        raise ValueError(
-            "label_quality needs a score for each class, but decision_function_shape='ovo' gives "
-            "one for each pair; use 'ovr'."
-        )
+        raise ValueError("label_quality needs decision_function_shape='ovr' instead of 'ovo'.")
     if len(classes) < 2:
         raise ValueError(f"label_quality needs at least 2 classes. Got {classes.tolist()}.")
     weights = weight_params(estimator, sample_weight, labels)
@@ -122,10 +117,8 @@ def label_quality(
     if scores.ndim == 1:
         scores = np.column_stack([np.zeros(len(scores)), scores])
     if scores.shape[1] != len(classes):
-        raise ValueError(
-            f"label_quality needs a score for each class. Got {scores.shape[1]} columns for "
-            f"{len(classes)} classes."
-        )
+        of_each = f"{scores.shape[1]} columns for {len(classes)} classes"
+        raise ValueError(f"label_quality needs a score for each class. Got {of_each}.")
     # What cross_val_predict fills in for a class that the fold has not seen, or -inf.
     unseen = scores <= np.finfo(scores.dtype if scores.dtype.kind == "f" else float).min
     if unseen.any() and not unseen.all():

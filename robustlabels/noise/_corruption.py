@@ -123,8 +123,7 @@ def corrupt_labels(
     X : {array-like, sparse matrix} of shape (n_samples, n_features), default=None
         Features, for the kinds of noise that depend on them.
     random_state : int, RandomState instance or None, default=None
-        Seed of the draws. An int gives the same labels every time. None draws fresh entropy and
-        does not follow ``np.random.seed``.
+        Seed of the draws. None draws fresh entropy and does not follow ``np.random.seed``.
     exact : bool, default=False
         Whether exactly ``round(noise_rate * n_samples)`` labels are wrong, instead of that
         number on average. With a matrix or a dict, each class gets each label as often as the
@@ -153,9 +152,7 @@ def corrupt_labels(
 
     Notes
     -----
-    Unless `exact`, the share of wrong labels has a standard deviation of at most
-    ``sqrt(noise_rate * (1 - noise_rate) / n_samples)`` between draws. At a noise rate of
-    ``1 - 1 / n_classes``, symmetric noise leaves nothing to learn.
+    At a noise rate of ``1 - 1 / n_classes``, symmetric noise leaves nothing to learn.
 
     "instance" is the part-dependent noise of [1]_. The rate of each sample is normally distributed
     around `noise_rate` with standard deviation 0.1, truncated to [0, 1] symmetrically. The
@@ -222,9 +219,7 @@ def find_confusable(labels):
     """Return the sorted classes of labels, at least two."""
     classes = find_classes(labels)
     if len(classes) < 2:
-        raise ValueError(
-            f"Label noise needs at least 2 classes. Got one class: {classes.tolist()}."
-        )
+        raise ValueError(f"Label noise needs at least 2 classes. Got {classes.tolist()}.")
     return classes
 
 
@@ -235,9 +230,7 @@ def depends_on_features(noise):
 
 def _check_features(X, noise, n_labels):
     if X is None:
-        raise ValueError(
-            f"noise={noise!r} depends on the features: pass X, or choose another kind."
-        )
+        raise ValueError(f"noise={noise!r} depends on the features: pass X.")
     X = check_array(X, accept_sparse="csr", dtype=np.float64, input_name="X")
     if X.shape[0] != n_labels:
         raise ValueError(f"X has {X.shape[0]} rows and y has {n_labels} labels.")

@@ -129,8 +129,7 @@ class LabelNoiseInjector(OneToOneFeatureMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples,), or {array-like, sparse matrix} of shape \
-                (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples,) or (n_samples, n_features)
             Labels if this is the only argument, features otherwise.
         y : array-like of shape (n_samples,), default=None
             Labels, if the first argument has the features.
@@ -269,8 +268,8 @@ class NoiseInjectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
     injector : LabelNoiseInjector
         Corrupts the labels.
     random_state : int, RandomState instance or None, default=None
-        Seed from which the `random_state` of the injector, of the estimator and of all steps
-        inside it are drawn. None leaves them as they are.
+        Seed of the `random_state` of the injector, the estimator and all steps inside it. None
+        leaves them as they are.
 
     Attributes
     ----------
