@@ -38,13 +38,11 @@ def expand(label_probabilities):
 
 
 class ExpandedRows:
-    """The copies of each sample, and splits that keep copies and near-duplicates together.
-
-    `copies` holds the sample of each copy, ascending. Samples have numbered `groups` of
-    near-duplicates, and `codes` of classes by which splits are stratified.
-    """
+    """The copies of each sample, and splits that keep copies and near-duplicates together."""
 
     def __init__(self, copies, groups, codes, rng):
+        # Of each copy its sample, ascending; of each sample its group of near-duplicates, and the
+        # class by which splits are stratified.
         self.groups, self.codes, self.rng = groups, codes, rng
         self._ends = np.searchsorted(copies, np.arange(len(groups) + 1))
 

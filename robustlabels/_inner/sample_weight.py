@@ -86,7 +86,7 @@ def encode_class_weight(estimator, classes, totals):
     for name, value in estimator.get_params(deep=True).items():
         if name.split("__")[-1] != "class_weight":
             continue
-        if value in ("balanced", "balanced_subsample"):
+        if isinstance(value, str) and value in ("balanced", "balanced_subsample"):
             factors = class_factors("balanced", classes, totals)
             estimator.set_params(**{name: dict(enumerate(factors.tolist()))})
         elif isinstance(value, dict):

@@ -141,12 +141,10 @@ class _Column:
 
 
 def _name_categories(column: pd.Series) -> tuple[NDArray, NDArray]:
-    """Return the code of each value, -1 where it is missing, and the name of each code.
-
-    Integers have the same name as whole floats, which they become beside missing values.
-    """
+    """Return the code of each value, -1 where it is missing, and the name of each code."""
     from pandas import factorize
 
     codes, values = factorize(column)
+    # Integers become whole floats beside missing values.
     names = [str(int(v)) if isinstance(v, float) and v.is_integer() else str(v) for v in values]
     return codes, np.array(names, dtype=object)

@@ -13,9 +13,11 @@ from sklearn.utils import (
 )
 from sklearn.utils.multiclass import check_classification_targets
 
-#: Integer labels that span less than this are counted and looked up instead of sorted, unless
-#: they are so large that differences would overflow.
-_MAX_TABLE, _FAR = 4096, 2**62
+#: Integer labels that span less than this are counted instead of sorted.
+_MAX_TABLE = 4096
+
+#: Beyond it, differences of integers could overflow.
+_FAR = 2**62
 
 #: Classes or numbers that a message lists, at most.
 _MAX_LISTED = 10
@@ -142,7 +144,7 @@ def find_classes(y):
         return y.classes
     if y.dtype.kind in "iu" and len(y) > 0:
         low, high = int(y.min()), int(y.max())
-        if _fit_into_table(low, high):
+        if low > -_FAR and high < _FAR and high - low < _MAX_TABLE:
             counts = np.zeros(high - low + 1, dtype=np.intp)
             for rows in gen_batches(len(y), 32768):
                 counts += np.bincount(y[rows].astype(np.intp) - low, minlength=len(counts))
@@ -157,16 +159,10 @@ def encode(y, classes, name="y"):
     _reject_other_type(y, classes, name)
     if y.dtype.kind in "iu" and classes.dtype.kind in "iu" and len(y) > 0:
         low, high = int(classes[0]), int(classes[-1])
-        if _fit_into_table(low, high):
+        if low > -_FAR and high < _FAR and high - low == len(classes) - 1:
             codes = np.subtract(y, low, dtype=np.int64, casting="unsafe")
             # As an unsigned integer, a label below the range is far above it.
-            known = codes.view(np.uint64).max() <= high - low
-            if known and high - low + 1 > len(classes):
-                table = np.full(high - low + 1, -1)
-                table[classes.astype(np.int64) - low] = np.arange(len(classes))
-                codes = table[codes]
-                known = codes.min() >= 0
-            if known:
+            if codes.view(np.uint64).max() <= high - low:
                 return codes
     codes = np.minimum(np.searchsorted(classes, y), len(classes) - 1)
     unknown = classes[codes] != y
@@ -176,10 +172,6 @@ def encode(y, classes, name="y"):
             f"classes {shorten(classes)}."
         )
     return codes
-
-
-def _fit_into_table(low, high):
-    return low > -_FAR and high < _FAR and high - low < _MAX_TABLE
 
 
 def _reject_other_type(labels, classes, name):

@@ -76,10 +76,8 @@ class CleanScores:
     ----------
     scores : dict of str to tuple
         All estimates: "accuracy", "balanced_accuracy", "noise_rate", and "recall[...]" per class.
-    figure_ : matplotlib.figure.Figure
-        The figure, after :meth:`plot`.
-    ax_ : matplotlib.axes.Axes
-        Its axes.
+    figure_, ax_ : matplotlib.figure.Figure and matplotlib.axes.Axes
+        The figure and its axes, after :meth:`plot`.
 
     See Also
     --------

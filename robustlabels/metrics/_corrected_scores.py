@@ -77,8 +77,8 @@ def noise_corrected_score(
         The known noise: ``transition_matrix[i, j]`` is the probability of label j if the true
         class is i. Classes are in the order of `labels`, or named by a data frame.
     metric : {"accuracy", "balanced_accuracy", "f1"}, default="accuracy"
-        The score. "balanced_accuracy" is the mean recall over the classes that are estimated to
-        have true samples, "f1" the macro average over those with true or predicted samples.
+        The score. "balanced_accuracy" is the mean recall over the classes estimated to occur, "f1"
+        the macro average over those that occur or are predicted.
     y_pred_baseline : array-like of shape (n_samples,), default=None
         Predictions of a second classifier, whose score is subtracted.
     labels : array-like of shape (n_classes,), default=None
@@ -286,11 +286,6 @@ def make_noise_corrected_scorer(
     scorer : callable
         Called as ``scorer(estimator, X, y_noisy, sample_weight=None)``. ``set_score_request``
         routes weights to it. The estimator must know all classes: stratify folds if some are rare.
-
-    Raises
-    ------
-    ValueError
-        If the metric is unknown.
 
     See Also
     --------

@@ -102,10 +102,10 @@ def label_quality(
     classes = find_classes(labels)
     methods = [m for m in ("decision_function", "predict_proba") if hasattr(estimator, m)]
     if not methods:
-        raise ValueError(f"{estimator!r} has neither decision_function nor predict_proba.")
+        raise ValueError(f"{estimator!r} needs decision_function or predict_proba.")
     shapes = [v for k, v in estimator.get_params().items() if k.endswith("decision_function_shape")]
     if methods[0] == "decision_function" and "ovo" in shapes:
-        raise ValueError("label_quality needs decision_function_shape='ovr' instead of 'ovo'.")
+        raise ValueError("A score for each class is needed: use 'ovr' as decision_function_shape.")
     if len(classes) < 2:
         raise ValueError(f"label_quality needs at least 2 classes. Got {classes.tolist()}.")
     weights = weight_params(estimator, sample_weight, labels)

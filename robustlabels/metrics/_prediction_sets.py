@@ -33,10 +33,8 @@ class NoisyConformalClassifier(ClassifierMixin, BaseEstimator):
     confidence_level : float or list of float, default=0.9
         Probability that a set contains the true label, or several such levels.
     conformity_score : {"lac", "aps"}, default="lac"
-        "lac" takes the classes of high probability: sets are small on average, and may be empty for
-        a hard sample. "aps" takes classes from the most probable one on until their probabilities,
-        the last one counted by half, sum to a threshold: sets are larger and adapt to how hard a
-        sample is.
+        Sets by "lac" are small on average, and may be empty for a hard sample. Sets by "aps" are
+        larger and adapt to how hard a sample is.
     transition_matrix : array-like, "auto", "estimate", estimator or None, default="auto"
         The noise of the labels in `conformalize`, see :meth:`CleanScores.from_estimator`: a known
         matrix of shape (n_classes, n_classes), the noise that `estimator` found in training

@@ -196,7 +196,7 @@ def corrupt_checked(labels, noise, noise_rate, X, random_state, exact, classes=N
     classes = find_confusable(labels) if classes is None else classes
     codes = encode(labels, classes)
     rng = fresh_random_state(random_state)
-    if depends_on_features(noise):
+    if needs_features(noise):
         X = _check_features(X, noise, len(codes))
         rates, wrong = SAMPLE_NOISES[noise](X, codes, len(classes), noise_rate, rng)
         noisy, transition = _corrupt_by_sample(codes, rates, wrong, noise_rate, rng, exact)
@@ -219,11 +219,11 @@ def find_confusable(labels):
     """Return the sorted classes of labels, at least two."""
     classes = find_classes(labels)
     if len(classes) < 2:
-        raise ValueError(f"Label noise needs at least 2 classes. Got {classes.tolist()}.")
+        raise ValueError(f"Noise needs at least 2 classes. Got one class: {classes.tolist()}.")
     return classes
 
 
-def depends_on_features(noise):
+def needs_features(noise):
     """Return whether the noise is a kind that depends on the features."""
     return isinstance(noise, str) and noise in SAMPLE_NOISES
 

@@ -220,10 +220,8 @@ class NoiseCurveDisplay:
 
     Attributes
     ----------
-    figure_ : matplotlib.figure.Figure
-        The figure, after :meth:`plot`.
-    ax_ : matplotlib.axes.Axes
-        Its axes.
+    figure_, ax_ : matplotlib.figure.Figure and matplotlib.axes.Axes
+        The figure and its axes, after :meth:`plot`.
     lines_ : dict of str to matplotlib.lines.Line2D
         The mean curve of each estimator.
 
@@ -299,8 +297,7 @@ class NoiseCurveDisplay:
         Raises
         ------
         ValueError
-            If `estimators` is empty or holds anything but classifiers, or a parameter or the data
-            are invalid.
+            If `estimators` is empty, or holds anything but classifiers.
         """
         if not isinstance(estimators, Mapping) or not estimators:
             raise ValueError(f"estimators must be a dict of classifiers. Got {estimators!r}.")

@@ -23,13 +23,7 @@ from .._validation.sklearn_private import (
     _fit_context,
     available_if,
 )
-from ._corruption import (
-    NOISE,
-    class_transition,
-    corrupt_checked,
-    depends_on_features,
-    find_confusable,
-)
+from ._corruption import NOISE, class_transition, corrupt_checked, find_confusable, needs_features
 from ._transitions import RATE
 
 
@@ -111,10 +105,10 @@ class LabelNoiseInjector(OneToOneFeatureMixin, BaseEstimator):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        needs_features = depends_on_features(self.noise)
+        by_features = needs_features(self.noise)
         tags.target_tags.required = tags.input_tags.sparse = True
-        tags.input_tags.allow_nan = tags.input_tags.string = not needs_features
-        tags.no_validation = not needs_features
+        tags.input_tags.allow_nan = tags.input_tags.string = not by_features
+        tags.no_validation = not by_features
         if "imblearn" not in sys.modules:
             return tags
         from imblearn.utils._tags import InputTags, SamplerTags, Tags
@@ -148,12 +142,13 @@ class LabelNoiseInjector(OneToOneFeatureMixin, BaseEstimator):
             for name in [name for name in vars(self) if name.endswith("_")]:
                 delattr(self, name)
             self._labels_only = y is None
-            by_features = depends_on_features(self.noise)
+            by_features = needs_features(self.noise)
             labels = check_labels(X) if y is None else self._check(X, y, by_features)
             self.classes_ = find_confusable(labels)
             if not by_features:
-                noise = self.noise, self.noise_rate
-                self.transition_matrix_ = class_transition(*noise, self.classes_)
+                self.transition_matrix_ = class_transition(
+                    self.noise, self.noise_rate, self.classes_
+                )
         return self
 
     @available_if(_has_labels_only)
@@ -357,8 +352,8 @@ class NoiseInjectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
                 raise ValueError("Fewer than two classes have samples of positive sample_weight.")
             y = injector.corrupt(y, X)
         self.estimator_ = estimator.fit(X, y, **fit_params)
-        seen = "classes_", "n_features_in_", "feature_names_in_"
-        take_attributes(self, self.estimator_, *seen)
+        self.classes_ = self.estimator_.classes_
+        take_attributes(self, self.estimator_, "n_features_in_", "feature_names_in_")
         self.__dict__.pop("injector_", None)
         if hasattr(injector, "classes_"):
             self.injector_ = injector

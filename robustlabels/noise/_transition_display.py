@@ -29,10 +29,8 @@ class TransitionMatrixDisplay:
 
     Attributes
     ----------
-    figure_ : matplotlib.figure.Figure
-        The figure, after :meth:`plot`.
-    ax_ : matplotlib.axes.Axes
-        Its axes.
+    figure_, ax_ : matplotlib.figure.Figure and matplotlib.axes.Axes
+        The figure and its axes, after :meth:`plot`.
     image_ : matplotlib.image.AxesImage
         The heat map.
 

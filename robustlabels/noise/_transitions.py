@@ -132,9 +132,8 @@ def asymmetric_transition(classes: ArrayLike, class_map: Mapping, noise_rate: fl
     for true, wrong in class_map.items():
         if isinstance(wrong, Collection) and not isinstance(wrong, (str, bytes)):
             raise ValueError(
-                f"A class map names the one label that a class is mistaken for, such as "
-                f"{{'cat': 'dog'}}. Got {wrong!r} for {true!r}. For several labels, pass a "
-                f"transition matrix."
+                f"A class map names the one label that a class is mistaken for. Got {wrong!r} for "
+                f"{true!r}. For several labels, pass a transition matrix."
             )
     unknown = {*class_map, *class_map.values()} - {*classes}
     if unknown:
