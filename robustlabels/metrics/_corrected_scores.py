@@ -144,11 +144,6 @@ def noise_corrected_score(
     >>> T = symmetric_transition(2, 0.2)
     >>> round(noise_corrected_score([0, 0, 0, 1], [0, 0, 1, 1], T), 3)
     0.917
-    >>> difference, std_error = noise_corrected_score(
-    ...     [0, 0, 0, 1], [0, 0, 0, 1], T, y_pred_baseline=[0, 0, 1, 1], return_std_error=True
-    ... )
-    >>> round(difference, 3), round(std_error, 3)
-    (0.417, 0.417)
     """
     if return_std_error and metric != "accuracy":
         raise ValueError(

@@ -148,7 +148,6 @@ def corrupt_labels(
     --------
     LabelNoiseInjector : The same for pipelines and searches.
     robustlabels.noise.symmetric_transition : The matrix behind "symmetric".
-    robustlabels.noise.asymmetric_transition : The matrix behind a dict.
 
     Notes
     -----
@@ -177,8 +176,6 @@ def corrupt_labels(
     >>> y = ["ham", "spam", "ham", "ham"]
     >>> corrupt_labels(y, "symmetric", 0.5, exact=True, random_state=0)
     array(['spam', 'spam', 'ham', 'spam'], dtype='<U4')
-    >>> corrupt_labels(y, {"ham": "spam"}, 0.3, exact=True, random_state=0)
-    array(['ham', 'spam', 'spam', 'ham'], dtype='<U4')
     """
     labels = check_labels(y)
     has_rate = isinstance(noise, (str, Mapping))

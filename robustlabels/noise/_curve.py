@@ -115,7 +115,6 @@ def noise_curve(
     See Also
     --------
     NoiseCurveDisplay : The curves of several estimators in one plot.
-    NoiseInjectedClassifier : The classifier that is fitted in each fold.
 
     Examples
     --------
