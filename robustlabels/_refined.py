@@ -76,8 +76,10 @@ class RefinedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         The fitted refiner, with the noise and the labels that are probably wrong.
     classes_ : ndarray of shape (n_classes,)
         Class labels, sorted.
-    n_features_in_, feature_names_in_ : int and ndarray of shape (`n_features_in_`,)
-        Number of features, where the refiner knows it, and their names, where all are strings.
+    n_features_in_ : int
+        Number of features, where the refiner knows it.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the features, where X has names that are all strings.
 
     See Also
     --------
