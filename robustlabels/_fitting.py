@@ -43,12 +43,16 @@ def unchanged_on_error(estimator, error=BaseException):
         raise
 
 
-def fresh_random_state(random_state):
-    """Return the RandomState that a `random_state` parameter stands for.
+def take_attributes(estimator, fitted, *names):
+    """Set attributes of an estimator to those of the fitted one inside it, or remove them."""
+    for name in names:
+        vars(estimator).pop(name, None)
+        if hasattr(fitted, name):
+            setattr(estimator, name, getattr(fitted, name))
 
-    Unlike in ``check_random_state``, None gives fresh entropy: NumPy's global state is neither
-    read nor advanced.
-    """
+
+def fresh_random_state(random_state):
+    """Return the RandomState of a `random_state` parameter; None draws fresh entropy."""
     return np.random.RandomState() if random_state is None else check_random_state(random_state)
 
 
@@ -63,8 +67,7 @@ def usable_memory(estimator):
 def cached_call(memory, function, *args, rng, **settings):
     """Return ``function(*args, rng=rng, **settings)``, from `memory` if it is there.
 
-    `rng` advances as if the function had been called. The result must not depend on `settings`,
-    such as `n_jobs`: they are not part of the key.
+    `rng` advances in any case. `settings`, such as `n_jobs`, are not part of the key.
     """
     # The key has the state, because equal random states may pickle differently, and the versions,
     # because others may compute something else.

@@ -4,15 +4,6 @@
 COLORS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"]
 
 
-def import_pyplot(who):
-    """Import matplotlib, or raise an error that says how to install it."""
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise ImportError(f'{who} needs matplotlib: pip install "robustlabels[plot]".') from error
-    return plt
-
-
 def import_pandas(who):
     """Import pandas, or raise an error that says how to install it."""
     try:
@@ -24,7 +15,10 @@ def import_pandas(who):
 
 def make_axes(ax, who, *args, **settings):
     """Return `ax`, or new axes from the arguments of ``plt.subplots`` if it is None."""
-    plt = import_pyplot(who)
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError as error:
+        raise ImportError(f'{who} needs matplotlib: pip install "robustlabels[plot]".') from error
     return plt.subplots(*args, layout="constrained", **settings)[1] if ax is None else ax
 
 

@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clo
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
-from ._fitting import fresh_random_state, unchanged_on_error, without_autologging
+from ._fitting import fresh_random_state, take_attributes, unchanged_on_error, without_autologging
 from ._inner.expanded_rows import ExpandedRows, expand, set_early_stopping, set_inner_folds
 from ._inner.sample_weight import (
     check_parameters,
@@ -32,16 +32,14 @@ from .refinement._refiner import read_features
 __all__ = ["RefinedClassifier"]
 
 
-def _inner(self):
-    return getattr(self, "estimator_", self.estimator)
-
-
 def _has_probabilities(self):
-    return is_regressor(_inner(self)) or hasattr(_inner(self), "predict_proba")
+    inner = getattr(self, "estimator_", self.estimator)
+    return is_regressor(inner) or hasattr(inner, "predict_proba")
 
 
 def _has_scores(self):
-    return not is_regressor(_inner(self)) and hasattr(_inner(self), "decision_function")
+    inner = getattr(self, "estimator_", self.estimator)
+    return not is_regressor(inner) and hasattr(inner, "decision_function")
 
 
 class RefinedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
@@ -54,15 +52,14 @@ class RefinedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     ----------
     estimator : classifier or regressor
         A classifier whose `fit` takes `sample_weight`, or a multi-output regressor, which learns
-        the probabilities as targets. The latter suits forests:
-        ``ExtraTreesRegressor(min_samples_leaf=5)``. A pipeline passes the weights to its last
-        step; with scikit-learn's metadata routing, to the steps that request them.
+        the probabilities as targets, such as ``ExtraTreesRegressor(min_samples_leaf=5)``. A
+        pipeline passes the weights to its last step; with scikit-learn's metadata routing, to the
+        steps that request them.
     refiner : LabelRefiner or None, default=None
         Estimates the probabilities. None stands for a :class:`LabelRefiner` with the `n_jobs`,
         `verbose`, `random_state` and `memory` given here. A refiner that is passed keeps its own.
     n_jobs : int or None, default=None
-        Number of trees that the default refiner grows at the same time. The result does not depend
-        on it.
+        Number of trees that the default refiner grows at the same time.
     verbose : int, default=0
         1 shows a progress bar over the trees of the default refiner.
     random_state : int, RandomState instance or None, default=None
@@ -101,10 +98,9 @@ class RefinedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     Parameters that count samples, such as ``min_samples_leaf``, count these copies. If all
     probabilities are 0 or 1, the data are passed on unchanged.
 
-    Copies of a sample stay on one side of each split inside the estimator, and so do samples that
-    the refiner considers near-duplicates. For this, the parameter `cv` of the estimator, or of the
-    last step of a pipeline, is replaced by a list of folds: a number assigns the samples to new
-    folds, a splitter splits the samples of X, and a list names samples of X.
+    Copies of a sample stay on one side of each split inside the estimator, and so do near-duplicate
+    samples. For this, the parameter `cv` of the estimator, or of the last step of a pipeline, is
+    replaced by a list of folds; a splitter or a list of folds refers to the samples of X.
     :class:`~sklearn.ensemble.HistGradientBoostingClassifier` stops early on samples that are held
     out; estimators that hold out copies at random are rejected. A search inside RefinedClassifier
     selects by the probabilities of the true labels if its scorer takes weights, which
@@ -113,10 +109,10 @@ class RefinedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     ``class_weight`` inside `estimator` refers to the labels in y. "balanced" gives each class the
     same total probability.
 
-    Predicted probabilities are about the true labels. They are those of the classifier trained on
-    weighted copies, and not calibrated any further. To calibrate, use
-    ``RefinedClassifier(CalibratedClassifierCV(estimator))``; calibration around RefinedClassifier
-    would fit the noisy labels. Predictions of a regressor are clipped at 0 and normalised.
+    Predicted probabilities are about the true labels, and not calibrated any further. To calibrate,
+    use ``RefinedClassifier(CalibratedClassifierCV(estimator))``; calibration around
+    RefinedClassifier would fit the noisy labels. Predictions of a regressor are clipped at 0 and
+    normalised.
 
     Examples
     --------
@@ -214,10 +210,7 @@ class RefinedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             rows = read_rows(self, lambda: read_features(refiner, X), y, sample_weight, trusted)
             found = refiner.fit_rows(rows)
             self.refiner_, self.classes_ = refiner, rows.classes
-            for name in ("n_features_in_", "feature_names_in_"):
-                self.__dict__.pop(name, None)
-                if hasattr(refiner, name):
-                    setattr(self, name, getattr(refiner, name))
+            take_attributes(self, refiner, "n_features_in_", "feature_names_in_")
             fit = self._fit_regressor if is_regressor(estimator) else self._fit_classifier
             self.estimator_ = fit(estimator, weight_name, rows, found.soft_labels, found.groups)
         return self

@@ -40,9 +40,7 @@ from ._validation.sklearn_private import (
     _fit_context,
     _safe_split,
     collect_results,
-    get_scorers,
-    route_fit_params,
-    select_best_index,
+    scorers_of,
 )
 from ._validation.transitions import check_transition
 from .metrics._corrected_scores import forward_log_loss
@@ -273,9 +271,10 @@ class RobustSearchCV(BaseSearchCV):
         base = clone(self.estimator)
         models = [_make(base, parameters) for parameters in candidates]
         _check_candidates(models, self.error_score)
-        scorer, refit_metric = get_scorers(self)
+        scorer, refit_metric = self._get_scorers()
+        self.scorer_ = scorers_of(scorer)
         X, y = indexable(X, y)
-        routed = route_fit_params(self, _check_method_params(X, params=params))
+        routed = self._get_routed_params_for_fit(_check_method_params(X, params=params))
         splitter = check_cv(self.cv, y, classifier=is_classifier(base))
         splits = list(splitter.split(X, y, **routed.splitter.split))
         if not splits:
@@ -317,7 +316,7 @@ class RobustSearchCV(BaseSearchCV):
         ):  # fmt: skip
             self.__dict__.pop(name, None)
         if self.refit or not self.multimetric_:
-            self.best_index_ = select_best_index(self, results, refit_metric)
+            self.best_index_ = self._select_best_index(self.refit, refit_metric, results)
             self.best_params_ = results["params"][self.best_index_]
             if not callable(self.refit):
                 self.best_score_ = results[f"mean_test_{refit_metric}"][self.best_index_]

@@ -1,6 +1,6 @@
 """RobustEnsembleClassifier: learners of several kinds, weighted by held-out labels."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from numbers import Integral
 from typing import Any, Self
 
@@ -27,7 +27,7 @@ from .._network.scores import DOUBT
 from .._typing import Features, Seed
 from .._validation.features import TableNumbers
 from .._validation.labels import class_factors
-from .._validation.rows import read_rows
+from .._validation.rows import TrainingRows, read_rows
 from .._validation.sklearn_private import (
     HasMethods,
     Interval,
@@ -44,7 +44,7 @@ from ..refinement._duplicates import (
     has_enough_rows,
     scale_features,
 )
-from ..refinement._observed_labels import labels_as_given
+from ..refinement._observed_labels import ObservedLabels, labels_as_given
 from ..refinement._pooling import fit_pool
 from .built_in import make_learners
 from .estimators import check_learners, named_estimators
@@ -234,7 +234,7 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
             ]
         return super().set_params(**params)
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         tags.input_tags.categorical = True
@@ -284,11 +284,11 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
             self._fit_rows(rows, chosen)
         return self
 
-    def _read_features(self, X):
+    def _read_features(self, X: Features) -> tuple[None, NDArray]:
         self._numbers = TableNumbers(accept_sparse=False)
         return None, self._numbers.fit_transform(self, X)
 
-    def _fit_rows(self, rows, chosen):
+    def _fit_rows(self, rows: TrainingRows, chosen: tuple[list[str], list]) -> None:
         self.classes_ = rows.classes
         n_classes = len(self.classes_)
         if self.class_weight is not None:
@@ -330,7 +330,9 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
             self, self._factors > 0, len(held_out), lambda rows: held_out[rows], stacklevel=5
         )
 
-    def _refine(self, rows, rng):
+    def _refine(
+        self, rows: TrainingRows, rng: np.random.RandomState
+    ) -> tuple[ObservedLabels, NDArray]:
         """Return the observed labels and groups of near-duplicates; set the noise."""
         self.refiner_ = self.transition_matrix_ = self.noise_rate_ = self.noise_evidence_ = None
         if self.transition_matrix is None:
@@ -352,7 +354,7 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
             groups = copies if copies.any() else np.arange(len(rows))
         return observed, groups
 
-    def _find_factors(self, soft_labels, folds, weight):
+    def _find_factors(self, soft_labels: NDArray, folds: NDArray, weight: NDArray) -> NDArray:
         """Return factors of the classes, scaled so that the mean weight of what is learned is 1."""
         known = folds[:, None] != np.arange(soft_labels.shape[1])
         totals = np.einsum("i,if,ifk->k", weight, known, soft_labels)
@@ -364,11 +366,11 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         self._check_any_weight(factors @ totals)
         return factors / (factors @ totals)
 
-    def _check_any_weight(self, weights):
+    def _check_any_weight(self, weights: NDArray) -> None:
         if not np.any(weights):
             raise ValueError(f"class_weight={self.class_weight!r} leaves no row with a weight.")
 
-    def _log_probabilities(self, proba):
+    def _log_probabilities(self, proba: Sequence[NDArray]) -> NDArray:
         """Return log-probabilities of the learners, without class weights and without zeros.
 
         Learners of soft labels were trained with class weights, but labels are about classes as
@@ -388,13 +390,13 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         proba += DOUBT / proba.shape[2]
         return np.log(proba, out=proba)
 
-    def _pool(self, log_proba):
+    def _pool(self, log_proba: NDArray) -> NDArray:
         """Return the pooled log-probabilities, up to a constant for each sample."""
         with np.errstate(divide="ignore"):
             offsets = self.class_log_offsets_ + np.log(self._factors)
             return np.tensordot(self._pool_weights, log_proba, 1) + offsets
 
-    def _complete(self, X):
+    def _complete(self, X: NDArray) -> NDArray:
         """Return the features on a common scale, without missing values."""
         return self._imputer.transform(scale_features(X, self._scale))
 
@@ -430,7 +432,7 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         with np.errstate(under="ignore"):
             return log_softmax(self._scores(X), axis=1)
 
-    def _scores(self, X):
+    def _scores(self, X: Features) -> NDArray:
         check_is_fitted(self)
         X = self._numbers.transform(self, X)
         scores = np.empty((len(X), len(self.classes_)))
@@ -457,11 +459,13 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         proba = self.predict_proba(X)
         return self.classes_[proba.argmax(axis=1)]
 
-    def __sklearn_is_fitted__(self):
+    def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "learner_weights_")
 
 
-def _merge_copies(X, observed, plain, folds, weight):
+def _merge_copies(
+    X: NDArray, observed: ObservedLabels, plain: bool, folds: NDArray, weight: NDArray
+) -> tuple[NDArray, ObservedLabels, NDArray, NDArray]:
     """Merge equal samples of a fold with equal labels into one sample of their total weight."""
     _, copy = group_equal_rows(X)
     seen = observed.codes if plain else group_equal_rows(observed.likelihood)[1]

@@ -37,7 +37,7 @@ class GroupedTrees:
         probable = targets > _SMALLEST * targets.max(axis=1, keepdims=True)
         targets = csr_matrix(np.where(probable, targets, 0))
 
-        def grow(seed):
+        def grow(seed: int) -> tuple[csr_matrix, NDArray, NDArray, NDArray]:
             rng = np.random.RandomState(seed)
             rows, row_weight = np.arange(n_rows), weight
             if self.max_samples is not None:

@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from .._network.calibration import weights_without_fold
@@ -50,7 +51,7 @@ class Networks:
         members = n_losses * data.folds[:, None] + np.arange(n_losses)
         n_done = 0
 
-        def pick(scores):
+        def pick(scores: torch.Tensor) -> torch.Tensor:
             # Of each sample, the members that left it out: all of them would fill memory.
             nonlocal n_done
             left_out = members[n_done : n_done + len(scores)]
@@ -69,7 +70,7 @@ class Networks:
         return max(most, math.ceil(s.fewest_steps / n_batches))
 
     def predict(self, X: NDArray) -> NDArray:
-        def finish(scores):
+        def finish(scores: torch.Tensor) -> torch.Tensor:
             return mean_probabilities(scores, len(self.names)).movedim(0, 1)
 
         return self._engine.member_scores(X, finish, self.n_threads).movedim(1, 0).numpy()

@@ -24,10 +24,9 @@ _SETTINGS = CopySettings()
 
 
 def expand(label_probabilities):
-    """Repeat each sample once for each of its probable classes.
+    """Repeat each sample once for each of its probable classes. Every class occurs.
 
-    Returns arrays of shape (n_copies,): the sample of each copy, ascending, its class, and its
-    share of the sample. Shares of a sample sum to 1. Every class occurs.
+    Returns the sample of each copy, ascending, its class, and its share, of sum 1 in each sample.
     """
     largest = label_probabilities.max(axis=1, keepdims=True)
     probable = label_probabilities > _SETTINGS.negligible * largest
@@ -39,13 +38,11 @@ def expand(label_probabilities):
 
 
 class ExpandedRows:
-    """The copies of each sample, and splits that keep copies and near-duplicates together.
-
-    `copies` holds the sample of each copy, ascending. Samples have numbered `groups` of
-    near-duplicates, and `codes` of classes by which splits are stratified.
-    """
+    """The copies of each sample, and splits that keep copies and near-duplicates together."""
 
     def __init__(self, copies, groups, codes, rng):
+        # Of each copy its sample, ascending; of each sample its group of near-duplicates, and the
+        # class by which splits are stratified.
         self.groups, self.codes, self.rng = groups, codes, rng
         self._ends = np.searchsorted(copies, np.arange(len(groups) + 1))
 
@@ -55,13 +52,12 @@ class ExpandedRows:
     def copies_of(self, samples):
         """Return the positions of all copies of the given samples."""
         parts = [np.arange(self._ends[i], self._ends[i + 1]) for i in samples]
-        return np.concatenate(parts) if parts else np.arange(0)
+        return np.concatenate([np.arange(0), *parts])
 
     def split(self, cv, training):
         """Return the folds of a `cv` parameter, as pairs of positions of copies.
 
-        A splitter splits the training samples. The pairs of an iterable are positions among the
-        samples that were passed to `fit`.
+        The pairs of an iterable are positions among the samples that were passed to `fit`.
         """
         if cv is None or isinstance(cv, Integral):
             pairs = self._fold(_SETTINGS.n_folds if cv is None else cv)
@@ -72,10 +68,8 @@ class ExpandedRows:
             pairs = ([position[side] for side in pair] for pair in cv)
             pairs = ([side[side >= 0] for side in pair] for pair in pairs)
         else:
-            raise ValueError(
-                f"cv={cv!r} is not supported, because copies of a sample must stay on one side of "
-                f"each split. Pass a number of folds, a splitter or a list of pairs of positions."
-            )
+            kinds = "a number of folds, a splitter or a list of pairs of positions"
+            raise ValueError(f"cv={cv!r} is not supported. Pass {kinds}.")
         return [(self.copies_of(train), self.copies_of(test)) for train, test in pairs]
 
     def _fold(self, n_folds):
@@ -124,8 +118,7 @@ def set_early_stopping(estimator, n_samples):
     """
     _, last = find_last_step(estimator)
     share = None
-    inside = [("estimator", estimator), *estimator.get_params(deep=True).items()]
-    for name, part in inside:
+    for name, part in [("estimator", estimator), *estimator.get_params(deep=True).items()]:
         if isinstance(part, type) or not hasattr(part, "fit") or not hasattr(part, "get_params"):
             continue
         if part is not last:
@@ -152,9 +145,8 @@ def _check_can_hold_out(boosting, is_alone):
         )
     if "X_val" not in signature(boosting.fit).parameters:
         raise ValueError(
-            "Early stopping of HistGradientBoostingClassifier needs scikit-learn 1.7 here, because "
-            "copies of a sample must stay on one side of its split. Update scikit-learn or set "
-            "early_stopping=False."
+            "Early stopping of HistGradientBoostingClassifier needs scikit-learn 1.7 here. Update "
+            "scikit-learn or set early_stopping=False."
         )
 
 
@@ -163,8 +155,7 @@ def _reject_inner_folds(name, part):
         raise ValueError(
             f"{type(part).__name__} ({name}) would split copies of a sample by its own cv. Only "
             f"the cv of the outermost estimator, or of the last step of a pipeline, is adapted. "
-            f"Pass only the innermost classifier to RefinedClassifier, and put the others around "
-            f"it."
+            f"Pass the innermost classifier to RefinedClassifier, and put the others around it."
         )
 
 

@@ -28,27 +28,22 @@ def find_weight_parameter(estimator):
     return "sample_weight" if inner is None or routed else find_weight_parameter(inner)
 
 
-def need_weight_parameter(estimator):
+def need_weight_parameter(estimator, remedy="Omit it, or pass an estimator that supports it."):
     """Return the name of the `fit` parameter that takes sample weights; raise if there is none."""
     parameter = find_weight_parameter(estimator)
     if parameter is None:
-        raise ValueError(
-            f"The fit of estimator={type(estimator).__name__} takes no sample_weight. Omit "
-            f"sample_weight, or pass an estimator that supports it."
-        )
+        name = type(estimator).__name__
+        raise ValueError(f"The fit of estimator={name} takes no sample_weight. {remedy}")
     return parameter
 
 
 def check_weights_reach(estimator):
     """Return the weight parameter of a classifier; raise if it cannot learn soft labels by it."""
-    parameter = find_weight_parameter(estimator)
-    if parameter is None:
-        raise ValueError(
-            f"The fit of estimator={type(estimator).__name__} takes no sample_weight, which is "
-            f"needed to learn label probabilities. Pass a classifier that supports it, or a "
-            f"multi-output regressor such as KNeighborsRegressor, which learns the probabilities "
-            f"as targets."
-        )
+    parameter = need_weight_parameter(
+        estimator,
+        "It is needed to learn label probabilities. Pass a classifier that supports it, or a "
+        "multi-output regressor such as KNeighborsRegressor, which learns them as targets.",
+    )
     _, last = find_last_step(estimator)
     if isinstance(last, CalibratedClassifierCV) and last.estimator is not None:
         inside = find_weight_parameter(last.estimator)
@@ -63,15 +58,12 @@ def check_weights_reach(estimator):
 
 
 def check_parameters(estimator):
-    """Validate the parameters of an estimator, or of each step of a pipeline, before a long fit.
-
-    Only classes of scikit-learn and this package are checked, and not the estimators inside:
-    subclasses and meta-estimators may replace parameters before they use them.
-    """
+    """Validate the parameters of an estimator, or of each step of a pipeline, before a long fit."""
     if get_config()["skip_parameter_validation"]:
         return
     for _, step in estimator.steps if type(estimator) is Pipeline else ():
         check_parameters(step)
+    # Other classes, and estimators inside, may replace parameters before they use them.
     owner = type(estimator).__module__.partition(".")[0]
     if owner in ("sklearn", "robustlabels") and hasattr(estimator, "_parameter_constraints"):
         validate_parameters(estimator)
@@ -89,8 +81,7 @@ def find_last_step(estimator):
 def encode_class_weight(estimator, classes, totals):
     """Replace the labels in each `class_weight` of an estimator by their positions in `classes`.
 
-    "balanced" becomes a dict computed from `totals`, the weight of each class: the estimator
-    itself would count repeated rows.
+    "balanced" is computed from `totals`, the weight of each class: repeated rows do not count.
     """
     for name, value in estimator.get_params(deep=True).items():
         if name.split("__")[-1] != "class_weight":

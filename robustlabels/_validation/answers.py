@@ -21,10 +21,9 @@ __all__ = ["pivot_answers"]
 
 
 class Answers:
-    """Answers of several annotators for the same samples.
+    """Answers of several annotators: positions in the sorted classes, -1 where there is none.
 
-    `codes`, of shape (n_samples, n_annotators), are positions in the sorted `classes`, or -1 where
-    there is no answer; `annotators` are their names. Classes without an answer are dropped.
+    `codes` have the shape (n_samples, n_annotators). Classes without an answer are dropped.
     """
 
     def __init__(self, codes: NDArray, classes: NDArray, annotators: Sequence[str]) -> None:
@@ -51,7 +50,7 @@ def read_labels(y: Any) -> Any:
     if isinstance(y, Answers):
         return y
     try:
-        shape: Any = y.shape if hasattr(y, "shape") else np.asarray(y).shape
+        shape: Any = np.shape(y)
     except ValueError:  # rows of several lengths
         shape = ()
     if len(shape) != 2 or shape[1] <= 1:  # one column is a label per row, as in scikit-learn
@@ -127,8 +126,8 @@ def pivot_answers(
     answers : array-like of shape (n_answers,)
         The answers, labels of any kind.
     index : array-like of shape (n_samples,) or None, default=None
-        All values that `rows` may have, in the order of the rows of X: ``X.index`` of a data frame,
-        ``range(len(X))`` for positions. None takes the values that occur, sorted.
+        All values that `rows` may have, in the order of the rows of X, such as ``X.index``. None
+        takes the values that occur, sorted.
 
     Returns
     -------

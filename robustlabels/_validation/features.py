@@ -23,22 +23,18 @@ _NO_CATEGORIES = ("mixed", "complex", "bytes", "datetime", "date", "timedelta")
 
 
 class TableNumbers:
-    """Encoder of the features of a table, with the same columns for later samples.
+    """Encoder of the features of a table: numbers as they are, a 0/1 column for each category.
 
-    A numeric feature is a column. A feature of categories or strings is a 0/1 column for each
-    category, the most frequent first, and one more if some values are missing.
+    The most frequent category comes first, and one more column if some values are missing.
     """
 
     def __init__(self, accept_sparse: Any = "csr") -> None:
         self.accept_sparse = accept_sparse
 
     def fit_transform(self, estimator: Any, X: Features) -> Features:
-        """Check the features, learn their encoding, and return them as floats.
+        """Check the features, learn their encoding, and return them as floats; NaN if missing.
 
-        X is an array, a sparse matrix or a data frame of shape (n_samples, n_features). Missing
-        values, which a sparse matrix cannot have, become NaN. `estimator` gets `n_features_in_` and
-        the feature names. Infinite features raise, and features that are neither numeric nor
-        categorical.
+        `estimator` gets `n_features_in_` and the feature names.
         """
         self._columns: list[_Column] | None = None
         if not _is_frame(X):
@@ -53,10 +49,8 @@ class TableNumbers:
         if self._columns is None:
             return self._check_array(estimator, X, reset=False)
         if not _is_frame(X):
-            raise ValueError(
-                f"{type(estimator).__name__} was fitted to a data frame. Pass one with the same "
-                f"columns."
-            )
+            name = type(estimator).__name__
+            raise ValueError(f"{name} was fitted to a data frame. Pass one of the same columns.")
         validate_data(estimator, X, reset=False, skip_check_array=True)
         return self._encode(_as_pandas(X))
 
@@ -137,9 +131,7 @@ class _Column:
                     f"Feature {self.name!r} had numbers in fit, and has other values now: {error}."
                 ) from error
             if np.isinf(numbers).any():
-                raise ValueError(
-                    f"Feature {self.name!r} has infinite values. Replace or drop them."
-                )
+                raise ValueError(f"Feature {self.name!r} has infinite values. Replace them.")
             return numbers
         codes, names = _name_categories(column)
         # The last row is that of missing values, whose code is -1.
@@ -149,12 +141,10 @@ class _Column:
 
 
 def _name_categories(column: pd.Series) -> tuple[NDArray, NDArray]:
-    """Return the code of each value, -1 where it is missing, and the name of each code.
-
-    Integers have the same name as whole floats, which they become beside missing values.
-    """
+    """Return the code of each value, -1 where it is missing, and the name of each code."""
     from pandas import factorize
 
     codes, values = factorize(column)
+    # Integers become whole floats beside missing values.
     names = [str(int(v)) if isinstance(v, float) and v.is_integer() else str(v) for v in values]
     return codes, np.array(names, dtype=object)

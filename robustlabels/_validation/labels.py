@@ -13,9 +13,11 @@ from sklearn.utils import (
 )
 from sklearn.utils.multiclass import check_classification_targets
 
-#: Integer labels that span less than this are counted and looked up instead of sorted, unless
-#: they are so large that differences would overflow.
-_MAX_TABLE, _FAR = 4096, 2**62
+#: Integer labels that span less than this are counted instead of sorted.
+_MAX_TABLE = 4096
+
+#: Beyond it, differences of integers could overflow.
+_FAR = 2**62
 
 #: Classes or numbers that a message lists, at most.
 _MAX_LISTED = 10
@@ -54,8 +56,8 @@ def check_two_classes(estimator, classes):
 def check_labels(y, name="y"):
     """Return labels as a one-dimensional array of strings or numbers; raise if any is missing.
 
-    All labels of users pass here before anything else converts them: NumPy turns NaN beside
-    strings into a string, and scikit-learn turns the Int64 and boolean types of pandas into floats.
+    Nothing may convert labels before: NumPy turns NaN beside strings into a string, and
+    scikit-learn turns the Int64 and boolean types of pandas into floats.
     """
     if y is None:
         raise ValueError(
@@ -92,20 +94,16 @@ def check_labels(y, name="y"):
 
 def find_missing(labels):
     """Return which labels are None, NaN, NaT or NA, as booleans."""
-    if labels.dtype.kind in "biu":
-        return np.zeros(len(labels), dtype=bool)  # faster than a comparison
     if labels.dtype != object:
         return labels != labels
-    if {*map(type, labels)} <= {str, int, bool}:
-        return np.zeros(len(labels), dtype=bool)
-    return np.array([_is_missing(label) for label in labels], dtype=bool)
 
+    def is_missing(label):
+        try:
+            return label is None or bool(label != label)
+        except TypeError:  # comparisons with the NA of pandas are NA, which has no truth value
+            return True
 
-def _is_missing(label):
-    try:
-        return label is None or bool(label != label)
-    except TypeError:  # comparisons with the NA of pandas are NA, which has no truth value
-        return True
+    return np.array([is_missing(label) for label in labels], dtype=bool)
 
 
 def _to_one_type(labels, name):
@@ -121,9 +119,8 @@ def _to_one_type(labels, name):
         )
     if texts and texts != types:
         raise ValueError(
-            f"{name} has labels of the types {names} beside each other, so that it is unclear "
-            f"whether '1' and 1 are the same class. Convert all labels to one type, for example "
-            f"with {name}.astype(str)."
+            f"{name} has labels of the types {names} beside each other: '1' and 1 may be the same "
+            f"class. Convert all labels to one type, for example with {name}.astype(str)."
         )
     if texts or len(labels) == 0:
         return labels
@@ -147,7 +144,7 @@ def find_classes(y):
         return y.classes
     if y.dtype.kind in "iu" and len(y) > 0:
         low, high = int(y.min()), int(y.max())
-        if _fit_into_table(low, high):
+        if low > -_FAR and high < _FAR and high - low < _MAX_TABLE:
             counts = np.zeros(high - low + 1, dtype=np.intp)
             for rows in gen_batches(len(y), 32768):
                 counts += np.bincount(y[rows].astype(np.intp) - low, minlength=len(counts))
@@ -162,16 +159,10 @@ def encode(y, classes, name="y"):
     _reject_other_type(y, classes, name)
     if y.dtype.kind in "iu" and classes.dtype.kind in "iu" and len(y) > 0:
         low, high = int(classes[0]), int(classes[-1])
-        if _fit_into_table(low, high):
+        if low > -_FAR and high < _FAR and high - low == len(classes) - 1:
             codes = np.subtract(y, low, dtype=np.int64, casting="unsafe")
             # As an unsigned integer, a label below the range is far above it.
-            known = codes.view(np.uint64).max() <= high - low
-            if known and high - low + 1 > len(classes):
-                table = np.full(high - low + 1, -1)
-                table[classes.astype(np.int64) - low] = np.arange(len(classes))
-                codes = table[codes]
-                known = codes.min() >= 0
-            if known:
+            if codes.view(np.uint64).max() <= high - low:
                 return codes
     codes = np.minimum(np.searchsorted(classes, y), len(classes) - 1)
     unknown = classes[codes] != y
@@ -181,10 +172,6 @@ def encode(y, classes, name="y"):
             f"classes {shorten(classes)}."
         )
     return codes
-
-
-def _fit_into_table(low, high):
-    return low > -_FAR and high < _FAR and high - low < _MAX_TABLE
 
 
 def _reject_other_type(labels, classes, name):
@@ -225,7 +212,7 @@ def align(values, classes, name, axes=(0,)):
     default 0, 1, 2, ... along all axes.
     """
     if isinstance(values, Mapping):
-        values, names = np.array(list(values.values())), [list(values)]
+        values, names, axes = np.array(list(values.values())), [list(values)], (0,)
     elif hasattr(values, "iloc") and values.ndim > max(axes):
         indices = [values.axes[axis] for axis in axes]
         names = [index.tolist() for index in indices]
@@ -235,8 +222,8 @@ def align(values, classes, name, axes=(0,)):
     else:
         return values
     classes = np.asarray(classes).tolist()
-    order = []
-    for of_axis in names:
+    values = np.asarray(values)
+    for axis, of_axis in zip(axes, names, strict=True):
         position = {label: i for i, label in enumerate(of_axis)}
         if len(of_axis) != len(classes) or position.keys() != set(classes):
             raise ValueError(
@@ -244,11 +231,7 @@ def align(values, classes, name, axes=(0,)):
                 f"{shorten(classes)}, in any order. Rename them, or pass a NumPy array in the "
                 f"order of the classes." + f" {NO_CLASSES}" * (len(of_axis) > len(classes))
             )
-        order.append([position[label] for label in classes])
-    if isinstance(values, np.ndarray):
-        return values[order[0]]
-    for axis, of_axis in zip(axes, order, strict=True):
-        values = values.iloc[of_axis] if axis == 0 else values.iloc[:, of_axis]
+        values = values.take([position[label] for label in classes], axis=axis)
     return values
 
 
@@ -259,9 +242,8 @@ def check_probabilities(y_noisy, proba, labels, name):
     check_consistent_length(codes, proba)
     if proba.shape[1] != len(classes):
         raise ValueError(
-            f"{name} must have a column for each of the {len(classes)} classes "
-            f"{shorten(classes)}. Got {proba.shape[1]} columns; pass labels if some class is not "
-            f"in y_noisy."
+            f"{name} must have a column for each of the {len(classes)} classes {shorten(classes)}. "
+            f"Got {proba.shape[1]} columns; pass labels if some class is not in y_noisy."
         )
     if (proba < 0).any() or not np.allclose(proba.sum(axis=1), 1, atol=1e-3):
         raise ValueError(f"The rows of {name} must be probability distributions.")
@@ -310,7 +292,6 @@ def check_priors(priors, classes):
         raise ValueError(
             f"priors must be positive, of sum 1, one for each of the {len(classes)} classes "
             f"{shorten(classes)}. Got {shorten(np.atleast_1d(shares))}."
-            + f" {NO_CLASSES}"
-            * (shares.size > len(classes))
+            f"{f' {NO_CLASSES}' * (shares.size > len(classes))}"
         )
     return shares

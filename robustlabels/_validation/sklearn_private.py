@@ -42,26 +42,12 @@ __all__ = [
     "_num_samples",
     "_safe_indexing",
     "_safe_split",
-    "apply_tree",
     "available_if",
-    "collect_results",
-    "fit_tree",
-    "get_scorers",
-    "parameter_names",
-    "predict_proba_of_tree",
-    "route_fit_params",
-    "scorer_sign",
-    "scorers_of",
-    "select_best_index",
-    "validate_parameters",
     "validate_params",
 ]
 
 #: Names of ``sklearn.model_selection``, which is slow to import: they are imported on first use.
-_OF_SEARCHES = {
-    "BaseSearchCV": "_search",
-    "_fit_and_score": "_validation",
-}
+_OF_SEARCHES = {"BaseSearchCV": "_search", "_fit_and_score": "_validation"}
 
 #: Private attributes of scikit-learn's classes that subclasses in this package call or define.
 INHERITED = {
@@ -98,25 +84,6 @@ def parameter_names(estimator_class: type) -> list[str]:
     return estimator_class._get_param_names()  # type: ignore[attr-defined]
 
 
-#: Private attributes of scikit-learn's classes that subclasses in this package call or define.
-INHERITED = {
-    "sklearn.base.BaseEstimator": ["_validate_params"],
-    "sklearn.utils.metaestimators._BaseComposition": [
-        "_get_params",
-        "_set_params",
-        "_validate_names",
-    ],
-    "sklearn.model_selection._search.BaseSearchCV": [
-        "_check_refit_for_multimetric",
-        "_format_results",
-        "_get_routed_params_for_fit",
-        "_get_scorers",
-        "_parameter_constraints",
-        "_select_best_index",
-    ],
-}
-
-
 def scorer_sign(scorer: Any) -> int:
     """Return 1 for a scorer whose metric is better if greater, -1 for one that is negated."""
     return getattr(scorer, "_sign", 1)
@@ -146,21 +113,6 @@ def predict_proba_of_tree(tree: Any, X: Any) -> Any:
     return tree.predict_proba(X, check_input=False)
 
 
-def get_scorers(search):
-    """Return the scorer of a search, perhaps of several metrics, and the name of the one for refit.
-
-    Sets `scorer_`.
-    """
-    scorer, refit_metric = search._get_scorers()
-    search.scorer_ = scorers_of(scorer)
-    return scorer, refit_metric
-
-
-def route_fit_params(search, params):
-    """Return the parameters of `fit` that go to the estimator, the splitter and the scorer."""
-    return search._get_routed_params_for_fit(params)
-
-
 def collect_results(search, candidates, out, refit_metric):
     """Return `cv_results_` from what ``_fit_and_score`` returned, and the metric for refit.
 
@@ -181,8 +133,3 @@ def collect_results(search, candidates, out, refit_metric):
         search._check_refit_for_multimetric(scores)
         refit_metric = search.refit
     return results, refit_metric
-
-
-def select_best_index(search, results, refit_metric):
-    """Return the index of the best candidate."""
-    return search._select_best_index(search.refit, refit_metric, results)

@@ -18,8 +18,7 @@ def check_transition(transition, n_classes, classes=None):
         raise ValueError(
             f"The transition matrix must have shape ({n_classes}, {n_classes}), a row and a "
             f"column for each {names}. Got shape {transition.shape}."
-            + f" {NO_CLASSES}"
-            * (len(transition) > n_classes)
+            f"{f' {NO_CLASSES}' * (len(transition) > n_classes)}"
         )
     if not (transition >= 0).all() or not np.allclose(transition.sum(axis=1), 1):
         raise ValueError(
@@ -37,8 +36,7 @@ def check_invertible(transition, n_classes, classes=None):
     if smallest < 1e-6:
         raise ValueError(
             f"transition_matrix is singular: its smallest singular value is {smallest:.2g}. "
-            f"Under such noise the noisy labels cannot distinguish some classes, and no correction "
-            f"exists."
+            f"Under such noise the noisy labels cannot distinguish some classes."
         )
     return matrix
 

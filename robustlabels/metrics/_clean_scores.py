@@ -13,7 +13,7 @@ from scipy.optimize import brentq
 from scipy.special import ndtr
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from .._plotting import COLORS, import_pandas, import_pyplot
+from .._plotting import COLORS, import_pandas, make_axes
 from .._typing import Features, Seed
 from .._validation.labels import check_labels, encode, encode_together
 from .._validation.sklearn_private import Interval, validate_params
@@ -76,10 +76,8 @@ class CleanScores:
     ----------
     scores : dict of str to tuple
         All estimates: "accuracy", "balanced_accuracy", "noise_rate", and "recall[...]" per class.
-    figure_ : matplotlib.figure.Figure
-        The figure, after :meth:`plot`.
-    ax_ : matplotlib.axes.Axes
-        Its axes.
+    figure_, ax_ : matplotlib.figure.Figure and matplotlib.axes.Axes
+        The figure and its axes, after :meth:`plot`.
 
     See Also
     --------
@@ -95,27 +93,22 @@ class CleanScores:
     If T is estimated, a label that looks wrong may be the right label of a hard row. The share of
     such labels that is noise has a posterior distribution, see :class:`LabelRefiner`; the value is
     the posterior mean. The interval covers two: one from that posterior, and one from a
-    conservative prior that gives even odds to no noise at all. More data does not narrow the
-    interval further; a known T or some verified labels do. Everything is clipped to [0, 1].
+    conservative prior that gives even odds to no noise at all. More data does not narrow it
+    further; a known T or some verified labels do. Everything is clipped to [0, 1].
 
     The noise must depend on the true class alone. Where hard rows are mislabelled more often, the
-    noise is partly mistaken for hardness. Rows that the classifier was trained on make it look
-    better than it is, with noisy labels as with clean ones.
+    noise is partly mistaken for hardness.
 
     Examples
     --------
     >>> from sklearn.datasets import load_digits
-    >>> from sklearn.model_selection import train_test_split
     >>> from sklearn.neighbors import KNeighborsClassifier
     >>> from robustlabels import CleanScores, corrupt_labels
     >>> X, y = load_digits(return_X_y=True)
     >>> y_noisy = corrupt_labels(y, "symmetric", 0.3, random_state=0)
-    >>> X, X_test, y_noisy, y_test, _, clean = train_test_split(X, y_noisy, y, random_state=0)
-    >>> clf = KNeighborsClassifier(20).fit(X, y_noisy)
-    >>> scores = CleanScores.from_estimator(clf, X_test, y_test, random_state=0)
-    >>> scores.accuracy.low < clf.score(X_test, clean) < scores.accuracy.high
-    True
-    >>> clf.score(X_test, y_test) < 0.7
+    >>> clf = KNeighborsClassifier(20).fit(X[::2], y_noisy[::2])
+    >>> scores = CleanScores.from_estimator(clf, X[1::2], y_noisy[1::2], random_state=0)
+    >>> scores.accuracy.low < clf.score(X[1::2], y[1::2]) < scores.accuracy.high
     True
     """
 
@@ -154,11 +147,11 @@ class CleanScores:
             Their noisy labels.
         transition_matrix : array-like, "auto", "estimate", estimator or None, default="auto"
             The noise of these labels. A matrix of shape (n_classes, n_classes) is the known noise:
-            ``T[i, j]`` is the probability of label j if the true class is i, with the classes in
-            sorted order. "estimate" fits a :class:`LabelRefiner` to X and y. "auto" takes the noise
-            that `estimator` found in training, as :class:`RobustEnsembleClassifier` does, and
-            otherwise estimates it. A fitted LabelRefiner or classifier provides the noise that it
-            found. None means that the labels are right.
+            ``T[i, j]`` is the probability of label j if the true class is i, the classes sorted.
+            "estimate" fits a :class:`LabelRefiner` to X and y. "auto" takes the noise that
+            `estimator` found in training, if it did, and otherwise estimates it. A fitted
+            LabelRefiner or classifier provides the noise that it found. None means that the labels
+            are right.
         confidence_level : float, default=0.95
             Probability that each interval contains the true score.
         random_state : int, RandomState instance or None, default=None
@@ -243,12 +236,8 @@ class CleanScores:
         on_noisy[2] = np.nan
         tail = (1 - confidence_level) / 2
         ends = np.interp([0, 1], noise.shares, np.clip(values[:, 0], 0, 1))
-        estimates = [
-            Estimate(*_summarize(of_score, of_errors, noise, tail), plain)
-            for of_score, of_errors, plain in zip(
-                values.T, errors.T, on_noisy.tolist(), strict=True
-            )
-        ]
+        columns = zip(values.T, errors.T, on_noisy.tolist(), strict=True)
+        estimates = [Estimate(*_summarize(v, e, noise, tail), plain) for v, e, plain in columns]
         # As Python objects, dates of some units would be integers.
         labels = classes if classes.dtype.kind in "mM" else classes.tolist()
         recall = dict(zip(labels, estimates[3:], strict=True))
@@ -271,11 +260,6 @@ class CleanScores:
         -------
         frame : pandas.DataFrame of shape (n_scores, 4)
             The columns are value, low, high and on_noisy.
-
-        Raises
-        ------
-        ImportError
-            If pandas is missing.
         """
         pd = import_pandas("CleanScores.frame")
         return pd.DataFrame.from_dict(
@@ -294,16 +278,9 @@ class CleanScores:
         -------
         scores : CleanScores
             This object, with `ax_` and `figure_`.
-
-        Raises
-        ------
-        ImportError
-            If matplotlib is missing.
         """
-        plt = import_pyplot("CleanScores.plot")
         shown = self._shown()
-        if ax is None:
-            _, ax = plt.subplots(figsize=(6.4, 1.4 + 0.28 * len(shown)), layout="constrained")
+        ax = make_axes(ax, "CleanScores.plot", figsize=(6.4, 1.4 + 0.28 * len(shown)))
         self.ax_, self.figure_ = ax, ax.figure
         places = np.arange(len(shown))
         value, low, high, on_noisy = np.transpose(list(shown.values()))
@@ -352,20 +329,19 @@ class CleanScores:
 
     def _repr_html_(self):
         title, rows, note = self._table()
-        tags = ["th"] + ["td"] * (len(rows) - 1)
-        body = "".join(
-            "<tr>" + "".join(f"<{tag}>{html.escape(text)}</{tag}>" for text in row) + "</tr>"
-            for tag, row in zip(tags, rows, strict=True)
-        )
+        body = ""
+        for i, row in enumerate(rows):
+            tag = "td" if i else "th"
+            cells = "".join(f"<{tag}>{html.escape(text)}</{tag}>" for text in row)
+            body += f"<tr>{cells}</tr>"
         title, note = html.escape(title), html.escape(note)
         return f"<table><caption>{title}</caption>{body}</table><p>{note}</p>"
 
 
 def _scores_and_errors(matrix, inverse, counts, n_rows):
-    """Return accuracy, balanced accuracy, noise rate and recalls under a noise, and their errors.
+    """Return accuracy, balanced accuracy, noise rate and recalls, and their standard errors.
 
-    Both have the shape (3 + n_classes,). `counts` are by noisy label and prediction; `n_rows` are
-    the rows of each class that the matrix was counted from.
+    Row i of the matrix was counted from ``n_rows[i]`` samples.
     """
     n_classes, n_samples = len(matrix), counts.sum()
     share = counts / n_samples
@@ -374,10 +350,7 @@ def _scores_and_errors(matrix, inverse, counts, n_rows):
     present = prior > 1e-9
 
     def error(values, slope):
-        """Return the standard error of a score by the delta method.
-
-        `values` and `slope` are its derivatives by the shares and by the entries of the matrix.
-        """
+        # `values` and `slope` are the derivatives of a score by the shares and by the matrix.
         mean = (share * values).sum()
         variance = (share * (values - mean) ** 2).sum() / n_samples
         variance += (SETTINGS.extra_labels * np.ptp(values) / n_samples) ** 2
@@ -405,10 +378,7 @@ def _scores_and_errors(matrix, inverse, counts, n_rows):
 
 
 def _summarize(values, errors, noise, tail):
-    """Return the mean of a score, and the ends of an interval that covers both posteriors'.
-
-    `values` and `errors` are those under each matrix of the noise.
-    """
+    """Return the mean of a score over matrices, and the ends of both posteriors' intervals."""
     known = np.isfinite(values)
     if not known.any():
         return np.nan, 0.0, 1.0

@@ -43,20 +43,18 @@ def label_quality(
     Parameters
     ----------
     estimator : classifier
-        A classifier that is robust enough to learn from these labels, such as
-        :class:`~robustlabels.RobustClassifier`.
+        A robust classifier, such as :class:`~robustlabels.RobustClassifier`.
     X : array-like of shape (n_samples, n_features)
         Samples.
     y : array-like of shape (n_samples,)
         Labels, some of them wrong.
     sample_weight : array-like of shape (n_samples,) or None, default=None
-        Non-negative sample weights for the fits. Where metadata routing is enabled, the classifier
-        must request them.
+        Non-negative sample weights for the fits. With metadata routing the classifier must request
+        them.
     groups : array-like of shape (n_samples,), default=None
         Group of each sample, such as the person it belongs to. No group is split over folds.
     cv : int or cross-validation splitter, default=5
-        Folds; each sample is scored by the fit that leaves its fold out. An int shuffles stratified
-        folds, which keep `groups` together if given.
+        Folds. An int shuffles stratified folds, which keep `groups` together if given.
     n_jobs : int or None, default=None
         Number of folds that are fitted in parallel.
     random_state : int, RandomState instance or None, default=None
@@ -67,9 +65,8 @@ def label_quality(
     quality : ndarray of shape (n_samples,)
         Score of the label minus the largest score of another class: negative where the classifier
         suggests another label, 0 where two classes tie. With ``decision_function`` it is divided by
-        the median of the absolute differences: at 1 the classifier is as sure of the label as for
-        half of the samples. Otherwise with ``predict_proba``: -1 where another label is certain, 1
-        where the given one is.
+        the median of the absolute differences. Otherwise, with ``predict_proba``, it is between -1
+        and 1.
     suggested : ndarray of shape (n_samples,)
         The label that the classifier suggests.
 
@@ -84,21 +81,18 @@ def label_quality(
 
     Notes
     -----
-    A low score is a reason to look, not a proof. Hard samples get one as well, and so do labels of
-    a class with fewer samples than folds, which some folds have not seen. An unseen class counts
-    with probability 0, or with the lowest score that any class has anywhere.
+    A low score is a reason to look, not a proof. Hard samples get one as well. A class that some
+    folds have not seen counts there with probability 0, or with the lowest score of any class.
 
     Examples
     --------
-    >>> import numpy as np
     >>> from sklearn.datasets import load_digits
     >>> from robustlabels import UnhingedClassifier, corrupt_labels
     >>> from robustlabels.metrics import label_quality
     >>> X, y = load_digits(return_X_y=True)
     >>> y_noisy, wrong = corrupt_labels(y, "pair", 0.1, random_state=0, return_mask=True)
     >>> quality, suggested = label_quality(UnhingedClassifier(), X, y_noisy, random_state=0)
-    >>> most_doubtful = np.argsort(quality)[:50]
-    >>> bool(wrong[most_doubtful].mean() > 0.9)
+    >>> bool(wrong[quality.argsort()[:50]].mean() > 0.9)
     True
     """
     labels = check_labels(y)
@@ -106,15 +100,10 @@ def label_quality(
     classes = find_classes(labels)
     methods = [m for m in ("decision_function", "predict_proba") if hasattr(estimator, m)]
     if not methods:
-        raise ValueError(
-            f"label_quality needs decision_function or predict_proba. Got {estimator!r}."
-        )
+        raise ValueError(f"{estimator!r} needs decision_function or predict_proba.")
     shapes = [v for k, v in estimator.get_params().items() if k.endswith("decision_function_shape")]
     if methods[0] == "decision_function" and "ovo" in shapes:
-        raise ValueError(
-            "label_quality needs a score for each class, but decision_function_shape='ovo' gives "
-            "one for each pair; use 'ovr'."
-        )
+        raise ValueError("A score for each class is needed: use 'ovr' as decision_function_shape.")
     if len(classes) < 2:
         raise ValueError(f"label_quality needs at least 2 classes. Got {classes.tolist()}.")
     weights = weight_params(estimator, sample_weight, labels)
@@ -126,13 +115,10 @@ def label_quality(
     if scores.ndim == 1:
         scores = np.column_stack([np.zeros(len(scores)), scores])
     if scores.shape[1] != len(classes):
-        raise ValueError(
-            f"label_quality needs a score for each class. Got {scores.shape[1]} columns for "
-            f"{len(classes)} classes."
-        )
+        of_each = f"{scores.shape[1]} columns for {len(classes)} classes"
+        raise ValueError(f"label_quality needs a score for each class. Got {of_each}.")
     # What cross_val_predict fills in for a class that the fold has not seen, or -inf.
-    lowest = np.finfo(scores.dtype if scores.dtype.kind == "f" else np.float64).min
-    unseen = scores <= lowest
+    unseen = scores <= np.finfo(scores.dtype if scores.dtype.kind == "f" else float).min
     if unseen.any() and not unseen.all():
         scores = np.where(unseen, scores[~unseen].min(), scores)
     largest = np.finfo(np.float64).max / 4

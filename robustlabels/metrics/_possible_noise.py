@@ -19,12 +19,9 @@ NOISE_CONSTRAINTS = ["array-like", StrOptions({"auto", "estimate"}), HasMethods(
 class Settings:
     """Constants of the scores and prediction sets under noise that may be estimated."""
 
-    #: Possible matrices with a smaller singular value are left out. Numerics.
-    smallest_singular_value: float = 1e-3
-    #: Labels added to standard errors, which are 0 by theory where all samples have one value.
-    extra_labels: int = 2
-    #: Recalls that a table or figure shows, to fit on a page.
-    shown_recalls: int = 30
+    smallest_singular_value: float = 1e-3  # of possible matrices that are kept (numerics)
+    extra_labels: int = 2  # added to standard errors: those of equal values are 0 by theory
+    shown_recalls: int = 30  # in a table or figure, to fit on a page
 
 
 SETTINGS = Settings()
@@ -81,15 +78,14 @@ def resolve_noise(transition_matrix, classes, estimator=None, X=None, y=None, ra
 def _estimate(X, y, random_state):
     """Return the noise found by a LabelRefiner in these samples, and its classes."""
     refiner = LabelRefiner(random_state=random_state)
-    if len(find_classes(y)) > 1:
-        refiner.fit(X, y)
-    if getattr(refiner, "noise_posterior_", None) is None:
+    found = _find_posterior(refiner.fit(X, y) if len(find_classes(y)) > 1 else refiner)
+    if found is None:
         raise ValueError(
             f"{len(y)} samples are too few to estimate the noise of their labels: at least 50 are "
             f"needed, and 10 per class. Pass transition_matrix: the matrix if you know it, or a "
             f"LabelRefiner fitted to more samples, such as the training set."
         )
-    return refiner.noise_posterior_, refiner.classes_
+    return found
 
 
 def _find_posterior(estimator):
@@ -126,9 +122,7 @@ def _invert(posterior: NoisePosterior) -> PossibleNoise:
     matrices = posterior.transition_matrices()
     kept = np.linalg.svd(matrices, compute_uv=False)[:, -1] >= SETTINGS.smallest_singular_value
     kept |= len(kept) == 1
-    weights, conservative = (
-        weights[kept] / weights[kept].sum()
-        for weights in (posterior.weights, posterior.conservative_weights)
-    )
+    both = posterior.weights, posterior.conservative_weights
+    weights, conservative = (w[kept] / w[kept].sum() for w in both)
     inverses, shares = np.linalg.inv(matrices[kept]), posterior.shares[kept]
     return PossibleNoise(matrices[kept], inverses, shares, weights, conservative, posterior.n_rows)

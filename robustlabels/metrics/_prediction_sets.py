@@ -11,7 +11,7 @@ from sklearn.isotonic import isotonic_regression
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from .._fitting import unchanged_on_error
+from .._fitting import take_attributes, unchanged_on_error
 from .._typing import Features, Seed
 from .._validation.answers import read_labels
 from .._validation.labels import check_labels, encode
@@ -23,8 +23,8 @@ class NoisyConformalClassifier(ClassifierMixin, BaseEstimator):
     r"""Prediction sets that contain the true label, from partly wrong labels.
 
     Sets that are conformalized on noisy labels contain the *noisy* label as often as requested, and
-    are far larger than the true one needs. This class accounts for the noise. Methods and
-    parameters have the names of MAPIE's ``SplitConformalClassifier``.
+    are far larger than the true one needs. This class accounts for the noise. Its interface is that
+    of MAPIE's ``SplitConformalClassifier``.
 
     Parameters
     ----------
@@ -33,20 +33,18 @@ class NoisyConformalClassifier(ClassifierMixin, BaseEstimator):
     confidence_level : float or list of float, default=0.9
         Probability that a set contains the true label, or several such levels.
     conformity_score : {"lac", "aps"}, default="lac"
-        "lac" takes the classes of high probability: sets are small on average, and may be empty for
-        a hard sample. "aps" takes classes from the most probable one on until their probabilities,
-        the last one counted by half, sum to a threshold: sets are larger and adapt to how hard a
-        sample is.
+        Sets by "lac" are small on average, and may be empty for a hard sample. Sets by "aps" are
+        larger and adapt to how hard a sample is.
     transition_matrix : array-like, "auto", "estimate", estimator or None, default="auto"
-        The noise of the labels in `conformalize`, as in :meth:`CleanScores.from_estimator`: a known
-        matrix of shape (n_classes, n_classes); the noise that `estimator` found in training if it
-        did ("auto"), or that is estimated from these samples ("estimate"); a fitted
-        :class:`LabelRefiner`, or a classifier that found the noise; None if the labels are right.
+        The noise of the labels in `conformalize`, see :meth:`CleanScores.from_estimator`: a known
+        matrix of shape (n_classes, n_classes), the noise that `estimator` found in training
+        ("auto"), that of these samples ("estimate") or of a fitted estimator; None if the labels
+        are right.
     prefit : bool, default=True
         Whether `estimator` is already fitted. If False, `fit` fits a clone of it.
     random_state : int, RandomState instance or None, default=None
         Seed of the trees that estimate the noise. An error in `conformalize` where nothing is
-        estimated. It does not affect `estimator`.
+        estimated.
 
     Attributes
     ----------
@@ -74,16 +72,14 @@ class NoisyConformalClassifier(ClassifierMixin, BaseEstimator):
 
     .. math:: B(q) = \frac{1}{n} \sum_i \sum_k [T^{-1}]_{\tilde{y}_i k} \, 1[s_k(x_i) \le q],
 
-    made monotone in q by isotonic regression, and averaged over the posterior of the noise if it is
-    estimated. The threshold is the smallest q with :math:`B(q) \ge (n + 1) (1 - \alpha) / n`,
-    where :math:`1 - \alpha` is the confidence level. Without noise this is split conformal
-    prediction. For noise that replaces labels at random it is the method of [1]_.
+    made monotone in q by isotonic regression, and averaged over the posterior of an estimated
+    noise. The threshold is the smallest q with :math:`B(q) \ge (n + 1) (1 - \alpha) / n`, where
+    :math:`1 - \alpha` is the confidence level. Without noise this is split conformal prediction.
+    For noise that replaces labels at random it is the method of [1]_.
 
-    Unlike with clean labels, there is no finite-sample guarantee. The level holds approximately on
-    average over draws of the noise; a single draw varies with the standard error of B, several
-    points with 1000 samples of two classes and 40 % wrong labels. An error of an estimated noise
-    carries over to the level; overlooked noise makes the sets too large. The noise must depend on
-    the true class alone.
+    Unlike with clean labels, there is no finite-sample guarantee. The level holds approximately, on
+    average over draws of the noise, which must depend on the true class alone. An error of an
+    estimated noise carries over to the level; overlooked noise makes the sets too large.
 
     References
     ----------
@@ -93,20 +89,18 @@ class NoisyConformalClassifier(ClassifierMixin, BaseEstimator):
     Examples
     --------
     >>> from sklearn.datasets import load_digits
-    >>> from sklearn.ensemble import RandomForestClassifier
-    >>> from sklearn.model_selection import train_test_split
+    >>> from sklearn.neighbors import KNeighborsClassifier
     >>> from robustlabels import NoisyConformalClassifier, corrupt_labels
     >>> from robustlabels.noise import symmetric_transition
     >>> X, y = load_digits(return_X_y=True)
-    >>> X, X_test, y, y_test = train_test_split(X, y, random_state=0)
     >>> T = symmetric_transition(10, 0.3)
-    >>> y = corrupt_labels(y, T, random_state=0)
-    >>> clf = RandomForestClassifier(min_samples_leaf=5, random_state=0).fit(X[:700], y[:700])
+    >>> y_noisy = corrupt_labels(y, T, random_state=0)
+    >>> clf = KNeighborsClassifier(20).fit(X[::3], y_noisy[::3])
     >>> sets = NoisyConformalClassifier(clf, confidence_level=0.9, transition_matrix=T)
-    >>> y_pred, y_set = sets.conformalize(X[700:], y[700:]).predict_set(X_test)
+    >>> y_pred, y_set = sets.conformalize(X[1::3], y_noisy[1::3]).predict_set(X[2::3])
     >>> y_set.shape
-    (450, 10, 1)
-    >>> bool(0.85 < y_set[range(450), y_test, 0].mean() < 0.97)
+    (599, 10, 1)
+    >>> bool(0.85 < y_set[range(599), y[2::3], 0].mean() < 0.97)
     True
     """
 
@@ -199,8 +193,8 @@ class NoisyConformalClassifier(ClassifierMixin, BaseEstimator):
             to be estimated (50, and 10 per class), or `random_state` would have no effect.
         """
         levels = np.atleast_1d(self.confidence_level)
-        is_valid = levels.ndim == 1 and levels.dtype.kind == "f" and len(levels) > 0
-        if not is_valid or not ((levels > 0) & (levels < 1)).all():
+        is_list = levels.ndim == 1 and levels.dtype.kind == "f" and len(levels) > 0
+        if not is_list or not ((levels > 0) & (levels < 1)).all():
             raise ValueError(
                 f"confidence_level must be a number between 0 and 1, or a list of such numbers. "
                 f"Got {self.confidence_level!r}."
@@ -277,12 +271,9 @@ class NoisyConformalClassifier(ClassifierMixin, BaseEstimator):
     def _set_estimator(self, estimator):
         """Store a fitted classifier, and drop what was found for another one."""
         check_is_fitted(estimator)
-        of_estimator = ("n_features_in_", "feature_names_in_")
-        for name in ("thresholds_", "transition_matrix_", *of_estimator):
+        for name in ("thresholds_", "transition_matrix_"):
             self.__dict__.pop(name, None)
-        for name in ("classes_", *of_estimator):
-            if hasattr(estimator, name):
-                setattr(self, name, getattr(estimator, name))
+        take_attributes(self, estimator, "classes_", "n_features_in_", "feature_names_in_")
         self.estimator_ = estimator
 
     def _conformity_scores(self, X):
@@ -292,8 +283,7 @@ class NoisyConformalClassifier(ClassifierMixin, BaseEstimator):
             return 1 - proba
         order = np.argsort(-proba, axis=1, kind="stable")
         ordered, scores = np.take_along_axis(proba, order, axis=1), np.empty_like(proba)
-        # Counted in full, the last class would have the score 1 in every sample, and be in all sets
-        # or in none.
+        # Counted in full, the last class would have the score 1 in all samples.
         np.put_along_axis(scores, order, ordered.cumsum(axis=1) - ordered / 2, axis=1)
         return scores
 

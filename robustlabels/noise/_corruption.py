@@ -66,18 +66,14 @@ def _flip_to_likeliest(chance, proba, codes, noise_rate):
     return scale_to_mean(chance + 0.01, noise_rate), wrong
 
 
-#: Kinds that depend on the class alone. A function of the number of classes and the noise rate
-#: returns the transition matrix, with 1 - noise_rate on its diagonal.
+#: Kinds that depend on the class alone: functions of the number of classes and the noise rate that
+#: return the transition matrix, with 1 - noise_rate on its diagonal.
 CLASS_NOISES = {"symmetric": symmetric_transition, "pair": pair_transition}
 
-#: Kinds that depend on the features too. A function of X (n, d), the true classes as codes (n,),
-#: the number of classes K, the noise rate and a RandomState returns the probability (n,) that each
-#: label is wrong, and the distribution (n, K) of each label if it is wrong.
-SAMPLE_NOISES = {
-    "instance": _instance_noise,
-    "margin": _margin_noise,
-    "boundary": _boundary_noise,
-}
+#: Kinds that depend on the features too: functions of X, the true classes as codes, the number of
+#: classes K, the noise rate and a RandomState. They return the probability (n,) that each label is
+#: wrong, and the distribution (n, K) of each label if it is wrong.
+SAMPLE_NOISES = {"instance": _instance_noise, "margin": _margin_noise, "boundary": _boundary_noise}
 
 #: What a `noise` parameter takes.
 NOISE = [StrOptions({*CLASS_NOISES, *SAMPLE_NOISES}), "array-like", Mapping]
@@ -127,8 +123,7 @@ def corrupt_labels(
     X : {array-like, sparse matrix} of shape (n_samples, n_features), default=None
         Features, for the kinds of noise that depend on them.
     random_state : int, RandomState instance or None, default=None
-        Seed of the draws. An int gives the same labels every time. None draws fresh entropy and
-        does not follow ``np.random.seed``.
+        Seed of the draws. None draws fresh entropy and does not follow ``np.random.seed``.
     exact : bool, default=False
         Whether exactly ``round(noise_rate * n_samples)`` labels are wrong, instead of that
         number on average. With a matrix or a dict, each class gets each label as often as the
@@ -153,18 +148,15 @@ def corrupt_labels(
     --------
     LabelNoiseInjector : The same for pipelines and searches.
     robustlabels.noise.symmetric_transition : The matrix behind "symmetric".
-    robustlabels.noise.asymmetric_transition : The matrix behind a dict.
 
     Notes
     -----
-    Unless `exact`, the share of wrong labels has a standard deviation of at most
-    ``sqrt(noise_rate * (1 - noise_rate) / n_samples)`` between draws. At a noise rate of
-    ``1 - 1 / n_classes``, symmetric noise leaves nothing to learn.
+    At a noise rate of ``1 - 1 / n_classes``, symmetric noise leaves nothing to learn.
 
     "instance" is the part-dependent noise of [1]_. The rate of each sample is normally distributed
-    around `noise_rate` with standard deviation 0.1, truncated to [0, 1] symmetrically, which keeps
-    the mean. The distribution over wrong classes is the softmax of a random linear function of the
-    standardised features, one for each true class, divided by the root of their number.
+    around `noise_rate` with standard deviation 0.1, truncated to [0, 1] symmetrically. The
+    distribution over wrong classes is the softmax of a random linear function of the standardised
+    features, one for each true class, divided by the root of their number.
 
     "margin" and "boundary" fit a logistic regression to the clean labels. A wrong label is the
     most probable other class. Its probability is proportional to ``1.01 - D**2``, where D is the
@@ -184,17 +176,13 @@ def corrupt_labels(
     >>> y = ["ham", "spam", "ham", "ham"]
     >>> corrupt_labels(y, "symmetric", 0.5, exact=True, random_state=0)
     array(['spam', 'spam', 'ham', 'spam'], dtype='<U4')
-    >>> corrupt_labels(y, {"ham": "spam"}, 0.3, exact=True, random_state=0)
-    array(['ham', 'spam', 'spam', 'ham'], dtype='<U4')
     """
     labels = check_labels(y)
     has_rate = isinstance(noise, (str, Mapping))
-    if has_rate == (noise_rate is None):
-        raise ValueError(
-            f"noise={noise!r} needs a noise_rate, such as 0.2."
-            if has_rate
-            else f"A transition matrix implies its own rate. Leave out noise_rate={noise_rate!r}."
-        )
+    if has_rate and noise_rate is None:
+        raise ValueError(f"noise={noise!r} needs a noise_rate, such as 0.2.")
+    if not has_rate and noise_rate is not None:
+        raise ValueError(f"A transition matrix implies its own rate. Leave out {noise_rate=!r}.")
     noisy, mask, _, _ = corrupt_checked(labels, noise, noise_rate, X, random_state, exact)
     return (as_given(noisy, y), mask) if return_mask else as_given(noisy, y)
 
@@ -205,41 +193,41 @@ def corrupt_checked(labels, noise, noise_rate, X, random_state, exact, classes=N
     classes = find_confusable(labels) if classes is None else classes
     codes = encode(labels, classes)
     rng = fresh_random_state(random_state)
-    if depends_on_features(noise):
+    if needs_features(noise):
         X = _check_features(X, noise, len(codes))
         rates, wrong = SAMPLE_NOISES[noise](X, codes, len(classes), noise_rate, rng)
         noisy, transition = _corrupt_by_sample(codes, rates, wrong, noise_rate, rng, exact)
     else:
-        if isinstance(noise, Mapping):
-            transition = asymmetric_transition(classes, noise, noise_rate)
-        elif isinstance(noise, str):
-            transition = CLASS_NOISES[noise](len(classes), noise_rate)
-        else:
-            transition = check_transition(noise, len(classes), classes)
+        transition = class_transition(noise, noise_rate, classes)
         noisy = _corrupt_by_class(codes, transition, noise, noise_rate, rng, exact)
     return classes[noisy], noisy != codes, transition, classes
+
+
+def class_transition(noise, noise_rate, classes):
+    """Return the transition matrix of noise that depends on the class alone."""
+    if isinstance(noise, Mapping):
+        return asymmetric_transition(classes, noise, noise_rate)
+    if isinstance(noise, str):
+        return CLASS_NOISES[noise](len(classes), noise_rate)
+    return check_transition(noise, len(classes), classes)
 
 
 def find_confusable(labels):
     """Return the sorted classes of labels, at least two."""
     classes = find_classes(labels)
     if len(classes) < 2:
-        raise ValueError(
-            f"Label noise needs at least 2 classes. Got one class: {classes.tolist()}."
-        )
+        raise ValueError(f"Noise needs at least 2 classes. Got one class: {classes.tolist()}.")
     return classes
 
 
-def depends_on_features(noise):
+def needs_features(noise):
     """Return whether the noise is a kind that depends on the features."""
     return isinstance(noise, str) and noise in SAMPLE_NOISES
 
 
 def _check_features(X, noise, n_labels):
     if X is None:
-        raise ValueError(
-            f"noise={noise!r} depends on the features: pass X, or choose another kind."
-        )
+        raise ValueError(f"noise={noise!r} depends on the features: pass X.")
     X = check_array(X, accept_sparse="csr", dtype=np.float64, input_name="X")
     if X.shape[0] != n_labels:
         raise ValueError(f"X has {X.shape[0]} rows and y has {n_labels} labels.")

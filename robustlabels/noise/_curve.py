@@ -82,32 +82,28 @@ def noise_curve(
     y : array-like of shape (n_samples,)
         Clean labels.
     sample_weight : array-like of shape (n_samples,) or None, default=None
-        Non-negative weights of the samples, used in the fits and in the scores. `scoring` must
-        accept them. If metadata routing is enabled, the classifier must request them.
+        Non-negative weights of the samples in fits and scores. `scoring` must accept them. With
+        metadata routing, the classifier must request them.
     groups : array-like of shape (n_samples,), default=None
         Samples with the same value, such as those of one person, are kept in the same fold.
     noise : str, dict or array-like of shape (n_classes, n_classes), default="symmetric"
-        Kind of noise, see :func:`corrupt_labels`. A transition matrix sets which classes are
-        confused and in which proportions. With the matrix T, the identity I and the share r(T)
-        of labels in y that T makes wrong, the matrix at the rate r is
-        :math:`I + (T - I) \, r / r(T)`.
+        Kind of noise, see :func:`corrupt_labels`. A transition matrix T is scaled: at the rate r
+        it is :math:`I + (T - I) \, r / r(T)`, with the share r(T) of labels that T makes wrong.
     noise_rates : array-like of shape (n_rates,), default=(0.0, 0.2, 0.4, 0.6)
         Shares of wrong training labels.
     exact : bool, default=False
         Whether the number of wrong labels is exact, see :func:`corrupt_labels`.
     cv : int or cross-validation splitter, default=5
-        Folds. An int makes stratified folds, shuffled anew in each repeat. They keep `groups`
-        together if there are any.
+        Folds. An int makes stratified folds, which keep `groups` together if there are any.
     n_repeats : int, default=1
-        Number of times that the noise is drawn. The folds are drawn anew too if `cv` is an int
-        or a random splitter.
+        Number of times that the noise is drawn, and the folds if `cv` is an int or draws them.
     scoring : str, callable or None, default=None
         Score on the clean labels of the test fold. None uses the score of the estimator, accuracy.
     n_jobs : int or None, default=None
         Number of parallel fits. The scores do not depend on it.
     random_state : int, RandomState instance or None, default=None
         Seed of the folds, the noise and the `random_state` of the estimator. The same int gives
-        the same folds and noise for another estimator, which makes the curves comparable.
+        another estimator the same folds and noise.
     verbose : int, default=0
         Above 0, show a progress bar.
 
@@ -119,7 +115,6 @@ def noise_curve(
     See Also
     --------
     NoiseCurveDisplay : The curves of several estimators in one plot.
-    NoiseInjectedClassifier : The classifier that is fitted in each fold.
 
     Examples
     --------
@@ -152,9 +147,9 @@ def _scores(
     if rates.ndim != 1 or len(rates) == 0 or not ((rates >= 0) & (rates <= 1)).all():
         raise ValueError(f"noise_rates must be a list of shares in [0, 1]. Got {rates.tolist()}.")
     if isinstance(noise, str | Mapping):
-        noises = [(noise, rate) for rate in rates.tolist()]
+        injectors = [LabelNoiseInjector(noise, r, exact=exact) for r in rates.tolist()]
     else:
-        noises = [(scaled, 0.0) for scaled in _scale(noise, rates, labels)]
+        injectors = [LabelNoiseInjector(T, exact=exact) for T in _scale(noise, rates, labels)]
     weights = {n: weight_params(e, sample_weight, labels) for n, e in estimators.items()}
     rng = fresh_random_state(random_state)
     # The first repeat would exhaust an iterator of folds.
@@ -166,13 +161,11 @@ def _scores(
     seeds = rng.randint(np.iinfo(np.int32).max, size=len(folds))
     tasks = [
         delayed(_score)(
-            NoiseInjectedClassifier(
-                clone(estimator), LabelNoiseInjector(kind, rate, exact=exact), random_state=seed
-            ),
+            NoiseInjectedClassifier(clone(estimator), injector, random_state=seed),
             *(X, labels, weights[name], train, test, scoring),
         )
         for name, estimator in estimators.items()
-        for kind, rate in noises
+        for injector in injectors
         for (train, test), seed in zip(folds, seeds.tolist(), strict=True)
     ]
     done = Parallel(n_jobs=n_jobs, return_as="generator")(tasks)
@@ -226,10 +219,8 @@ class NoiseCurveDisplay:
 
     Attributes
     ----------
-    figure_ : matplotlib.figure.Figure
-        The figure, after :meth:`plot`.
-    ax_ : matplotlib.axes.Axes
-        Its axes.
+    figure_, ax_ : matplotlib.figure.Figure and matplotlib.axes.Axes
+        The figure and its axes, after :meth:`plot`.
     lines_ : dict of str to matplotlib.lines.Line2D
         The mean curve of each estimator.
 
@@ -305,8 +296,7 @@ class NoiseCurveDisplay:
         Raises
         ------
         ValueError
-            If `estimators` is empty or holds anything but classifiers, or a parameter or the data
-            are invalid.
+            If `estimators` is empty, or holds anything but classifiers.
         """
         if not isinstance(estimators, Mapping) or not estimators:
             raise ValueError(f"estimators must be a dict of classifiers. Got {estimators!r}.")

@@ -14,7 +14,7 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .._fitting import fresh_random_state, unchanged_on_error
+from .._fitting import fresh_random_state, take_attributes, unchanged_on_error
 from .._typing import Features, Seed
 from .._validation.labels import as_given, check_labels, find_classes
 from .._validation.sklearn_private import (
@@ -23,7 +23,7 @@ from .._validation.sklearn_private import (
     _fit_context,
     available_if,
 )
-from ._corruption import NOISE, corrupt_checked, depends_on_features, find_confusable
+from ._corruption import NOISE, class_transition, corrupt_checked, find_confusable, needs_features
 from ._transitions import RATE
 
 
@@ -65,10 +65,8 @@ class LabelNoiseInjector(OneToOneFeatureMixin, BaseEstimator):
         Which labels were wrong in the last corruption.
     sampling_strategy_ : dict
         Empty. imbalanced-learn requires it.
-    n_features_in_ : int
-        Number of features, if `X` was given.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features, if `X` has names that are all strings.
+    n_features_in_, feature_names_in_ : int and ndarray of shape (`n_features_in_`,)
+        Number of features, if `X` was given, and their names, if these are all strings.
 
     See Also
     --------
@@ -107,10 +105,10 @@ class LabelNoiseInjector(OneToOneFeatureMixin, BaseEstimator):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        needs_features = depends_on_features(self.noise)
+        by_features = needs_features(self.noise)
         tags.target_tags.required = tags.input_tags.sparse = True
-        tags.input_tags.allow_nan = tags.input_tags.string = not needs_features
-        tags.no_validation = not needs_features
+        tags.input_tags.allow_nan = tags.input_tags.string = not by_features
+        tags.no_validation = not by_features
         if "imblearn" not in sys.modules:
             return tags
         from imblearn.utils._tags import InputTags, SamplerTags, Tags
@@ -125,8 +123,7 @@ class LabelNoiseInjector(OneToOneFeatureMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples,), or {array-like, sparse matrix} of shape \
-                (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples,) or (n_samples, n_features)
             Labels if this is the only argument, features otherwise.
         y : array-like of shape (n_samples,), default=None
             Labels, if the first argument has the features.
@@ -142,17 +139,16 @@ class LabelNoiseInjector(OneToOneFeatureMixin, BaseEstimator):
             If there are fewer than two classes.
         """
         with unchanged_on_error(self):
-            for name in ("n_features_in_", "feature_names_in_", "transition_matrix_"):
-                self.__dict__.pop(name, None)
+            for name in [name for name in vars(self) if name.endswith("_")]:
+                delattr(self, name)
             self._labels_only = y is None
-            by_features = depends_on_features(self.noise)
+            by_features = needs_features(self.noise)
             labels = check_labels(X) if y is None else self._check(X, y, by_features)
-            if by_features:
-                self.classes_ = find_confusable(labels)
-            else:
-                self._corrupt(labels, labels)
-            for name in ("flipped_", "noise_rate_"):
-                self.__dict__.pop(name, None)
+            self.classes_ = find_confusable(labels)
+            if not by_features:
+                self.transition_matrix_ = class_transition(
+                    self.noise, self.noise_rate, self.classes_
+                )
         return self
 
     @available_if(_has_labels_only)
@@ -267,8 +263,8 @@ class NoiseInjectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
     injector : LabelNoiseInjector
         Corrupts the labels.
     random_state : int, RandomState instance or None, default=None
-        Seed from which the `random_state` of the injector, of the estimator and of all steps
-        inside it are drawn. None leaves them as they are.
+        Seed of the `random_state` of the injector, the estimator and all steps inside it. None
+        leaves them as they are.
 
     Attributes
     ----------
@@ -278,10 +274,8 @@ class NoiseInjectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
         The fitted injector, with the realised noise. Missing if there was only one class.
     classes_ : ndarray of shape (n_classes,)
         Class labels, sorted.
-    n_features_in_ : int
-        Number of features, if the classifier knows it.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features, if the classifier knows them.
+    n_features_in_, feature_names_in_ : int and ndarray of shape (`n_features_in_`,)
+        Number and names of the features, if the classifier knows them.
 
     See Also
     --------
@@ -357,14 +351,12 @@ class NoiseInjectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
             if len(find_classes(y[weight > 0])) < 2:
                 raise ValueError("Fewer than two classes have samples of positive sample_weight.")
             y = injector.corrupt(y, X)
-        fitted = estimator.fit(X, y, **fit_params)
-        for name in ("injector_", "n_features_in_", "feature_names_in_"):
-            self.__dict__.pop(name, None)
-            if hasattr(fitted, name):
-                setattr(self, name, getattr(fitted, name))
+        self.estimator_ = estimator.fit(X, y, **fit_params)
+        self.classes_ = self.estimator_.classes_
+        take_attributes(self, self.estimator_, "n_features_in_", "feature_names_in_")
+        self.__dict__.pop("injector_", None)
         if hasattr(injector, "classes_"):
             self.injector_ = injector
-        self.estimator_, self.classes_ = fitted, fitted.classes_
         return self
 
     def get_metadata_routing(self) -> MetadataRouter:

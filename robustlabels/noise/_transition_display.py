@@ -23,16 +23,14 @@ class TransitionMatrixDisplay:
     Parameters
     ----------
     transition_matrix : ndarray of shape (n_classes, n_classes)
-        ``transition_matrix[i, j]`` is the probability of label j where the true class is i.
+        Entry (i, j) is the probability of label j where the true class is i.
     display_labels : array-like of shape (n_classes,)
         Names of the classes.
 
     Attributes
     ----------
-    figure_ : matplotlib.figure.Figure
-        The figure, after :meth:`plot`.
-    ax_ : matplotlib.axes.Axes
-        Its axes.
+    figure_, ax_ : matplotlib.figure.Figure and matplotlib.axes.Axes
+        The figure and its axes, after :meth:`plot`.
     image_ : matplotlib.image.AxesImage
         The heat map.
 
@@ -62,8 +60,7 @@ class TransitionMatrixDisplay:
         Parameters
         ----------
         transition_matrix : array-like of shape (n_classes, n_classes)
-            Rows are true classes, columns are labels, and rows sum to 1. A data frame is aligned
-            with `display_labels` by its names.
+            Rows are true classes and columns labels. A data frame is aligned by its names.
         display_labels : array-like of shape (n_classes,), default=None
             Names of the classes, in the order in which they are shown. None uses the names of
             the rows, or numbers from 0.
@@ -137,8 +134,7 @@ class TransitionMatrixDisplay:
             One row for each pair, with the columns true class, label and probability.
         """
         pd = import_pandas("TransitionMatrixDisplay.frame")
-        rows = [
-            (self.display_labels[i], self.display_labels[j], value)
-            for (i, j), value in np.ndenumerate(self.transition_matrix)
-        ]
+        names = self.display_labels
+        cells = np.ndenumerate(self.transition_matrix)
+        rows = [(names[i], names[j], value) for (i, j), value in cells]
         return pd.DataFrame(rows, columns=["true class", "label", "probability"])

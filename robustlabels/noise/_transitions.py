@@ -98,8 +98,7 @@ def asymmetric_transition(classes: ArrayLike, class_map: Mapping, noise_rate: fl
     class_map : dict
         Maps each of these classes to the label that it is mistaken for.
     noise_rate : float in [0, 1]
-        Probability that a label of a mapped class is wrong. Labels of the other classes are
-        right, so the overall share of wrong labels is lower.
+        Probability that a label of a mapped class is wrong.
 
     Returns
     -------
@@ -119,7 +118,7 @@ def asymmetric_transition(classes: ArrayLike, class_map: Mapping, noise_rate: fl
     Notes
     -----
     The usual map on CIFAR-10 is truck to automobile, bird to airplane, deer to horse, and cat
-    and dog to each other. At a noise rate of 0.4, 20 % of all labels are wrong.
+    and dog to each other.
 
     Examples
     --------
@@ -133,9 +132,8 @@ def asymmetric_transition(classes: ArrayLike, class_map: Mapping, noise_rate: fl
     for true, wrong in class_map.items():
         if isinstance(wrong, Collection) and not isinstance(wrong, (str, bytes)):
             raise ValueError(
-                f"A class map names the one label that a class is mistaken for, such as "
-                f"{{'cat': 'dog'}}. Got {wrong!r} for {true!r}. For several labels, pass a "
-                f"transition matrix."
+                f"A class map names the one label that a class is mistaken for. Got {wrong!r} for "
+                f"{true!r}. For several labels, pass a transition matrix."
             )
     unknown = {*class_map, *class_map.values()} - {*classes}
     if unknown:
@@ -162,8 +160,7 @@ def replacement_transition(marginal: Any, replacement_rate: float) -> NDArray:
         Distribution of the replacements, whatever the true class. A dict or a Series, such as
         ``y.value_counts(normalize=True)``, is sorted by its class names.
     replacement_rate : float in [0, 1]
-        Probability that a label is replaced. Some replacements are right by chance, so the
-        share of wrong labels is lower.
+        Probability that a label is replaced. Some replacements are right by chance.
 
     Returns
     -------
@@ -193,9 +190,8 @@ def replacement_transition(marginal: Any, replacement_rate: float) -> NDArray:
         marginal = align(marginal, np.unique(names), "marginal")
     marginal = np.asarray(marginal, dtype=float)
     if marginal.ndim != 1 or len(marginal) < 2:
-        raise ValueError(
-            f"marginal must have one entry for each class. Got {shorten(np.atleast_1d(marginal))}."
-        )
+        marginal = np.atleast_1d(marginal)
+        raise ValueError(f"marginal must have one entry for each class. Got {shorten(marginal)}.")
     if not (marginal >= 0).all() or not np.isclose(marginal.sum(), 1):
         raise ValueError(f"marginal must be a distribution. Got {shorten(marginal)}.")
     return (1 - replacement_rate) * np.eye(len(marginal)) + replacement_rate * marginal
@@ -250,8 +246,7 @@ def random_transition(n_classes: int, noise_rate: float, *, random_state: Seed =
     above = noise_rate * largest > limit
     if above.any():
         keep[above] = (limit / noise_rate - uniform) / (largest[above] - uniform)
+    wrong = noise_rate * (keep * shares + (1 - keep) * uniform)
     transition = np.diag(np.full(n_classes, 1 - noise_rate))
-    transition[~np.eye(n_classes, dtype=bool)] = (
-        noise_rate * (keep * shares + (1 - keep) * uniform)
-    ).ravel()
+    transition[~np.eye(n_classes, dtype=bool)] = wrong.ravel()
     return transition
