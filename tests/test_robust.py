@@ -713,7 +713,7 @@ def test_prediction_in_blocks_is_prediction_at_once(monkeypatch):
     clf = small().fit(X, y)
     at_once = clf.decision_function(X)
     few = dataclasses.replace(NETWORK, block=7)
-    monkeypatch.setattr("robustlabels._network.scores.NETWORK", few)
+    monkeypatch.setattr("robustlabels._network.engine.NETWORK", few)
     np.testing.assert_allclose(clf.decision_function(X), at_once, rtol=1e-10)
 
 

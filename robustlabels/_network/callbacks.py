@@ -1,7 +1,5 @@
 """Callbacks of skorch: the learning rate, the progress bar, and checks of a user's own."""
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from skorch.callbacks import Callback, EarlyStopping, EpochScoring, LRScheduler
@@ -75,7 +73,7 @@ class Progress(Callback):
             self.bar_ = None
 
 
-def _unnamed(entry: Any) -> Any:
+def unnamed(entry: Any) -> Any:
     """Return the callback of an entry of `callbacks`, which may be a (name, callback) pair."""
     return entry[1] if isinstance(entry, tuple | list) else entry
 
@@ -85,12 +83,12 @@ def is_callback(entry: Any) -> bool:
     if isinstance(entry, tuple | list) and (len(entry) != 2 or not isinstance(entry[0], str)):
         return False
     # Any object with the methods that a net calls: not all inherit from skorch's class.
-    return all(hasattr(_unnamed(entry), name) for name in ("initialize", "on_train_begin"))
+    return all(hasattr(unnamed(entry), name) for name in ("initialize", "on_train_begin"))
 
 
 def is_schedule(entry: Any) -> bool:
     """Return whether an entry of `callbacks` is one of skorch's learning-rate schedules."""
-    callback = _unnamed(entry)
+    callback = unnamed(entry)
     return isinstance(callback, LRScheduler) or callback is LRScheduler
 
 
@@ -105,23 +103,6 @@ def needs_batches(callback: Any) -> bool:
         idle.add(EpochScoring.on_batch_end)  # it looks at validation batches only
     hooks = (getattr(callback, hook) for hook in _BATCH_HOOKS)
     return any(getattr(hook, "__func__", hook) not in idle for hook in hooks)
-
-
-@contextmanager
-def not_initialized(callbacks: Iterable | None) -> Iterator[None]:
-    """Make a net from copied callbacks without their `initialize`.
-
-    It might reset what they have recorded, or open a file or a connection.
-    """
-    objects = [_unnamed(entry) for entry in callbacks or ()]
-    objects = [callback for callback in objects if not isinstance(callback, type)]
-    for callback in objects:
-        callback.initialize = lambda: None
-    try:
-        yield
-    finally:
-        for callback in objects:
-            del callback.initialize
 
 
 def check_monitors(net: Any) -> None:

@@ -96,7 +96,7 @@ class Net(NeuralNetClassifier):
         """Draw the order of the rows and the dropout masks from these seeds."""
         self.iterator_train__generator = torch.Generator().manual_seed(order)
         if self.mlp_ is not None:
-            self.mlp_.drop_by(torch.Generator().manual_seed(masks))
+            self.mlp_.generator = torch.Generator().manual_seed(masks)
 
     @torch.no_grad()
     def try_out(self, X: Any, y: NDArray) -> None:
