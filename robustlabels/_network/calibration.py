@@ -13,26 +13,16 @@ from .scores import mean_log_probabilities, merge_members, pool_losses
 
 @dataclass(frozen=True, eq=False)
 class CalibrationRows:
-    """Samples that networks are calibrated by.
+    """Samples that networks are calibrated by."""
 
-    Attributes
-    ----------
-    rows : ndarray of shape (n_rows,)
-        Their positions among the training samples.
-    weight : ndarray of shape (n_rows,)
-        Their weights.
-    likelihood : ndarray of shape (n_rows, n_classes)
-        Probability of their labels under each true class.
-    label_probabilities : ndarray of shape (n_rows, n_classes)
-        Probabilities of their true labels, times the weights of the classes.
-    folds : ndarray of shape (n_rows,) or None
-        The members of a sample's fold have left it out; None if all members learn all samples.
-    """
-
+    #: Their positions among the training samples, and their weights, (n_rows,).
     rows: NDArray
     weight: NDArray
+    #: Probability of their labels under each true class, (n_rows, n_classes).
     likelihood: NDArray
+    #: Probabilities of their true labels, times the weights of the classes.
     label_probabilities: NDArray
+    #: The members of a sample's fold have left it out; None if all members learn all samples.
     folds: NDArray | None
 
     @property

@@ -11,41 +11,37 @@ import torch
 from .settings import NETWORK
 
 
-class Threads:
-    """Context in which torch uses a number of threads, also if several threads enter at once.
+_lock = threading.Lock()
+
+#: The number before each context that is open at this moment, in any thread.
+_before: list[int] = []
+
+#: The number that this thread has asked for.
+_asked = threading.local()
+
+
+@contextmanager
+def threads(n_threads: int) -> Iterator[None]:
+    """Let torch use a number of threads, also if several threads enter at once.
 
     torch holds this number twice, for the process and for each of its threads. Leaving restores
     the number that the same thread set in an outer context, or else the number before the first
     thread entered.
     """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._inside = 0
-        self._before = 1
-        self._asked = threading.local()
-
-    @contextmanager
-    def __call__(self, n_threads: int) -> Iterator[None]:
-        outer = getattr(self._asked, "number", None)
-        with self._lock:
-            # In a new thread this call makes torch forget what was set, so it comes first.
-            present = torch.get_num_threads()
-            torch.set_num_threads(n_threads)  # before the rest: it may reject the number
-            if self._inside == 0:
-                self._before = present
-            self._inside += 1
-        self._asked.number = n_threads
-        try:
-            yield
-        finally:
-            self._asked.number = outer
-            with self._lock:
-                self._inside -= 1
-                torch.set_num_threads(self._before if outer is None else outer)
-
-
-threads = Threads()
+    outer = getattr(_asked, "number", None)
+    with _lock:
+        # In a new thread this call makes torch forget what was set, so it comes first.
+        present = torch.get_num_threads()
+        torch.set_num_threads(n_threads)  # before the rest: it may reject the number
+        _before.append(present)
+    _asked.number = n_threads
+    try:
+        yield
+    finally:
+        _asked.number = outer
+        with _lock:
+            torch.set_num_threads(_before[0] if outer is None else outer)
+            _before.pop()
 
 
 def threads_for(net: Any, n_rows: int, n_threads: int | str) -> AbstractContextManager[None]:
