@@ -84,40 +84,23 @@ class NetworkEngine:
         net.minimise(self.losses)
         return net
 
-    def _twin(self) -> Self:
-        twin = object.__new__(type(self))
-        twin.__dict__.update(self.__dict__)
-        return twin
+    def for_next(self, params: Mapping[str, Any], *, refined: bool, is_block: bool = False) -> Self:
+        """Return an engine for another fit, or a block, with the weights and optimizer of this one.
 
-    def _renew_net(self) -> None:
-        """Make the net anew by the present parameters, with the weights that it has."""
-        stored = store_net(self.net)
-        self.net = self._make_net(find_device(self.params["device"]))
-        restore_net(self.net, stored, same_parameters=False)
-        check_monitors(self.net)
-
-    def for_next_fit(self, params: Mapping[str, Any], *, refined: bool) -> Self:
-        """Return an engine for another fit, with the weights and the optimizer of this one."""
-        engine = self._twin()
-        engine._describe(params, refined)
-        engine._begin_fit()
-        engine._renew_net()
-        return engine
-
-    def for_next_block(self, params: Mapping[str, Any]) -> Self:
-        """Return an engine that goes on with labels as given; its net is new if it must change."""
-        engine = self._twin()
+        A block goes on with the moments and streams so far, and with the net if it need not change.
+        """
+        engine = object.__new__(type(self))
+        engine.__dict__.update(self.__dict__)
         engine.temperature, engine.offset = 1.0, None
-        if self.refined or repr(self.params) != repr(params):
-            engine._describe(params, refined=False)
-            engine._renew_net()
+        if is_block and not self.refined and repr(self.params) == repr(params):
+            return engine
+        engine._describe(params, refined)
+        if not is_block:
+            engine._begin_fit()
+        engine.net = engine._make_net(find_device(params["device"]))
+        restore_net(engine.net, store_net(self.net), same_parameters=False)
+        check_monitors(engine.net)
         return engine
-
-    def check_rows(self, X: Any, codes: NDArray, weight: NDArray) -> None:
-        """Raise the error of features, or of a module or loss, that cannot be trained."""
-        if self.net.mlp_ is not None:
-            add_moments(self.scaler, X, weight / weight.max(), self.net.dtype)
-        self.net.try_out(X[:2], codes[:2])
 
     def train(
         self,

@@ -14,17 +14,21 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._fitting import unchanged_on_error
 from .._typing import Features, Seed
+from .._validation.parameters import suggest_parameters
 from .._validation.sklearn_private import HasMethods, Interval, Options, StrOptions, _fit_context
 from ..losses import Loss
 from ..refinement._temperatures import break_ties
-from .parameters import make_losses
-from .routes import SkorchRoutes
+from .parameters import make_losses, name_loss
 from .training import prepare_block, prepare_training, read_features, read_training_rows
 
 __all__ = ["RobustClassifier"]
 
 
-class RobustClassifier(SkorchRoutes, ClassifierMixin, BaseEstimator):
+#: Parameters of skorch's net that the estimator's `get_params` and `set_params` reach.
+_ROUTES = ("module__", "optimizer__", "callbacks__", "iterator_train__", "iterator_valid__")
+
+
+class RobustClassifier(ClassifierMixin, BaseEstimator):
     r"""Neural network classifier that keeps its accuracy when training labels are wrong.
 
     It trains a multi-layer perceptron, or your own torch module, with a noise-robust loss on the
@@ -284,6 +288,27 @@ class RobustClassifier(SkorchRoutes, ClassifierMixin, BaseEstimator):
         self.callbacks = callbacks
         self.net_params = net_params
 
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        params = super().get_params(deep=deep)
+        if deep and isinstance(self.net_params, Mapping):
+            params |= {k: v for k, v in self.net_params.items() if k.startswith(_ROUTES)}
+        return params
+
+    def set_params(self, **params: Any) -> Self:
+        routed = {name: params.pop(name) for name in list(params) if name.startswith(_ROUTES)}
+        nested = [name for name in params if name.startswith("loss__")]
+        loss = params.get("loss", self.loss)
+        if nested and isinstance(loss, str):
+            raise ValueError(
+                f"{nested[0]!r} sets a parameter of a loss object, but loss={loss!r} is a name. "
+                f"Set 'alpha' or 'q', or pass an object: loss=get_loss({name_loss(loss)!r})."
+            )
+        suggest_parameters(self, params)
+        super().set_params(**params)
+        if routed:
+            self.net_params = {**(self.net_params or {}), **routed}
+        return self
+
     def _validate_params(self) -> None:
         super()._validate_params()
         make_losses(self.get_params(deep=False), refined=True)
@@ -370,7 +395,11 @@ class RobustClassifier(SkorchRoutes, ClassifierMixin, BaseEstimator):
         with unchanged_on_error(self, Exception):
             block = prepare_block(self, X, y, classes, sample_weight, previous)
             self.__dict__.update(block.fitted)
-            block.run_one_pass()
+            try:
+                block.engine.train(block.X, block.codes, block.weight, one_pass=True)
+            except KeyboardInterrupt as stop:
+                stop.add_note("The network is usable; it has learned a part of this block.")
+                raise
         return self
 
     def decision_function(self, X: Features) -> NDArray:

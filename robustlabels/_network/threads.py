@@ -10,7 +10,6 @@ import torch
 
 from .settings import NETWORK
 
-
 _lock = threading.Lock()
 
 #: The number before each context that is open at this moment, in any thread.
