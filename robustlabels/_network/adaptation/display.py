@@ -136,10 +136,5 @@ class AdaptationDisplay:
             If pandas is missing.
         """
         pd = import_pandas("AdaptationDisplay.frame")
-        return pd.concat(
-            [
-                pd.DataFrame({"epoch": self.epoch, "hyperparameter": name, "value": values})
-                for name, values in self.values.items()
-            ],
-            ignore_index=True,
-        )
+        wide = pd.DataFrame({"epoch": self.epoch, **self.values})
+        return wide.melt("epoch", var_name="hyperparameter")
