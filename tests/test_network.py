@@ -16,7 +16,7 @@ from robustlabels._network.batches import BatchIterator
 from robustlabels._network.module import MLP, add_moments
 from robustlabels._network.parameters import count_epochs, make_net
 from robustlabels._network.storage import restore_net, store_net
-from robustlabels._network.threads import threads
+from robustlabels._network.torch_state import threads
 from robustlabels.losses import CE
 
 

@@ -28,8 +28,8 @@ BLOCK_SIZE = 32768
 class ClassStatistics:
     r"""Class weights, means and second moment of labelled samples.
 
-    The statistics of two sets of samples add up to those of their union, in any order: blocks of
-    a file, workers of a cluster or days of a stream. Subtracting them makes a model forget samples.
+    The statistics of two sets of samples add up to those of their union, in any order. Subtracting
+    them makes a model forget samples.
 
     Parameters
     ----------
@@ -42,8 +42,7 @@ class ClassStatistics:
     class_sums : ndarray of shape (n_classes, n_features)
         Centred sums :math:`A_k = \sum_{i: y_i = k} w_i (x_i - \mu)`; they add up to 0.
     scatter : ndarray of shape (n_features, n_features) or None, default=None
-        Centred second moment :math:`\sum_i w_i (x_i - \mu)(x_i - \mu)^\top`, or None if it was
-        not computed.
+        Centred second moment :math:`\sum_i w_i (x_i - \mu)(x_i - \mu)^\top`, if it was computed.
 
     See Also
     --------

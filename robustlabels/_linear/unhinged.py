@@ -60,10 +60,9 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         ridge regression on centred one-hot labels.
     intercept : {"prior", "midpoint", "penalized", "none"}, default="prior"
         "prior" is the rule of linear discriminant analysis: the nearest class mean in the metric,
-        plus the logarithm of the class frequency. "midpoint" omits the latter. Both divide the
-        slopes of a class by its frequency. "penalized" minimises the objective. "none" is no
-        intercept for centred features. "prior" is the most accurate on most tables, "midpoint" on
-        balanced ones (``benchmarks/unhinged_intercepts.py``).
+        plus the logarithm of the class frequency. "midpoint" omits the latter, which is better on
+        balanced tables. Both divide the slopes of a class by its frequency. "penalized" minimises
+        the objective. "none" is no intercept for centred features.
     transition_matrix : array-like, "estimate" or None, default=None
         The noise, of shape (n_classes, n_classes): ``T[i, j]`` is the probability of the label j
         where the true class is i, the classes in sorted order, or in a data frame by the names of
@@ -130,14 +129,11 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
     of associative memories. For "euclidean" it is the Hebbian rule, :math:`V = M / \alpha`,
     :math:`b = m / \alpha`.
 
-    Symmetric label noise multiplies the expected M and m by one constant. Replacing labels by
-    draws from any fixed distribution multiplies M alone. So in expectation the former changes no
-    prediction for the intercepts "penalized" and "none", the latter none for "none", and both
-    hardly any for "prior" and "midpoint". The sampling error grows, as with any method.
-
-    A linear classifier trained on the unhinged loss [1]_ can fail on separable data with a few
-    outliers [2]_: it averages, and a point far out weighs as much as many near ones. Clip such
-    features, or use the covariance metric, which suffers less.
+    Symmetric label noise multiplies the expected M and m by one constant. So in expectation it
+    changes no prediction for the intercepts "penalized" and "none", and hardly any for "prior" and
+    "midpoint". A linear classifier trained on the unhinged loss [1]_ can fail on separable data
+    with a few outliers [2]_: a point far out weighs as much as many near ones. Clip such features,
+    or use the covariance metric, which suffers less.
 
     References
     ----------
@@ -251,8 +247,8 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
     ) -> Self:
         """Add samples to those seen before.
 
-        The coefficients are those of one fit to all samples so far, in any order of the blocks.
-        The temperature of :meth:`predict_proba` is a running estimate.
+        The coefficients are those of one fit to all samples so far; the temperature of
+        :meth:`predict_proba` is a running estimate.
 
         Parameters
         ----------
@@ -341,10 +337,10 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         with unchanged_on_error(self):
             self.__dict__.pop("feature_names_in_", None)
             samples = None if X is None else self._validate(X, y, sample_weight)
-            if samples is not None and self.n_features_in_ != len(statistics.mean):
+            n_features = len(statistics.mean)
+            if samples is not None and self.n_features_in_ != n_features:
                 raise ValueError(
-                    f"X has {self.n_features_in_} features, the statistics have "
-                    f"{len(statistics.mean)}."
+                    f"X has {self.n_features_in_} features, the statistics have {n_features}."
                 )
             self._class_factors = None
             self.__dict__.update(find_noise(self, statistics.classes))
@@ -395,8 +391,7 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
 
         Without a transition matrix these are probabilities of the labels as given, including
         wrong ones; with one, probabilities of the true classes. The temperature is the most
-        probable one by the leave-one-out scores and labels of at most 2048 samples, fewer with
-        more than 1024 classes, under a weak prior. Weights above 1 count as repeated samples.
+        probable one by the leave-one-out scores of at most 2048 samples, under a weak prior.
 
         Parameters
         ----------

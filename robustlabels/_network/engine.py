@@ -16,16 +16,14 @@ from .._fitting import fresh_random_state
 from ..losses import Loss
 from .adaptation.learning import Adaptation
 from .batches import to_tensor
-from .calibration import CalibrationRows, calibrate
+from .calibration import CalibrationRows, calibrate, pool_losses
 from .callbacks import check_monitors, unnamed
 from .module import add_moments
 from .net import Net
 from .parameters import count_epochs, find_device, make_losses, make_net
-from .scores import pool_losses
-from .seeding import seeded_globally
 from .settings import NETWORK
 from .storage import restore_net, store_net
-from .threads import threads_for
+from .torch_state import seeded_globally, threads_for
 
 
 class NetworkEngine:

@@ -46,9 +46,8 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         Hyperparameters of a loss given by name, None for its default. A loss without them ignores
         them. Not for a loss object.
     adapt : bool, default=False
-        Whether to learn the hyperparameters of the loss during training, in about 1.8 times the
-        time, see the notes. Needs a `transition_matrix`, known or estimated. Not available in
-        `partial_fit`, or when `warm_start` trains further.
+        Whether to learn the hyperparameters of the loss during training, see the notes. Needs a
+        `transition_matrix`. Not for `partial_fit`, or when `warm_start` trains further.
     transition_matrix : array-like, "estimate" or None, default="estimate"
         The noise, of shape (n_classes, n_classes): ``T[i, j]`` is the probability of label j if
         the true class is i. The classes are in sorted order, or named by the rows and columns of a
@@ -66,8 +65,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         Networks that are trained at once, on the same batches from different initial weights. Their
         mean probabilities decide; with two losses, the means of each, pooled by `loss_weights_`.
         With a `transition_matrix` each member, or pair with two losses, leaves out at most a
-        quarter of the rows, which calibrate it. Clipping of gradients by norm sees all members as
-        one network.
+        quarter of the rows, which calibrate it.
     max_epochs : int or "auto", default="auto"
         Passes over the data in a `fit`. "auto" is 40, and more on small tables, for 600 steps.
     batch_size : int, default=128
@@ -86,13 +84,12 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         "jal-ce" and "jal-fl" were published with 5e-7 to 5e-5 in place of weight decay.
     warm_start : bool, default=False
         Whether `fit` trains the networks of the previous fit further. Classes and layers must be
-        the same; other parameters may have changed. Labels are refined anew, all members learn all
-        rows, and the learning rate makes a new cycle.
+        the same. Labels are refined anew, all members learn all rows, in a new cycle.
     device : str or torch.device, default="auto"
         Where to compute. "auto" is a CUDA device if torch sees one, else the CPU.
     n_threads : int or "auto", default="auto"
-        Threads of torch on the CPU, set while the network computes and restored after. "auto" is
-        one, or torch's own number if the batches or the network are large.
+        Threads of torch on the CPU while the network computes. "auto" is one, or torch's own number
+        if the batches or the network are large.
     n_jobs : int or None, default=None
         Trees that are grown at the same time to refine labels, with the same result for any.
     verbose : int, default=0
@@ -105,17 +102,16 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
     module : torch.nn.Module, class or None, default=None
         Network in place of the built-in one, from a batch of X to logits of shape (n, n_classes).
         A class is called with ``net_params["module__..."]``, and with `n_features` and `n_classes`
-        if it has such parameters; an instance is copied. X reaches it as given, not standardised,
-        and may have more dimensions, such as (n_samples, n_channels, height, width); trees see
-        flattened rows. `hidden_layer_sizes`, `dropout` and `n_members` have no effect.
+        if it takes them; an instance is copied. X reaches it not standardised, and may have more
+        dimensions, such as (n_samples, n_channels, height, width); trees see flattened rows.
+        `hidden_layer_sizes`, `dropout` and `n_members` have no effect.
     optimizer : class, default=torch.optim.AdamW
         A torch optimizer. Its other parameters are ``net_params["optimizer__..."]``.
     callbacks : list or None, default=None
-        Callbacks of skorch, or (name, callback) pairs. These very objects are used; ``clone``, and
-        so every search, makes new ones from their constructor parameters. They see labels as
-        positions in `classes_`. As in skorch, a ``KeyboardInterrupt`` that leaves a callback stops
-        the training quietly. One that monitors ``"valid_loss"`` or ``"train_loss"`` needs
-        ``threshold_mode="abs"`` if the loss can be negative, as the default can.
+        Callbacks of skorch, or (name, callback) pairs. These very objects are used; ``clone`` makes
+        new ones from their constructor parameters. They see labels as positions in `classes_`. One
+        that monitors ``"valid_loss"`` or ``"train_loss"`` needs ``threshold_mode="abs"`` if the
+        loss can be negative, as the default can.
     net_params : dict or None, default=None
         Other parameters of the skorch net, such as ``{"train_split": ValidSplit(5),
         "optimizer__betas": (0.8, 0.99)}``. Rows of ``predefined_split`` have the labels of y.
@@ -149,9 +145,8 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
     net_ : skorch.NeuralNetClassifier
         The underlying net. It works with labels 0 to n_classes - 1.
     history_ : skorch.history.History
-        A row for each epoch with ``train_loss`` and ``dur``, and with `adapt` hyperparameters as
-        ``loss__q``; :class:`AdaptationDisplay` draws them. Batches are recorded only for callbacks
-        that look at them, or are your own.
+        A row for each of the `n_iter_` epochs with ``train_loss`` and ``dur``, and with `adapt`
+        hyperparameters as ``loss__q``. Batches are recorded only for callbacks that look at them.
     n_iter_ : int
         Number of epochs trained.
 
@@ -162,29 +157,21 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
     Notes
     -----
     A step minimises :math:`\frac{1}{|B|} \sum_{i \in B} w_i L(f(x_i), y_i)` with weights of mean 1
-    over the training rows; rows of weight 0 are left out. With a `transition_matrix` the loss of a
-    row is the sum of the losses of all classes, weighted by the probabilities of the true class,
-    :math:`P(k \mid x, \tilde{y}) \propto p_k(x) T_{k\tilde{y}}`: the `soft_labels_` of
-    :class:`LabelRefiner`, which also estimates T. Its trees also see rows that a ``train_split``
-    sets aside. Where rows are few and a linear rule would do, compare with
-    ``transition_matrix=None``.
+    over the training rows. With a `transition_matrix` the loss of a row is the sum of the losses of
+    all classes, weighted by the probabilities of the true class, :math:`P(k \mid x, \tilde{y})
+    \propto p_k(x) T_{k\tilde{y}}`: the `soft_labels_` of :class:`LabelRefiner`. Its trees also see
+    rows that a ``train_split`` sets aside.
 
     With ``adapt=True`` a step of the hyperparameters follows every fourth step of the network [1]_.
     These are real numbers inside their domain, such as `q`, and the weights of a sum, but no
     `radius`. The step moves them to where the last step of the network would have made the noisy
     labels of held-out rows more probable. All members share them. From the given values they go at
     most by a factor of 20, in the distance to an end of the domain or in the odds between two ends.
-    A single network leaves out a quarter of the rows. If rows are too few to estimate the noise,
-    nothing is learned, with a warning.
+    A single network leaves out a quarter of the rows.
 
     The network computes in the dtype of X, on a GPU in float32. If a `module`, `callbacks` or
     `net_params` may draw from the global random states of torch and numpy, these are seeded and
     restored around the training, one fit at a time.
-
-    `fit` warns with ``ConvergenceWarning`` when no gradient reached the network, when the training
-    increased the loss, or when a class is never predicted after as many epochs as "auto" has. After
-    an error, or Ctrl-C in the first epoch, the estimator is what it was before. After a later
-    Ctrl-C it has the network so far, which ``warm_start=True`` trains further.
 
     References
     ----------
@@ -324,6 +311,9 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
     ) -> Self:
         """Train the network.
 
+        After an error, or Ctrl-C in the first epoch, the estimator is what it was before. After a
+        later Ctrl-C it has the network so far, which ``warm_start=True`` trains further.
+
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
@@ -345,6 +335,12 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         ------
         ValueError
             If a parameter or the data are unsuitable, or a loss or a weight is no longer finite.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If no gradient reached the network, the training increased the loss, or a class is never
+            predicted after as many epochs as "auto" has.
         """
         previous = getattr(self, "_engine", None) if self.warm_start else None
         with unchanged_on_error(self, Exception) as restore:
@@ -413,10 +409,10 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         Returns
         -------
         scores : ndarray of shape (n_samples, n_classes), or (n_samples,) for two classes
-            The scores that the loss sees: logits, confined to a ball if the loss has a `radius`;
-            for two classes, that of ``classes_[1]`` minus the other. With several members, the
-            logarithm of their mean probabilities; with two losses, the mean of these by
-            `loss_weights_`, bounded away from certainty. With `priors`, shifted.
+            The scores that the loss sees: logits, confined to a ball if the loss has a `radius`.
+            With several members, the logarithm of their mean probabilities; with two losses, the
+            mean of these by `loss_weights_`. For two classes, that of ``classes_[1]`` minus the
+            other.
         """
         scores = self._scores(X)
         return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores

@@ -1,4 +1,4 @@
-"""How many threads torch computes on."""
+"""What torch holds for the whole process: its number of threads, and its random state."""
 
 import threading
 from collections.abc import Iterator
@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from numbers import Integral
 from typing import Any
 
+import numpy as np
 import torch
 
 from .settings import NETWORK
@@ -57,3 +58,25 @@ def threads_for(net: Any, n_rows: int, n_threads: int | str) -> AbstractContextM
     if not isinstance(n_threads, Integral) or n_threads < 1:
         raise ValueError(f"n_threads must be 'auto' or an integer >= 1. Got {n_threads!r}.")
     return threads(int(n_threads))
+
+
+#: torch initialises modules from its one global generator.
+_GLOBAL_GENERATOR = threading.RLock()
+
+
+@contextmanager
+def seeded_globally(seed: int, device: Any) -> Iterator[None]:
+    """Seed the global generators of torch and numpy, then restore them; one thread at a time."""
+    cuda = [device] if torch.device(device).type == "cuda" else []
+    with _GLOBAL_GENERATOR, torch.random.fork_rng(devices=cuda):
+        before = np.random.get_state()
+        np.random.seed(seed)
+        # torch.manual_seed would also seed the devices that are not restored.
+        torch.default_generator.manual_seed(seed)
+        if cuda:
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
+        try:
+            yield
+        finally:
+            np.random.set_state(before)
