@@ -1224,7 +1224,7 @@ def test_members_learn_as_if_each_were_alone(loss, watched):
         pairs = zip(first.module_.parameters(), alone.engine.net.module_.parameters(), strict=True)
         for weights, own in pairs:
             own.data = weights.data[member].reshape(own.shape)
-        alone.run_one_pass()
+        alone.engine.train(alone.X, alone.codes, alone.weight, one_pass=True)
         pairs = [net.module_.parameters() for net in (together.net_, alone.engine.net)]
         for weights, own in zip(*pairs, strict=True):
             torch.testing.assert_close(own, weights[member].reshape(own.shape))

@@ -97,9 +97,10 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         Statistics of the samples, to be added, subtracted and passed to :meth:`fit_statistics`.
     transition_matrix_ : ndarray of shape (n_classes, n_classes) or None
         The noise, as given or estimated. None if the labels were taken as given.
-    noise_rate_, noise_evidence_ : float and dict, or None
-        Estimated share of wrong labels, and why the noise has its form, see :class:`LabelRefiner`.
-        None if the noise was not estimated.
+    noise_rate_ : float or None
+        Estimated share of wrong labels. None if the noise was not estimated.
+    noise_evidence_ : dict or None
+        Why the estimated noise has its form, see :class:`LabelRefiner`.
     noise_posterior_ : NoisePosterior or None
         Posterior of the noise, as in :class:`LabelRefiner`; :class:`CleanScores` uses it.
     temperature_ : float
@@ -383,7 +384,8 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         y_pred : ndarray of shape (n_samples,)
             Class labels.
         """
-        return self.classes_[_best_codes(self.decision_function(X))]
+        scores = self.decision_function(X)
+        return self.classes_[_best_codes(scores)]
 
     @np.errstate(under="ignore")
     def predict_proba(self, X: Features) -> NDArray:

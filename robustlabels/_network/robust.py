@@ -132,9 +132,10 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         Weights of the losses in the pool, of sum 1.
     transition_matrix_ : ndarray of shape (n_classes, n_classes) or None
         The noise, given or estimated; None if labels were taken as given.
-    noise_rate_, noise_evidence_ : float and dict, or None
-        Share of rows with wrong labels under that noise, whatever they weigh, and why the noise is
-        as it is, see :class:`LabelRefiner`.
+    noise_rate_ : float or None
+        Share of rows with wrong labels under that noise, whatever they weigh.
+    noise_evidence_ : dict or None
+        Why the estimated noise is as it is, see :class:`LabelRefiner`.
     noise_posterior_ : NoisePosterior or None
         Posterior of the noise, see :class:`LabelRefiner`; :class:`CleanScores` uses it.
     class_prior_ : ndarray of shape (n_classes,)
@@ -471,7 +472,8 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         y_pred : ndarray of shape (n_samples,)
             Class labels.
         """
-        return self.classes_[self._scores(X).argmax(axis=1)]
+        best = self._scores(X).argmax(axis=1)
+        return self.classes_[best]
 
     def _scores(self, X: Features) -> NDArray:
         check_is_fitted(self)
