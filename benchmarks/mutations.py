@@ -74,7 +74,7 @@ MUTATIONS = [
     ),
     (
         "network: pool ignores the weights of the losses",
-        "robustlabels/_network/scores.py",
+        "robustlabels/_network/calibration.py",
         "return (weights * mean_log_probabilities(scores, n_losses)).sum(0)",
         "return mean_log_probabilities(scores, n_losses).mean(0)",
         "tests/test_robust.py::test_networks_of_two_losses_are_weighed_by_labels_they_have_not_seen",

@@ -80,19 +80,17 @@ class RobustSearchCV(BaseSearchCV):
         allows joint training. Candidates of other estimators are fitted one by one.
     param_grid : dict or list of dict
         Parameter names and the lists of values to try; with `n_iter` also distributions, objects
-        with a method ``rvs``. The dicts of a list are tried one after the other.
+        with a method ``rvs``.
     n_iter : int or None, default=None
         Number of candidates to draw from `param_grid`. None tries all combinations.
     scoring : str, callable, list, tuple, dict or None, default=None
         As in GridSearchCV. With None, classifiers with ``predict_proba`` are compared by the
         log-likelihood of the noisy labels, see the notes.
     n_jobs : int or None, default=None
-        Number of processes. Each trains a part of the candidates together. Scores do not depend
-        on it, up to rounding.
+        Number of processes. Scores do not depend on it, up to rounding.
     refit : bool, str or callable, default=True
         As in GridSearchCV: whether to fit the best candidate to all samples, the name of the score
-        that selects it if there are several, or a function that takes `cv_results_` and returns
-        its index, as in the examples.
+        that selects it, or a function from `cv_results_` to its index, as in the examples.
     cv : int, cross-validation splitter, iterable or None, default=None
         As in GridSearchCV. None stands for 5 stratified folds.
     verbose : int, default=0
@@ -100,38 +98,32 @@ class RobustSearchCV(BaseSearchCV):
     pre_dispatch : int or str, default="2*n_jobs"
         As in GridSearchCV.
     random_state : int, RandomState instance or None, default=None
-        Source of the candidates that are drawn, of the trees that estimate the noise for the
-        scores, and of one seed for all candidates that have no `random_state`. None draws fresh
-        entropy.
+        Source of the candidates that are drawn, of the noise that the scores account for, and of
+        one seed for all candidates without a `random_state`. None draws fresh entropy.
     error_score : "raise" or float, default=nan
         Score of a candidate whose fit fails. "raise" raises the error.
     return_train_score : bool, default=False
-        Whether to compute scores on the training samples, with their labels as given, as well.
+        Whether to compute scores on the training samples as well.
 
     Attributes
     ----------
     cv_results_ : dict of str to ndarray
-        As in GridSearchCV. ``std_error_test_score``, and likewise for each of several scores, is
-        the standard error of ``mean_test_score``, from the spread between the splits.
-        Candidates that were trained together share ``mean_fit_time`` equally.
+        As in GridSearchCV, with ``std_error_test_score``, the standard error of
+        ``mean_test_score``. Candidates that were trained together share ``mean_fit_time`` equally.
     transition_matrix_ : ndarray of shape (n_classes, n_classes) or None
         The noise that the scores account for: the `transition_matrix` of the estimator, or else an
         estimate of :class:`LabelRefiner` from all samples. None with a `scoring`, without
         ``predict_proba``, and for fewer than 50 samples or 10 per class: the score is the accuracy
         on the labels as given then.
-    best_estimator_ : estimator
-        The best candidate, fitted to all samples. Only with `refit`, like the prediction methods.
-    best_index_, best_params_, best_score_ : int, dict and float
-        Index of the best candidate in `cv_results_`, its parameters and its mean score. No score
-        if `refit` is callable.
+    best_estimator_, best_index_, best_params_, best_score_ : estimator, int, dict and float
+        The best candidate, fitted to all samples if `refit` is set, its index in `cv_results_`, its
+        parameters, and its mean score unless `refit` is callable.
     scorer_ : callable or dict
         What ``score`` uses. With ``scoring=None`` this is the accuracy on the labels as given.
     multimetric_, n_splits_, refit_time_ : bool, int and float
         Whether there are several scores; number of splits; seconds of the last fit.
-    classes_, n_features_in_ : ndarray of shape (n_classes,) and int
-        Class labels and number of features of `best_estimator_`.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features, if `best_estimator_` has them.
+    classes_, n_features_in_, feature_names_in_ : ndarray, int and ndarray
+        As in `best_estimator_`.
 
     See Also
     --------
@@ -150,15 +142,11 @@ class RobustSearchCV(BaseSearchCV):
     :func:`~robustlabels.metrics.make_noise_corrected_scorer`.
 
     Candidates are trained together if they differ only in `loss`, `alpha`, `q`, `n_members` and
-    `priors`, use the built-in network without `callbacks`, `warm_start` and validation samples, and
-    an optimizer that treats each weight separately. The other steps of a pipeline must be equal.
-    Each candidate gets the scores that it would get alone, up to rounding. If one fails, all are
-    fitted one by one. Other candidates share the noise estimated for a split if they agree on the
-    samples, `transition_matrix` and `random_state`.
-
-    Estimators without a `memory` get a temporary one during the search. Candidates without a
-    `random_state` get the same seed, so that none is favoured by chance. Callbacks of scikit-learn
-    are not called.
+    `priors`, use the built-in network without `callbacks`, `adapt`, `warm_start` and validation
+    samples, and an optimizer that treats each weight separately. The other steps of a pipeline must
+    be equal. Each candidate gets the scores that it would get alone, up to rounding. Others share
+    the noise estimated for a split, in a temporary `memory`, if they agree on the samples,
+    `transition_matrix` and `random_state`. Callbacks of scikit-learn are not called.
 
     Examples
     --------
@@ -259,9 +247,8 @@ class RobustSearchCV(BaseSearchCV):
             shape = np.asarray(y, dtype=object).shape
             if len(shape) == 2 and shape[1] > 1:
                 raise ValueError(
-                    f"RobustSearchCV takes one label for each sample. Got y of shape {shape}. For "
-                    f"answers of several annotators use GridSearchCV with cv=KFold() and a scoring "
-                    f"that takes such a y."
+                    f"RobustSearchCV takes one label for each sample. Got y of shape {shape}. Use "
+                    f"GridSearchCV with cv=KFold() and a scoring that takes several annotators."
                 )
             y = check_labels(y)
         if self.n_iter is None:
@@ -305,10 +292,10 @@ class RobustSearchCV(BaseSearchCV):
                 parameters=None,
             )  # fmt: skip
         results, refit_metric = collect_results(self, candidates, out, refit_metric)
-        for name in [name for name in results if name.startswith("std_test_")]:
-            with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore"):
+            for name in [name for name in results if name.startswith("std_test_")]:
                 error = results[name] / np.sqrt(len(splits) - 1)
-            results[name.replace("std_", "std_error_", 1)] = error
+                results[name.replace("std_", "std_error_", 1)] = error
         self.cv_results_ = results
         for name in (
             "best_index_", "best_params_", "best_score_",
@@ -422,24 +409,19 @@ def _fit_and_score_together(
             _set_missing(model, memory, seed)
         return models
 
-    models, fitted, start = make(), False, time.time()
+    models, share, start = make(), 0.0, time.time()
     if len(models) > 1:
         of_train = _check_method_params(X, params=fit_params, indices=train)
         try:
-            fitted = _fit_together(models, *_safe_split(base, X, y, train), of_train)
+            _fit_together(models, *_safe_split(base, X, y, train), of_train)
         except Exception:
-            fitted = False  # fitting one by one shows which candidate fails
-    if fitted:
-        models, share = map(FrozenEstimator, models), (time.time() - start) / len(models)
-    else:
-        models, share = make(), 0.0
-    results = []
-    for model in models:
-        result = _fit_and_score(
-            model, X, y, train=train, test=test, fit_params=fit_params, **settings
-        )
-        results.append({**result, "fit_time": result["fit_time"] + share})
-    return results
+            models = make()  # fitting one by one shows which candidate fails
+        else:
+            share = (time.time() - start) / len(models)
+            models = list(map(FrozenEstimator, models))
+    split = {"train": train, "test": test, "fit_params": fit_params}
+    results = [_fit_and_score(model, X, y, **split, **settings) for model in models]
+    return [{**result, "fit_time": result["fit_time"] + share} for result in results]
 
 
 def _set_missing(model, memory, seed):
@@ -457,19 +439,18 @@ def _set_missing(model, memory, seed):
 
 
 def _fit_together(models, X, y, fit_params):
-    """Fit models that differ only in their losses; return False if they cannot train together."""
+    """Fit models that differ only in their losses, or raise an error if they cannot."""
     weight_name = "sample_weight"
     if type(models[0]) is Pipeline and not get_config()["enable_metadata_routing"]:
         weight_name = f"{models[0].steps[-1][0]}__sample_weight"
     if set(fit_params) - {weight_name}:
-        return False
+        raise ValueError("Only sample weights reach a joint fit.")
     if type(models[0]) is Pipeline and len(models[0].steps) > 1:
         before = models[0][:-1]
         X = before.fit_transform(X, y)
         for model in models:
             model.steps[:-1] = before.steps
     fit_jointly([_last_step(model) for model in models], X, y, fit_params.get(weight_name))
-    return True
 
 
 def _log_likelihood(estimator, X, y, sample_weight=None, *, classes, transition_matrix):

@@ -16,7 +16,7 @@ from robustlabels._network.batches import BatchIterator
 from robustlabels._network.module import MLP, add_moments
 from robustlabels._network.parameters import count_epochs, make_net
 from robustlabels._network.storage import restore_net, store_net
-from robustlabels._network.threads import threads
+from robustlabels._network.torch_state import threads
 from robustlabels.losses import CE
 
 
@@ -86,7 +86,7 @@ def test_units_that_are_not_computed_are_units_that_are_dropped(widths, n_rows, 
     expected = masked(network, X, seed=1)
     upstream = torch.randn_like(expected)
     gradients = torch.autograd.grad(expected, network.parameters(), upstream)
-    network.drop_by(torch.Generator().manual_seed(1))
+    network.generator = torch.Generator().manual_seed(1)
     logits = network(X)
     torch.testing.assert_close(logits, expected)
     torch.testing.assert_close(
@@ -96,7 +96,7 @@ def test_units_that_are_not_computed_are_units_that_are_dropped(widths, n_rows, 
 
 def test_dropout_differs_between_batches_and_ends_with_training():
     network = MLP(4, 3, (50,), dropout=0.5)
-    network.drop_by(torch.Generator().manual_seed(0))
+    network.generator = torch.Generator().manual_seed(0)
     X = torch.ones(5, 4)
     first, second = network(X), network(X)
     assert torch.equal(first[0], first[4])
@@ -123,7 +123,7 @@ def test_mlp_standardizes():
     raw = torch.tensor([[1e6, 1e-3], [3e6, 5e-3]], dtype=torch.float64)
     scaled = torch.tensor([[-1.0, -1.0], [1.0, 1.0]], dtype=torch.float64)
     expected = network(scaled)
-    network.standardize_by(raw.mean(0), raw.std(0, correction=0))
+    network.standardize.set(raw.mean(0), raw.std(0, correction=0))
     torch.testing.assert_close(network(raw), expected)
 
 

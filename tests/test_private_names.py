@@ -67,6 +67,7 @@ def names_defined(tree):
 OURS = {name for tree in TREES.values() for name in names_defined(tree)} | {
     path.stem for path in TREES
 }
+OURS.add("_replace")  # public, of named tuples
 
 
 @pytest.mark.parametrize("path", sorted(TREES.keys() - PRIVATE.keys()), ids=lambda path: path.stem)

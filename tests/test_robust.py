@@ -713,7 +713,7 @@ def test_prediction_in_blocks_is_prediction_at_once(monkeypatch):
     clf = small().fit(X, y)
     at_once = clf.decision_function(X)
     few = dataclasses.replace(NETWORK, block=7)
-    monkeypatch.setattr("robustlabels._network.scores.NETWORK", few)
+    monkeypatch.setattr("robustlabels._network.engine.NETWORK", few)
     np.testing.assert_allclose(clf.decision_function(X), at_once, rtol=1e-10)
 
 
@@ -1224,7 +1224,7 @@ def test_members_learn_as_if_each_were_alone(loss, watched):
         pairs = zip(first.module_.parameters(), alone.engine.net.module_.parameters(), strict=True)
         for weights, own in pairs:
             own.data = weights.data[member].reshape(own.shape)
-        alone.run_one_pass()
+        alone.engine.train(alone.X, alone.codes, alone.weight, one_pass=True)
         pairs = [net.module_.parameters() for net in (together.net_, alone.engine.net)]
         for weights, own in zip(*pairs, strict=True):
             torch.testing.assert_close(own, weights[member].reshape(own.shape))

@@ -22,8 +22,8 @@ from .._fitting import (
     without_autologging,
 )
 from .._inner.folds import assign_folds
+from .._network.calibration import DOUBT
 from .._network.parameters import find_device
-from .._network.scores import DOUBT
 from .._typing import Features, Seed
 from .._validation.features import TableNumbers
 from .._validation.labels import class_factors

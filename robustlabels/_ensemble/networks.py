@@ -7,10 +7,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from .._network.calibration import weights_without_fold
+from .._network.calibration import mean_probabilities, weights_without_fold
 from .._network.engine import NetworkEngine
 from .._network.robust import RobustClassifier
-from .._network.scores import mean_probabilities
 from .learners import TrainingData
 from .settings import Settings
 

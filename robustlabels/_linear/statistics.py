@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 from sklearn.utils import assert_all_finite, check_X_y
+from sklearn.utils.extmath import safe_sparse_dot
 
 from .._typing import Features
 from .._validation.labels import check_labels, class_factors, encode, find_classes
@@ -17,7 +18,6 @@ from .._validation.sklearn_private import _check_sample_weight
 
 __all__ = ["ClassStatistics"]
 
-#: Checks features and labels: float32 stays float32.
 check_rows = partial(check_X_y, accept_sparse="csr", dtype=[np.float64, np.float32])
 
 #: Rows that are summed in the dtype of X before they are added up in float64.
@@ -28,8 +28,8 @@ BLOCK_SIZE = 32768
 class ClassStatistics:
     r"""Class weights, means and second moment of labelled samples.
 
-    The statistics of two sets of samples add up to those of their union, in any order: blocks of
-    a file, workers of a cluster or days of a stream. Subtracting them makes a model forget samples.
+    The statistics of two sets of samples add up to those of their union, in any order. Subtracting
+    them makes a model forget samples.
 
     Parameters
     ----------
@@ -42,8 +42,7 @@ class ClassStatistics:
     class_sums : ndarray of shape (n_classes, n_features)
         Centred sums :math:`A_k = \sum_{i: y_i = k} w_i (x_i - \mu)`; they add up to 0.
     scatter : ndarray of shape (n_features, n_features) or None, default=None
-        Centred second moment :math:`\sum_i w_i (x_i - \mu)(x_i - \mu)^\top`, or None if it was
-        not computed.
+        Centred second moment :math:`\sum_i w_i (x_i - \mu)(x_i - \mu)^\top`, if it was computed.
 
     See Also
     --------
@@ -52,9 +51,9 @@ class ClassStatistics:
     Notes
     -----
     All moments are float64 and about the mean, and are merged by the update of Chan, Golub and
-    LeVeque [1]_. So a mean far from the origin costs no digits, except with sparse matrices, which
-    are not shifted. Within a block of 32768 rows, float32 rows are summed in float32, with a
-    relative error of about 1e-6, and 1e-5 for the second moment.
+    LeVeque [1]_. So a mean far from the origin costs no digits, except with sparse matrices. Blocks
+    of float32 rows are summed in float32, with a relative error of about 1e-6, and 1e-5 for the
+    second moment.
 
     References
     ----------
@@ -216,10 +215,8 @@ def sum_rows(X, y, classes, sample_weight=None, scatter=False, estimator_name=No
     weights, sums = np.zeros(n_classes), np.zeros((n_classes, n_features))
     moment = np.zeros((n_features, n_features)) if scatter else None
     first = next(_row_blocks(sample_weight, len(y)), slice(0))
-    in_order = is_sparse or X.flags.c_contiguous
     # Relative weights can be as small as the dtype of X allows.
     unit = 1.0 if sample_weight is None else sample_weight.max(initial=0.0) or 1.0
-    in_class = None
     with np.errstate(over="ignore", invalid="ignore"):
         shift = None if is_sparse else _find_shift(X[first])
         for rows in _row_blocks(sample_weight, len(y)):
@@ -227,16 +224,20 @@ def sum_rows(X, y, classes, sample_weight=None, scatter=False, estimator_name=No
             codes = encode(y[rows], classes)
             weight = None if sample_weight is None else sample_weight[rows] / unit
             weights += np.bincount(codes, weight, minlength=n_classes)
-            if in_class is None or in_class.shape[1] != len(codes) or weight is not None:
-                in_class = _weighted_one_hot(codes, weight, n_classes, X.dtype)
-            else:
-                # Constructing a sparse matrix takes a while.
-                in_class.indices = codes.astype(np.int32)
-            # A sparse one-hot streams rows at the speed of memory, but only rows in C order.
-            sums += _to_array((in_class if in_order else in_class.toarray()) @ block)
+            # Column i of this matrix has the weight of row i at its class.
+            values = np.ones(len(codes), X.dtype) if weight is None else weight.astype(X.dtype)
+            places = codes.astype(np.int32), np.arange(len(codes) + 1, dtype=np.int32)
+            in_class = sparse.csc_array((values, *places), (n_classes, len(codes)))
+            # It streams rows at the speed of memory, but only rows in C order.
+            if not (is_sparse or X.flags.c_contiguous):
+                in_class = in_class.toarray()
+            sums += safe_sparse_dot(in_class, block, dense_output=True)
             if scatter:
-                weighted = block if weight is None else _scale_rows(block, weight)
-                moment += _to_array(block.T @ weighted)
+                weighted = block
+                if weight is not None:
+                    values = values[:, None]
+                    weighted = block.multiply(values).tocsr() if is_sparse else block * values
+                moment += safe_sparse_dot(block.T, weighted, dense_output=True)
         if not np.isfinite(sums).all() or (scatter and not np.isfinite(moment).all()):
             assert_all_finite(X, input_name="X", estimator_name=estimator_name)
             raise ValueError(
@@ -270,20 +271,3 @@ def _find_shift(X):
     first = X[:256]
     centre = first.mean(axis=0, dtype=np.float64)
     return centre.astype(X.dtype) if (np.abs(centre) > 4 * first.std(axis=0)).any() else None
-
-
-def _weighted_one_hot(codes, weight, n_classes, dtype):
-    """Return a sparse matrix whose column i has the weight of row i at its class."""
-    n = len(codes)
-    values = np.ones(n, dtype) if weight is None else weight.astype(dtype)
-    places = codes.astype(np.int32), np.arange(n + 1, dtype=np.int32)
-    return sparse.csc_array((values, *places), (n_classes, n))
-
-
-def _scale_rows(X, weight):
-    weight = weight.astype(X.dtype)
-    return X.multiply(weight[:, None]).tocsr() if sparse.issparse(X) else X * weight[:, None]
-
-
-def _to_array(X):
-    return X.toarray() if sparse.issparse(X) else X

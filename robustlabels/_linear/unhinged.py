@@ -60,31 +60,29 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         ridge regression on centred one-hot labels.
     intercept : {"prior", "midpoint", "penalized", "none"}, default="prior"
         "prior" is the rule of linear discriminant analysis: the nearest class mean in the metric,
-        plus the logarithm of the class frequency. "midpoint" omits the latter. Both divide the
-        slopes of a class by its frequency. "penalized" minimises the objective. "none" is no
-        intercept for centred features. "prior" was the most accurate on a mix of tables with and
-        without noise, "midpoint" on balanced ones (``benchmarks/unhinged_intercepts.py``).
+        plus the logarithm of the class frequency. "midpoint" omits the latter, which is better on
+        balanced tables. Both divide the slopes of a class by its frequency. "penalized" minimises
+        the objective. "none" is no intercept for centred features.
     transition_matrix : array-like, "estimate" or None, default=None
         The noise, of shape (n_classes, n_classes): ``T[i, j]`` is the probability of the label j
         where the true class is i, the classes in sorted order, or in a data frame by the names of
         its rows and columns. Its inverse corrects the statistics, which helps if classes are
-        confused unequally. Under symmetric noise leave it out: the correction only rescales scores
-        with the intercepts "penalized" and "none", and adds variance with the others. "estimate"
-        estimates it in `fit` with the trees of a :class:`LabelRefiner`, from samples in memory, at
-        least 50 and 10 per class. If it is symmetric, only the probabilities are corrected. None
-        takes the labels as given, so that a fit is one pass over them.
+        confused unequally. Under symmetric noise leave it out: the correction rescales the scores
+        or adds variance. "estimate" estimates it in `fit` with a :class:`LabelRefiner`, from
+        samples in memory, at least 50 and 10 per class; if it is symmetric, only the probabilities
+        are corrected. None takes the labels as given, in one pass over them.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, multiplied with `sample_weight`. "balanced" makes all classes weigh
         the same. Not allowed with a `transition_matrix`: it would apply to the noisy labels.
     n_jobs : int or None, default=None
-        Number of trees that "estimate" grows in parallel. The result does not depend on it.
+        Number of trees that "estimate" grows in parallel, with the same result for any.
     verbose : int, default=0
         1 shows a progress bar over the trees that "estimate" grows.
     random_state : int, RandomState instance or None, default=None
         Randomness of the trees that "estimate" grows; None draws fresh entropy. Unused otherwise.
     memory : joblib.Memory, str or None, default=None
-        Where "estimate" caches what it finds, an object or the path of a folder, for other fits to
-        the same samples. With None, or without a `random_state`, nothing is cached.
+        Cache of what "estimate" finds, an object or the path of a folder. With None, or without a
+        `random_state`, nothing is cached.
 
     Attributes
     ----------
@@ -101,10 +99,10 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         The noise, as given or estimated. None if the labels were taken as given.
     noise_rate_ : float or None
         Estimated share of wrong labels. None if the noise was not estimated.
-    noise_posterior_ : NoisePosterior or None
-        Posterior of the noise, as in :class:`LabelRefiner`; :class:`CleanScores` uses it.
     noise_evidence_ : dict or None
         Why the estimated noise has its form, see :class:`LabelRefiner`.
+    noise_posterior_ : NoisePosterior or None
+        Posterior of the noise, as in :class:`LabelRefiner`; :class:`CleanScores` uses it.
     temperature_ : float
         Divisor of the scores in :meth:`predict_proba`; nan if unknown.
     n_features_in_ : int
@@ -132,17 +130,11 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
     of associative memories. For "euclidean" it is the Hebbian rule, :math:`V = M / \alpha`,
     :math:`b = m / \alpha`.
 
-    Symmetric label noise multiplies the expected M and m by one constant. Replacing labels by
-    draws from any fixed distribution multiplies M alone. So in expectation the former changes no
-    prediction for the intercepts "penalized" and "none", the latter none for "none", and both
-    hardly any for "prior" and "midpoint". The sampling error grows, as with any method.
-
-    A linear classifier trained on the unhinged loss can fail on separable data with a few
-    outliers [2]_: it averages, and a point far out weighs as much as many near ones. Clip or squash
-    such features, or use the covariance metric, which suffers less.
-
-    Beyond X, a fit holds a block of 32768 rows in memory, and n_features squared numbers for the
-    covariance metric. It takes the time of a few passes over X.
+    Symmetric label noise multiplies the expected M and m by one constant. So in expectation it
+    changes no prediction for the intercepts "penalized" and "none", and hardly any for "prior" and
+    "midpoint". A linear classifier trained on the unhinged loss [1]_ can fail on separable data
+    with a few outliers [2]_: a point far out weighs as much as many near ones. Clip such features,
+    or use the covariance metric, which suffers less.
 
     References
     ----------
@@ -150,8 +142,6 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
        Importance of Being Unhinged", NeurIPS 2015.
     .. [2] Long and Servedio, "The Perils of Being Unhinged: On the Accuracy of Classifiers
        Minimizing a Noise-Robust Convex Loss", Neural Computation 34(6), 2022.
-    .. [3] Lemire Paquin, Chaib-Draa and Giguere, "Symmetrization of Loss Functions for Robust
-       Training of Neural Networks in the Presence of Noisy Labels", arXiv:2605.20347.
 
     Examples
     --------
@@ -235,7 +225,8 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
             If the transition matrix is nearly singular: the correction then adds mostly variance.
         """
         with unchanged_on_error(self):
-            if _is_dask(X):
+            dask = sys.modules.get("dask")
+            if dask is not None and dask.is_dask_collection(X):
                 statistics, samples = self._reduce_collection(X, y, sample_weight)
             else:
                 samples = _, y, weight = self._validate(X, y, sample_weight, is_summed=True)
@@ -257,8 +248,8 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
     ) -> Self:
         """Add samples to those seen before.
 
-        The coefficients are those of one fit to all samples so far, in any order of the blocks.
-        The temperature of :meth:`predict_proba` is a running estimate.
+        The coefficients are those of one fit to all samples so far; the temperature of
+        :meth:`predict_proba` is a running estimate.
 
         Parameters
         ----------
@@ -296,8 +287,7 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
                 if classes is not None:
                     check_same_classes(classes, self.classes_)
                 classes = self.classes_
-                if self.metric == "euclidean":
-                    scatter = self.statistics_.scatter is not None
+                scatter = scatter or self.statistics_.scatter is not None
                 if self._solved_with == self._recipe():
                     before = self.temperature_, self._temperature_precision
             self.__dict__.update(find_noise(self, classes))
@@ -348,10 +338,10 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         with unchanged_on_error(self):
             self.__dict__.pop("feature_names_in_", None)
             samples = None if X is None else self._validate(X, y, sample_weight)
-            if samples is not None and self.n_features_in_ != len(statistics.mean):
+            n_features = len(statistics.mean)
+            if samples is not None and self.n_features_in_ != n_features:
                 raise ValueError(
-                    f"X has {self.n_features_in_} features, the statistics have "
-                    f"{len(statistics.mean)}."
+                    f"X has {self.n_features_in_} features, the statistics have {n_features}."
                 )
             self._class_factors = None
             self.__dict__.update(find_noise(self, statistics.classes))
@@ -403,8 +393,7 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
 
         Without a transition matrix these are probabilities of the labels as given, including
         wrong ones; with one, probabilities of the true classes. The temperature is the most
-        probable one by the leave-one-out scores and labels of at most 2048 samples, fewer with
-        more than 1024 classes, under a weak prior. Weights above 1 count as repeated samples.
+        probable one by the leave-one-out scores of at most 2048 samples, under a weak prior.
 
         Parameters
         ----------
@@ -422,8 +411,7 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
             If the classifier was fitted to statistics alone.
         """
         scores = self.decision_function(X)
-        proba = find_probabilities(scores, self.temperature_)
-        return break_ties(proba, _best_codes(scores))
+        return break_ties(find_probabilities(scores, self.temperature_), _best_codes(scores))
 
     @np.errstate(under="ignore")
     def predict_log_proba(self, X: Features) -> NDArray:
@@ -555,8 +543,3 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
 def _best_codes(scores):
     """Return the positions of the classes with the largest scores."""
     return (scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)
-
-
-def _is_dask(X):
-    dask = sys.modules.get("dask")
-    return dask is not None and dask.is_dask_collection(X)

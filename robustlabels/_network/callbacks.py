@@ -1,7 +1,5 @@
 """Callbacks of skorch: the learning rate, the progress bar, and checks of a user's own."""
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from skorch.callbacks import Callback, EarlyStopping, EpochScoring, LRScheduler
@@ -75,7 +73,7 @@ class Progress(Callback):
             self.bar_ = None
 
 
-def _unnamed(entry: Any) -> Any:
+def unnamed(entry: Any) -> Any:
     """Return the callback of an entry of `callbacks`, which may be a (name, callback) pair."""
     return entry[1] if isinstance(entry, tuple | list) else entry
 
@@ -85,12 +83,12 @@ def is_callback(entry: Any) -> bool:
     if isinstance(entry, tuple | list) and (len(entry) != 2 or not isinstance(entry[0], str)):
         return False
     # Any object with the methods that a net calls: not all inherit from skorch's class.
-    return all(hasattr(_unnamed(entry), name) for name in ("initialize", "on_train_begin"))
+    return all(hasattr(unnamed(entry), name) for name in ("initialize", "on_train_begin"))
 
 
 def is_schedule(entry: Any) -> bool:
     """Return whether an entry of `callbacks` is one of skorch's learning-rate schedules."""
-    callback = _unnamed(entry)
+    callback = unnamed(entry)
     return isinstance(callback, LRScheduler) or callback is LRScheduler
 
 
@@ -107,67 +105,39 @@ def needs_batches(callback: Any) -> bool:
     return any(getattr(hook, "__func__", hook) not in idle for hook in hooks)
 
 
-@contextmanager
-def not_initialized(callbacks: Iterable | None) -> Iterator[None]:
-    """Make a net from copied callbacks without their `initialize`.
-
-    It might reset what they have recorded, or open a file or a connection.
-    """
-    objects = [_unnamed(entry) for entry in callbacks or ()]
-    objects = [callback for callback in objects if not isinstance(callback, type)]
-    for callback in objects:
-        callback.initialize = lambda: None
-    try:
-        yield
-    finally:
-        for callback in objects:
-            del callback.initialize
-
-
 def check_monitors(net: Any) -> None:
     """Reject callbacks that monitor a missing loss, or whose threshold does not fit its sign."""
+    scorings = {c.name_: c.scoring for _, c in net.callbacks_ if isinstance(c, EpochScoring)}
     negative = [loss for loss in net.losses_ if _can_be_negative(loss)]
     for name, callback in net.callbacks_:
         monitor = getattr(callback, "monitor", None)
         if isinstance(callback, EarlyStopping) and monitor == "valid_loss" and not net.train_split:
             raise ValueError(NO_VALIDATION_ROWS)
-        if not isinstance(monitor, str) or not _has_relative_threshold(callback):
-            continue
+        scoring = scorings.get(monitor)
         if negative and monitor in ("train_loss", "valid_loss"):
             why = f"can be negative with {negative[0]!r}"
-        elif _is_negative_score(monitor, net):
+        elif str(scoring).startswith("neg_") or scorer_sign(scoring) < 0:
             why = "is negative"
         else:
             continue
-        raise ValueError(
-            f"The callback {name!r} monitors {monitor!r}, which {why}. Its threshold is "
-            f"relative, so below zero every epoch counts as an improvement. Set "
-            f"threshold_mode='abs' and a suitable threshold."
-        )
+        if _has_relative_threshold(callback):
+            raise ValueError(
+                f"The callback {name!r} monitors {monitor!r}, which {why}. Its threshold is "
+                f"relative, so below zero every epoch counts as an improvement. Set "
+                f"threshold_mode='abs' and a suitable threshold."
+            )
 
 
 def _has_relative_threshold(callback: Any) -> bool:
     """Return whether a callback compares improvements with a share of the monitored value."""
     if isinstance(callback, EarlyStopping):
-        return callback.threshold_mode == "rel" and callback.threshold != 0
-    if not isinstance(callback, LRScheduler):
+        given = vars(callback)
+    elif ReduceLROnPlateau in getattr(getattr(callback, "policy_", None), "__mro__", ()):
+        # Not attributes unless they are given; these are the defaults of torch.
+        given = {"threshold": 1e-4, "threshold_mode": "rel", **callback.kwargs}
+    else:
         return False
-    policy = callback.policy_
-    if not (isinstance(policy, type) and issubclass(policy, ReduceLROnPlateau)):
-        return False
-    # Not attributes unless they are given; these are the defaults of torch.
-    given = {"threshold": 1e-4, "threshold_mode": "rel", **callback.kwargs}
     return given["threshold_mode"] == "rel" and given["threshold"] != 0
-
-
-def _is_negative_score(monitor: str, net: Any) -> bool:
-    """Return whether a monitor is the negative score of another callback, as "neg_log_loss" is."""
-    for _, callback in net.callbacks_:
-        if isinstance(callback, EpochScoring) and callback.name_ == monitor:
-            scoring = callback.scoring
-            negative = isinstance(scoring, str) and scoring.startswith("neg_")
-            return negative or scorer_sign(scoring) < 0
-    return False
 
 
 def _can_be_negative(loss: Loss) -> bool:

@@ -9,48 +9,39 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils import gen_batches
 from torch import Tensor
 
 from .._fitting import fresh_random_state
+from ..losses import Loss
 from .adaptation.learning import Adaptation
-from .calibration import CalibrationRows, calibrate
-from .callbacks import check_monitors, not_initialized
+from .batches import to_tensor
+from .calibration import CalibrationRows, calibrate, pool_losses
+from .callbacks import check_monitors, unnamed
 from .module import add_moments
 from .net import Net
 from .parameters import count_epochs, find_device, make_losses, make_net
-from .scores import compute_scores, pool_losses
-from .seeding import seeded_globally
+from .settings import NETWORK
 from .storage import restore_net, store_net
-from .threads import threads_for
+from .torch_state import seeded_globally, threads_for
 
 
 class NetworkEngine:
     """A network, or several members of one, for the parameters of a :class:`RobustClassifier`.
 
-    Parameters
-    ----------
-    params : Mapping
-        The parameters, as `plain_parameters` returns them.
-    X : {ndarray, sparse matrix} of shape (n_samples, ...)
-        Features, for their shape and dtype.
-    classes : ndarray of shape (n_classes,)
-        The sorted classes.
-    refined : bool
-        Whether the networks will learn soft labels rather than labels as given.
-
-    Attributes
-    ----------
-    net : Net
-        The skorch net.
-    losses, loss_weights : list of Loss, ndarray of shape (n_losses,)
-        The losses that the members have in turn, and their weights in the pool, of sum 1.
-    scaler : StandardScaler
-        Moments of the features.
-    random_state, label_seed : numpy.random.RandomState, int
-        Source of the streams of each training, and a seed for what is drawn about the labels.
-    temperature, offset : float, ndarray of shape (n_classes,) or None
-        Divisor of the scores for probabilities, and their shift by `priors`.
+    `X` gives the shape and the dtype of the features. `refined` networks learn soft labels rather
+    than labels as given.
     """
+
+    #: The losses that the members have in turn, and their weights in the pool, of sum 1.
+    losses: list[Loss]
+    loss_weights: NDArray
+    #: Source of the streams of each training, and a seed for what is drawn about the labels.
+    random_state: np.random.RandomState
+    label_seed: int
+    #: Divisor of the scores for probabilities, and their shift by `priors`, (n_classes,).
+    temperature: float
+    offset: NDArray | None
 
     def __init__(
         self, params: Mapping[str, Any], X: Any, classes: NDArray, *, refined: bool
@@ -75,8 +66,7 @@ class NetworkEngine:
         self.random_state = fresh_random_state(self.params["random_state"])
         self.label_seed = self.random_state.randint(2**31)
         self.scaler = StandardScaler(with_mean=False)  # sparse X has no mean to subtract
-        self.temperature: float = 1.0
-        self.offset: NDArray | None = None
+        self.temperature, self.offset = 1.0, None
 
     def _make_net(self, device: torch.device, seed: int = 0) -> Net:
         net = make_net(
@@ -92,40 +82,23 @@ class NetworkEngine:
         net.minimise(self.losses)
         return net
 
-    def _twin(self) -> Self:
-        twin = object.__new__(type(self))
-        twin.__dict__.update(self.__dict__)
-        return twin
+    def for_next(self, params: Mapping[str, Any], *, refined: bool, is_block: bool = False) -> Self:
+        """Return an engine for another fit, or a block, with the weights and optimizer of this one.
 
-    def _renew_net(self) -> None:
-        """Make the net anew by the present parameters, with the weights that it has."""
-        stored = store_net(self.net)
-        self.net = self._make_net(find_device(self.params["device"]))
-        restore_net(self.net, stored, same_parameters=False)
-        check_monitors(self.net)
-
-    def for_next_fit(self, params: Mapping[str, Any], *, refined: bool) -> Self:
-        """Return an engine for another fit, with the weights and the optimizer of this one."""
-        engine = self._twin()
-        engine._describe(params, refined)
-        engine._begin_fit()
-        engine._renew_net()
-        return engine
-
-    def for_next_block(self, params: Mapping[str, Any]) -> Self:
-        """Return an engine that goes on with labels as given; its net is new if it must change."""
-        engine = self._twin()
+        A block goes on with the moments and streams so far, and with the net if it need not change.
+        """
+        engine = object.__new__(type(self))
+        engine.__dict__.update(self.__dict__)
         engine.temperature, engine.offset = 1.0, None
-        if self.refined or repr(self.params) != repr(params):
-            engine._describe(params, refined=False)
-            engine._renew_net()
+        if is_block and not self.refined and repr(self.params) == repr(params):
+            return engine
+        engine._describe(params, refined)
+        if not is_block:
+            engine._begin_fit()
+        engine.net = engine._make_net(find_device(params["device"]))
+        restore_net(engine.net, store_net(self.net), same_parameters=False)
+        check_monitors(engine.net)
         return engine
-
-    def check_rows(self, X: Any, codes: NDArray, weight: NDArray) -> None:
-        """Raise the error of features, or of a module or loss, that cannot be trained."""
-        if self.net.mlp_ is not None:
-            add_moments(self.scaler, X, weight / weight.max(), self.net.dtype)
-        self.net.try_out(X[:2], codes[:2])
 
     def train(
         self,
@@ -140,32 +113,25 @@ class NetworkEngine:
     ) -> None:
         """Train the networks for all epochs, or for one pass without a cycle.
 
-        Parameters
-        ----------
-        X : {ndarray, sparse matrix} of shape (n_samples, ...)
-            Features.
-        codes, weight : ndarray of shape (n_samples,)
-            Labels, as positions in `classes`, and sample weights of mean 1.
-        soft_labels : ndarray of shape (n_samples, [n_members,] n_classes) or None, default=None
-            Class probabilities to learn; the labels are then for a ``train_split`` only.
-        member_weight : ndarray of shape (n_samples, n_members) or None, default=None
-            Weights of the samples for each member.
-        calibration : CalibrationRows or None, default=None
-            Samples that judge the hyperparameters with ``adapt=True``.
-        one_pass : bool, default=False
-            Whether to make one pass, as `partial_fit` does.
+        `codes` are positions in the classes, for a ``train_split`` only where there are
+        `soft_labels` of shape (n_samples, [n_members,] n_classes). `weight` has the mean 1,
+        `member_weight` the shape (n_samples, n_members). `calibration` is for ``adapt=True``.
         """
         net, params, adaptation = self.net, self.params, None
         if net.mlp_ is not None:
             self.scaler = add_moments(self.scaler, X, weight, net.dtype)
-            net.mlp_.standardize_by(self.scaler.mean_, self.scaler.scale_)
+            net.mlp_.standardize.set(self.scaler.mean_, self.scaler.scale_)
         # Three streams, so that the masks do not depend on the number of rows.
         order, masks, elsewhere = self.random_state.randint(2**31, size=3).tolist()
         net.seed(order, masks)
         if params["adapt"] and calibration is not None:
             adaptation = Adaptation(net, X, calibration, len(self.losses), elsewhere)
-        weights = {"sample_weight": weight if (weight != 1).any() else None}
-        data = {"X": X, **weights, "soft_labels": soft_labels, "member_weight": member_weight}
+        data = {
+            "X": X,
+            "sample_weight": weight if (weight != 1).any() else None,
+            "soft_labels": soft_labels,
+            "member_weight": member_weight,
+        }
         data = {name: array for name, array in data.items() if array is not None}
         batch = self.count_batch(len(codes))
         n_epochs = 1 if one_pass else count_epochs(params["max_epochs"], len(codes), batch)
@@ -183,6 +149,7 @@ class NetworkEngine:
         batch_size = self.params["batch_size"]
         return n_rows if batch_size == -1 else min(int(batch_size), n_rows)
 
+    @torch.no_grad()
     def member_scores(
         self,
         X: Any,
@@ -193,8 +160,24 @@ class NetworkEngine:
 
         `finish` is applied to each block of rows, in their order.
         """
+        net, scores, n_rows = self.net, None, X.shape[0]
+        module = net.module_.eval()
+        on_cpu = torch.device(net.device).type == "cpu"
         n_threads = self.params["n_threads"] if n_threads is None else n_threads
-        return compute_scores(self.net, X, n_threads, finish)
+        with threads_for(net, min(n_rows, NETWORK.block), n_threads):
+            for rows in gen_batches(n_rows, NETWORK.block if on_cpu else NETWORK.block_on_gpu):
+                logits = module(to_tensor(X[rows]).to(net.device, net.dtype)).cpu()
+                if not logits.isfinite().all():
+                    raise ValueError(
+                        "The network's outputs are not finite: X has values far beyond those it "
+                        "was trained on."
+                    )
+                # In float64 the norm of the largest float32 logits does not overflow.
+                block = finish(net.criterion_.scores(logits.double()))
+                if scores is None:  # in one piece: blocks side by side would take as much again
+                    scores = block.new_empty((n_rows, *block.shape[1:]))
+                scores[rows] = block
+        return scores
 
     def scores(self, X: Any, shifted: bool = True, n_threads: int | str | None = None) -> NDArray:
         """Compute the pooled scores, (n, n_classes), with or without the shift by `priors`."""
@@ -225,6 +208,12 @@ class NetworkEngine:
         except ValueError as error:
             device = torch.device("cpu")
             warnings.warn(f"{error} The loaded classifier computes on the CPU.", stacklevel=2)
-        with not_initialized(self.params["callbacks"]):
-            self.net = self._make_net(device)
+        # Their `initialize` might reset what callbacks have recorded, or open a file.
+        callbacks = [unnamed(entry) for entry in self.params["callbacks"] or ()]
+        callbacks = [callback for callback in callbacks if not isinstance(callback, type)]
+        for callback in callbacks:
+            callback.initialize = lambda: None
+        self.net = self._make_net(device)
+        for callback in callbacks:
+            del callback.initialize
         restore_net(self.net, state["net"], same_parameters=True)

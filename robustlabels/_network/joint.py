@@ -29,6 +29,9 @@ _OPTIMIZERS = (
     *(torch.optim.SGD, torch.optim.RMSprop, torch.optim.Adagrad, torch.optim.Adadelta),
 )
 
+#: Parameters of the skorch net that all members can share.
+_ROUTES = ("optimizer__", "iterator_train")
+
 
 def fit_jointly(
     classifiers: Sequence[RobustClassifier],
@@ -38,13 +41,9 @@ def fit_jointly(
 ) -> list[RobustClassifier]:
     """Fit several instances of RobustClassifier that share an architecture.
 
-    A step of a small network costs the number of its operations more than their size. Networks that
-    are computed at once share the operations and the batches. Each classifier becomes what its own
-    ``fit`` would have made of it, up to rounding; after an error it is what it was before.
-
-    The classifiers are equal but for the parameters in `MAY_DIFFER`. They have the built-in
-    network, an int as `random_state` and an optimizer that treats each weight by itself, and no
-    `adapt`, `callbacks`, `warm_start` or validation rows. With a `memory` the noise is found once.
+    Networks that are computed at once share the operations, whose number costs more than their
+    size, and the batches. Each classifier becomes what its own ``fit`` would have made of it, up to
+    rounding; after an error it is what it was before. With a `memory` the noise is found once.
     """
     classifiers = list(classifiers)
     _check_shared(classifiers)
@@ -60,18 +59,18 @@ def fit_jointly(
             validate_data(classifier, X, skip_check_array=True)  # names and number of features
             trainings.append(prepare_training(classifier, rows))
             classifier.__dict__.update(trainings[-1].fitted)
-        first = trainings[0]
-        n_members = sum(training.engine.net.n_members_ for training in trainings)
+        first, engines = trainings[0], [training.engine for training in trainings]
+        n_members = sum(engine.net.n_members_ for engine in engines)
         params = {**first.engine.params, "n_members": n_members}
         joint = NetworkEngine(params, first.X, rows.classes, refined=False)
-        _gather(joint.net, [training.engine.net for training in trainings])
+        _gather(joint.net, [engine.net for engine in engines])
         member_weight = _join_weights(trainings)
         try:
             joint.train(first.X, first.codes, first.weight, first.soft_labels, member_weight)
         except KeyboardInterrupt:
-            _hand_out(joint, [training.engine for training in trainings])
+            _hand_out(joint, engines)
             raise
-        _hand_out(joint, [training.engine for training in trainings])
+        _hand_out(joint, engines)
         for classifier, training in zip(classifiers, trainings, strict=True):
             training.calibrate()
             training.warn_of_failure(classifier, stacklevel=3)
@@ -82,41 +81,25 @@ def _check_shared(classifiers: Sequence[RobustClassifier]) -> None:
     """Reject classifiers that one batched network cannot train together."""
     for classifier in classifiers:
         params = classifier.get_params(deep=False)
+        plain = ("module", "callbacks", "warm_start", "adapt")
+        suitable = {name: not params[name] for name in plain}
+        suitable["optimizer"] = params["optimizer"] in _OPTIMIZERS
+        suitable["random_state"] = isinstance(params["random_state"], Integral)
+        routes = params["net_params"] or ()
+        suitable["net_params"] = all(route.startswith(_ROUTES) for route in routes)
         for name, value in classifiers[0].get_params(deep=False).items():
-            if name not in MAY_DIFFER and not np.array_equal(params[name], value):
-                raise ValueError(
-                    f"Classifiers that are fitted jointly differ in {', '.join(MAY_DIFFER)} alone. "
-                    f"Got {name}={params[name]!r} beside {name}={value!r}."
-                )
-        for name in ("module", "callbacks", "warm_start", "adapt"):
-            if params[name]:
-                raise ValueError(
-                    f"Classifiers with {name}={params[name]!r} cannot be fitted jointly."
-                )
-        if params["optimizer"] not in _OPTIMIZERS:
-            raise ValueError(
-                f"Classifiers that are fitted jointly need an optimizer that treats each weight by "
-                f"itself, one of {', '.join(o.__name__ for o in _OPTIMIZERS)}. Got "
-                f"{params['optimizer']!r}."
-            )
-        for name in params["net_params"] or ():
-            if not name.startswith(("optimizer__", "iterator_train")):
-                raise ValueError(f"Classifiers with net_params[{name!r}] cannot be fitted jointly.")
-        if not isinstance(params["random_state"], Integral):
-            raise ValueError(
-                f"Classifiers that are fitted jointly have an int as random_state. Got "
-                f"random_state={params['random_state']!r}."
-            )
+            equal = name in MAY_DIFFER or np.array_equal(params[name], value)
+            if not (equal and suitable.get(name, True)):
+                raise ValueError(f"Classifiers with {name}={params[name]!r} cannot train jointly.")
 
 
 def _join_weights(trainings: Sequence[Training]) -> NDArray | None:
     """Return the weights of rows for all members, or None if these are 1."""
-    weights = [training.member_weight for training in trainings]
-    if all(weight is None for weight in weights):
+    parts = [training.member_weight for training in trainings]
+    if all(part is None for part in parts):
         return None
     ones = [np.ones((len(t.codes), t.engine.net.n_members_)) for t in trainings]
-    parts = [one if part is None else part for part, one in zip(weights, ones, strict=True)]
-    return np.concatenate(parts, axis=1)
+    return np.hstack([one if part is None else part for part, one in zip(parts, ones, strict=True)])
 
 
 @torch.no_grad()
@@ -147,12 +130,10 @@ def _hand_out(joint: NetworkEngine, engines: Sequence[NetworkEngine]) -> None:
         pairs = zip(batched.module_.parameters(), net.module_.parameters(), strict=True)
         for parameters, parameter in pairs:
             parameter.copy_(parameters[mine].view(parameter.shape))
-            net.optimizer_.state[parameter] = {
-                name: value[mine].view(parameter.shape).clone()
-                if value.shape == parameters.shape
-                else value.clone()
-                for name, value in batched.optimizer_.state[parameters].items()
-            }
+            for name, value in batched.optimizer_.state[parameters].items():
+                if value.shape == parameters.shape:
+                    value = value[mine].view(parameter.shape)
+                net.optimizer_.state[parameter][name] = value.clone()
         net.gradient_seen_ = batched.gradient_seen_
         if batched.judged_ is not None:
             before, after = batched.judged_

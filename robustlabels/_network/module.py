@@ -22,6 +22,11 @@ class Standardize(nn.Module):
         self.register_buffer("mean", torch.zeros(n_features))
         self.register_buffer("scale", torch.ones(n_features))
 
+    def set(self, mean: NDArray, scale: NDArray) -> None:
+        """Set the shift and the scale of the features, arrays of shape (n_features,)."""
+        self.mean.copy_(torch.as_tensor(mean))
+        self.scale.copy_(torch.as_tensor(scale))
+
     def forward(self, x: Tensor) -> Tensor:
         return (x - self.mean) * self.scale.reciprocal()
 
@@ -67,8 +72,7 @@ class MLP(nn.Module):
 
     All rows of a batch and all members share the dropout mask. A row of weight 2 then trains the
     network just as the same row given twice does, and dropped units need not be computed: the
-    layers shrink to the units that are kept. The masks come from `drop_by`'s generator, never from
-    torch's global state.
+    layers shrink to the units that are kept. The masks come from `generator`, which the net sets.
 
     The logits have the shape (n, n_classes), those of several members (n, n_members, n_classes). X
     has the shape (n, n_features), or (n_members, n, n_features) if each member sees its own rows.
@@ -108,15 +112,6 @@ class MLP(nn.Module):
             gain = 1 / (1 - self.dropout)
         logits = self.layers[-1](x, kept, None, gain)
         return logits if self.n_members == 1 else logits.transpose(0, 1)
-
-    def standardize_by(self, mean: NDArray, scale: NDArray) -> None:
-        """Set the shift and the scale of the features, arrays of shape (n_features,)."""
-        self.standardize.mean.copy_(torch.as_tensor(mean))
-        self.standardize.scale.copy_(torch.as_tensor(scale))
-
-    def drop_by(self, generator: torch.Generator) -> None:
-        """Draw the dropout masks from this generator."""
-        self.generator = generator
 
 
 def add_moments(

@@ -17,11 +17,11 @@ from .._validation.skorch_private import set_training, step_optimizers, zero_gra
 from .._validation.torch_private import uncompiled
 from ..losses import Loss
 from .batches import SparseRows, encode_labels, take_rows, to_tensor, without_subsets
+from .calibration import merge_members
 from .callbacks import NO_VALIDATION_ROWS, BatchCallback, StoppedByCallback, needs_batches
 from .module import MLP
-from .scores import merge_members
-from .seeding import seeded_globally
 from .settings import NETWORK
+from .torch_state import seeded_globally
 
 
 class Net(NeuralNetClassifier):
@@ -96,7 +96,7 @@ class Net(NeuralNetClassifier):
         """Draw the order of the rows and the dropout masks from these seeds."""
         self.iterator_train__generator = torch.Generator().manual_seed(order)
         if self.mlp_ is not None:
-            self.mlp_.drop_by(torch.Generator().manual_seed(masks))
+            self.mlp_.generator = torch.Generator().manual_seed(masks)
 
     @torch.no_grad()
     def try_out(self, X: Any, y: NDArray) -> None:

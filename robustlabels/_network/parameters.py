@@ -17,14 +17,17 @@ from .batches import BatchIterator
 from .callbacks import OneCycle, Progress, is_callback, is_schedule
 from .module import MLP
 from .net import Net
-from .seeding import seeded_globally
 from .settings import NETWORK
+from .torch_state import seeded_globally
 
 #: Parameters of the skorch net that the estimator has of its own, or sets.
 _OWNED = {
     *("module", "criterion", "optimizer", "lr", "max_epochs", "batch_size", "callbacks"),
     *("device", "dtype", "l1_penalty", "verbose", "classes", "predict_nonlinearity", "warm_start"),
 }
+
+#: Parameters of the skorch net that it calls.
+_CALLED = ("train_split", "iterator_train", "iterator_valid", "dataset")
 
 
 def plain_parameters(classifier: Any) -> dict[str, Any]:
@@ -80,8 +83,7 @@ def find_device(device: str | torch.device) -> torch.device:
         if found.type == "meta":
             raise RuntimeError("Tensors of the meta device hold no numbers.")
     except (RuntimeError, AssertionError) as error:
-        there = ["cpu"]
-        there += [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+        there = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
         there += ["mps"] if torch.backends.mps.is_available() else []
         raise ValueError(
             f"device={device!r} is not available. Choose 'auto' or one of {', '.join(there)}."
@@ -139,33 +141,31 @@ def make_net(
 
 def _check_names(given: Mapping) -> None:
     """Reject names in `net_params` that no part of the net has, and values that cannot be used."""
-    for name in given:
-        if not isinstance(name, str):
-            raise ValueError(f"The names of net_params must be strings. Got {name!r}.")
-        if name in _OWNED or name.startswith("criterion__"):
+    of_net = _OWNED | inspect.signature(NeuralNet).parameters.keys()
+    of_iterator = inspect.signature(BatchIterator).parameters.keys() - {"dataset"}
+    for route, value in given.items():
+        if not isinstance(route, str):
+            raise ValueError(f"The names of net_params must be strings. Got {route!r}.")
+        if route in _OWNED or route.startswith("criterion__"):
             raise ValueError(
-                f"net_params has {name!r}, which RobustClassifier sets itself. Use its own "
+                f"net_params has {route!r}, which RobustClassifier sets itself. Use its own "
                 f"parameters instead; the loss is 'loss'."
             )
-        known = _OWNED | inspect.signature(NeuralNet).parameters.keys()
-        if "__" not in name and name not in known:
+        part, _, name = route.partition("__")
+        if not name and route not in of_net:
             raise ValueError(
-                f"net_params has {name!r}, which is no parameter of a skorch net."
-                f"{suggest(name, known)}"
+                f"net_params has {route!r}, which is no parameter of a skorch net."
+                f"{suggest(route, of_net)}"
             )
-    for name in ("train_split", "iterator_train", "iterator_valid", "dataset"):
-        if not callable(given.get(name, print)) and (name, given[name]) != ("train_split", None):
-            raise ValueError(f"net_params has {name!r}={given[name]!r}, which cannot be called.")
-    known = inspect.signature(BatchIterator).parameters.keys() - {"dataset"}
-    for route in given:
-        iterator, _, name = route.partition("__")
-        if iterator not in ("iterator_train", "iterator_valid") or iterator in given:
-            continue
-        if name and name not in known:
+        may_lack = route == "train_split" and value is None
+        if route in _CALLED and not (callable(value) or may_lack):
+            raise ValueError(f"net_params has {route!r}={value!r}, which cannot be called.")
+        is_built_in = part in ("iterator_train", "iterator_valid") and part not in given
+        if name and is_built_in and name not in of_iterator:
             raise ValueError(
                 f"net_params has {route!r}, which BatchIterator does not take."
-                f"{suggest(name, known)} For those of another iterator pass it, too: "
-                f"{{{iterator!r}: DataLoader, ...}}."
+                f"{suggest(name, of_iterator)} For those of another iterator pass it, too: "
+                f"{{{part!r}: DataLoader, ...}}."
             )
 
 
@@ -179,9 +179,8 @@ def _choose_module(
         if "module__n_members" in given:
             raise ValueError("net_params has 'module__n_members'. Set n_members instead.")
         module = MLP
+        sizes |= {name: params[name] for name in ("dropout", "n_members")}
         sizes["hidden_layer_sizes"] = _check_widths(params["hidden_layer_sizes"])
-        sizes["dropout"] = params["dropout"]
-        sizes["n_members"] = params["n_members"]
     elif isinstance(module, torch.nn.Module):
         for name in given:
             if name.startswith("module__"):

@@ -14,17 +14,21 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._fitting import unchanged_on_error
 from .._typing import Features, Seed
+from .._validation.parameters import suggest_parameters
 from .._validation.sklearn_private import HasMethods, Interval, Options, StrOptions, _fit_context
 from ..losses import Loss
 from ..refinement._temperatures import break_ties
-from .parameters import make_losses
-from .routes import SkorchRoutes
+from .parameters import make_losses, name_loss
 from .training import prepare_block, prepare_training, read_features, read_training_rows
 
 __all__ = ["RobustClassifier"]
 
 
-class RobustClassifier(SkorchRoutes, ClassifierMixin, BaseEstimator):
+#: Parameters of skorch's net that the estimator's `get_params` and `set_params` reach.
+_ROUTES = ("module__", "optimizer__", "callbacks__", "iterator_train__", "iterator_valid__")
+
+
+class RobustClassifier(ClassifierMixin, BaseEstimator):
     r"""Neural network classifier that keeps its accuracy when training labels are wrong.
 
     It trains a multi-layer perceptron, or your own torch module, with a noise-robust loss on the
@@ -36,16 +40,14 @@ class RobustClassifier(SkorchRoutes, ClassifierMixin, BaseEstimator):
     loss : str or Loss, default="auto"
         Name of a loss, see :func:`robustlabels.losses.available_losses`, or a loss object, whose
         hyperparameters a search reaches as ``loss__q``. With "auto" the networks alternate between
-        "ce", which learns unequal and hard classes, and "sgce", which resists labels that are still
-        wrong; held-out noisy labels decide how much each counts. A single network or a `module`
-        takes "ce". Where labels are taken as given, or `q` is set, "auto" is "sgce".
+        "ce" and "sgce"; held-out noisy labels decide how much each counts. A single network or a
+        `module` takes "ce". Where labels are taken as given, or `q` is set, "auto" is "sgce".
     alpha, q : float or None, default=None
-        Hyperparameters of a loss given by name; None takes the loss's default. A loss without them
-        ignores them, so one grid can cover losses and hyperparameters. Not for a loss object.
+        Hyperparameters of a loss given by name, None for its default. A loss without them ignores
+        them. Not for a loss object.
     adapt : bool, default=False
         Whether to learn the hyperparameters of the loss during training, see the notes. Needs a
-        `transition_matrix`, known or estimated. Not available in `partial_fit`, or when
-        `warm_start` trains further. A fit takes about 1.8 times as long.
+        `transition_matrix`. Not for `partial_fit`, or when `warm_start` trains further.
     transition_matrix : array-like, "estimate" or None, default="estimate"
         The noise, of shape (n_classes, n_classes): ``T[i, j]`` is the probability of label j if
         the true class is i. The classes are in sorted order, or named by the rows and columns of a
@@ -53,8 +55,8 @@ class RobustClassifier(SkorchRoutes, ClassifierMixin, BaseEstimator):
         labels are taken as given. None always takes labels as given, and so does `partial_fit`.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, multiplied with `sample_weight`; "balanced" makes classes equally
-        heavy. They apply to the estimated true-class probabilities, from which "balanced" is
-        computed, or to labels that are taken as given. If unequal, they break a loss's symmetry.
+        heavy. They apply to the estimated probabilities of the true classes, or to labels that are
+        taken as given.
     priors : array-like of shape (n_classes,), dict, "balanced" or None, default=None
         Class frequencies where the classifier will be used: positive, of sum 1, in sorted order
         or named by a dict or a Series; "balanced" means equal ones. After training the scores are
@@ -63,8 +65,7 @@ class RobustClassifier(SkorchRoutes, ClassifierMixin, BaseEstimator):
         Networks that are trained at once, on the same batches from different initial weights. Their
         mean probabilities decide; with two losses, the means of each, pooled by `loss_weights_`.
         With a `transition_matrix` each member, or pair with two losses, leaves out at most a
-        quarter of the rows, which calibrate it. Callbacks and optimizers that combine all
-        gradients, as clipping by norm does, combine those of all members.
+        quarter of the rows, which calibrate it.
     max_epochs : int or "auto", default="auto"
         Passes over the data in a `fit`. "auto" is 40, and more on small tables, for 600 steps.
     batch_size : int, default=128
@@ -75,47 +76,42 @@ class RobustClassifier(SkorchRoutes, ClassifierMixin, BaseEstimator):
     hidden_layer_sizes : int or tuple of int, default=(256, 256)
         Widths of the hidden layers, with ReLU between them. () is a linear model.
     dropout : float in [0, 1), default=0.5
-        Share of hidden units that each batch drops, the same ones for all its rows. Against wrong
-        labels it matters as much as the loss.
+        Share of hidden units that each batch drops, the same ones for all its rows.
     weight_decay : float >= 0, default=0.01
         Weight decay of the optimizer, if it takes one.
     l1_penalty : float >= 0, default=0.0
-        Factor of the sum of the absolute values of all weights, added to the loss. The papers on
-        "anl-ce", "jal-ce" and "jal-fl" use 5e-7 to 5e-5 in place of weight decay.
+        Factor of the sum of the absolute values of all weights, added to the loss. "anl-ce",
+        "jal-ce" and "jal-fl" were published with 5e-7 to 5e-5 in place of weight decay.
     warm_start : bool, default=False
         Whether `fit` trains the networks of the previous fit further. Classes and layers must be
-        the same; other parameters may have changed. Labels are refined anew, all members learn all
-        rows, and the learning rate makes a new cycle.
+        the same. Labels are refined anew, all members learn all rows, in a new cycle.
     device : str or torch.device, default="auto"
         Where to compute. "auto" is a CUDA device if torch sees one, else the CPU.
     n_threads : int or "auto", default="auto"
-        Threads of torch on the CPU, set while the network computes and restored after. "auto" is
-        one, or torch's own number if the batches or the network are large.
+        Threads of torch on the CPU while the network computes. "auto" is one, or torch's own number
+        if the batches or the network are large.
     n_jobs : int or None, default=None
-        Trees that are grown at the same time to refine labels. The result is the same for any.
+        Trees that are grown at the same time to refine labels, with the same result for any.
     verbose : int, default=0
         1 shows progress bars of trees and epochs; from 2 on skorch's table of epochs instead.
     random_state : int, RandomState instance or None, default=None
         Initial weights, order of the rows and dropout. None draws fresh entropy.
     memory : joblib.Memory, str or None, default=None
-        Cache of what trees find about the noise, an object or the path of a folder, for searches.
-        None, or no `random_state`, keeps nothing.
+        Cache of what trees find about the noise, an object or the path of a folder. None, or no
+        `random_state`, keeps nothing.
     module : torch.nn.Module, class or None, default=None
         Network in place of the built-in one, from a batch of X to logits of shape (n, n_classes).
         A class is called with ``net_params["module__..."]``, and with `n_features` and `n_classes`
-        if it has such parameters; an instance is copied. X reaches it as given, not standardised,
-        and may have more dimensions, such as (n_samples, n_channels, height, width); trees see
-        flattened rows. `hidden_layer_sizes`, `dropout` and `n_members` have no effect.
+        if it takes them; an instance is copied. X reaches it not standardised, and may have more
+        dimensions, such as (n_samples, n_channels, height, width); trees see flattened rows.
+        `hidden_layer_sizes`, `dropout` and `n_members` have no effect.
     optimizer : class, default=torch.optim.AdamW
         A torch optimizer. Its other parameters are ``net_params["optimizer__..."]``.
     callbacks : list or None, default=None
-        Callbacks of skorch, or (name, callback) pairs. These very objects are used, and keep what
-        their ``initialize`` and ``on_train_begin`` do not reset. ``clone``, and so every search,
-        makes new ones from their constructor parameters; the names of other attributes have to end
-        with an underscore. Callbacks see labels as positions in `classes_`. As in skorch, a
-        ``KeyboardInterrupt`` that leaves a callback stops the training quietly. One that monitors
-        ``"valid_loss"`` or ``"train_loss"`` needs ``threshold_mode="abs"`` if the loss can be
-        negative, as the default can.
+        Callbacks of skorch, or (name, callback) pairs. These very objects are used; ``clone`` makes
+        new ones from their constructor parameters. They see labels as positions in `classes_`. One
+        that monitors ``"valid_loss"`` or ``"train_loss"`` needs ``threshold_mode="abs"`` if the
+        loss can be negative, as the default can.
     net_params : dict or None, default=None
         Other parameters of the skorch net, such as ``{"train_split": ValidSplit(5),
         "optimizer__betas": (0.8, 0.99)}``. Rows of ``predefined_split`` have the labels of y.
@@ -138,10 +134,10 @@ class RobustClassifier(SkorchRoutes, ClassifierMixin, BaseEstimator):
         The noise, given or estimated; None if labels were taken as given.
     noise_rate_ : float or None
         Share of rows with wrong labels under that noise, whatever they weigh.
-    noise_posterior_ : NoisePosterior or None
-        Posterior of the noise, see :class:`LabelRefiner`; :class:`CleanScores` uses it.
     noise_evidence_ : dict or None
         Why the estimated noise is as it is, see :class:`LabelRefiner`.
+    noise_posterior_ : NoisePosterior or None
+        Posterior of the noise, see :class:`LabelRefiner`; :class:`CleanScores` uses it.
     class_prior_ : ndarray of shape (n_classes,)
         Class frequencies in training, with all weights: of the true classes with a
         `transition_matrix`, else of the labels; in `partial_fit` those of the last block.
@@ -150,9 +146,8 @@ class RobustClassifier(SkorchRoutes, ClassifierMixin, BaseEstimator):
     net_ : skorch.NeuralNetClassifier
         The underlying net. It works with labels 0 to n_classes - 1.
     history_ : skorch.history.History
-        A row for each epoch with ``train_loss`` and ``dur``, and with `adapt` hyperparameters as
-        ``loss__q``; :class:`AdaptationDisplay` draws them. Batches are recorded only for callbacks
-        that look at them, or are your own.
+        A row for each of the `n_iter_` epochs with ``train_loss`` and ``dur``, and with `adapt`
+        hyperparameters as ``loss__q``. Batches are recorded only for callbacks that look at them.
     n_iter_ : int
         Number of epochs trained.
 
@@ -163,33 +158,21 @@ class RobustClassifier(SkorchRoutes, ClassifierMixin, BaseEstimator):
     Notes
     -----
     A step minimises :math:`\frac{1}{|B|} \sum_{i \in B} w_i L(f(x_i), y_i)` with weights of mean 1
-    over the training rows. A weight of 2 equals a row given twice if all rows fit into one batch
-    and labels are taken as given, and in expectation otherwise. Rows of weight 0 are left out, and
-    so is a class that has no others. With a `transition_matrix` the loss of a row is the sum of the
-    losses of all classes, weighted by the probabilities of the true class, :math:`P(k \mid x,
-    \tilde{y}) \propto p_k(x) T_{k\tilde{y}}`: the `soft_labels_` of :class:`LabelRefiner`, which
-    also estimates T. Its trees also see rows that a ``train_split`` sets aside. Where rows are few
-    and a linear rule would do, compare with ``transition_matrix=None``.
+    over the training rows. With a `transition_matrix` the loss of a row is the sum of the losses of
+    all classes, weighted by the probabilities of the true class, :math:`P(k \mid x, \tilde{y})
+    \propto p_k(x) T_{k\tilde{y}}`: the `soft_labels_` of :class:`LabelRefiner`. Its trees also see
+    rows that a ``train_split`` sets aside.
 
     With ``adapt=True`` a step of the hyperparameters follows every fourth step of the network [1]_.
-    These are real numbers such as `q` and `alpha`, and the weights of a sum; for "auto" the `q` of
-    "sgce". The step moves them to where the last step of the network would have made the noisy
-    labels of held-out rows more probable. Trusted labels count as right. All members share them.
-    From the given values they go at most by a factor of 20, in the distance to an end of the domain
-    or in the odds between two ends. A hyperparameter at an end, a `radius` and a factor of the
-    whole loss, which the optimizer cancels, are not learned. A single network leaves out a quarter
-    of the rows. If rows are too few to estimate the noise, nothing is learned, with a warning.
+    These are real numbers inside their domain, such as `q`, and the weights of a sum, but no
+    `radius`. The step moves them to where the last step of the network would have made the noisy
+    labels of held-out rows more probable. All members share them. From the given values they go at
+    most by a factor of 20, in the distance to an end of the domain or in the odds between two ends.
+    A single network leaves out a quarter of the rows.
 
-    The network computes in the dtype of X, on a GPU in float32. A fit with small batches runs on
-    one thread, so its result does not depend on the machine. If a `module`, `callbacks` or
+    The network computes in the dtype of X, on a GPU in float32. If a `module`, `callbacks` or
     `net_params` may draw from the global random states of torch and numpy, these are seeded and
     restored around the training, one fit at a time.
-
-    `fit` warns with ``ConvergenceWarning`` when no gradient reached the network, when the training
-    increased the loss, or when a class is never predicted after as many epochs as "auto" has. After
-    an error in `fit` the estimator is what it was before. Ctrl-C raises ``KeyboardInterrupt``,
-    whose note says what is usable: in the first epoch what was there before, later the network so
-    far, with its temperature and `priors`. Then ``warm_start=True`` trains it further.
 
     References
     ----------
@@ -293,6 +276,27 @@ class RobustClassifier(SkorchRoutes, ClassifierMixin, BaseEstimator):
         self.callbacks = callbacks
         self.net_params = net_params
 
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        params = super().get_params(deep=deep)
+        if deep and isinstance(self.net_params, Mapping):
+            params |= {k: v for k, v in self.net_params.items() if k.startswith(_ROUTES)}
+        return params
+
+    def set_params(self, **params: Any) -> Self:
+        routed = {name: params.pop(name) for name in list(params) if name.startswith(_ROUTES)}
+        nested = [name for name in params if name.startswith("loss__")]
+        loss = params.get("loss", self.loss)
+        if nested and isinstance(loss, str):
+            raise ValueError(
+                f"{nested[0]!r} sets a parameter of a loss object, but loss={loss!r} is a name. "
+                f"Set 'alpha' or 'q', or pass an object: loss=get_loss({name_loss(loss)!r})."
+            )
+        suggest_parameters(self, params)
+        super().set_params(**params)
+        if routed:
+            self.net_params = {**(self.net_params or {}), **routed}
+        return self
+
     def _validate_params(self) -> None:
         super()._validate_params()
         make_losses(self.get_params(deep=False), refined=True)
@@ -307,6 +311,9 @@ class RobustClassifier(SkorchRoutes, ClassifierMixin, BaseEstimator):
         trusted: ArrayLike | None = None,
     ) -> Self:
         """Train the network.
+
+        After an error, or Ctrl-C in the first epoch, the estimator is what it was before. After a
+        later Ctrl-C it has the network so far, which ``warm_start=True`` trains further.
 
         Parameters
         ----------
@@ -329,6 +336,12 @@ class RobustClassifier(SkorchRoutes, ClassifierMixin, BaseEstimator):
         ------
         ValueError
             If a parameter or the data are unsuitable, or a loss or a weight is no longer finite.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If no gradient reached the network, the training increased the loss, or a class is never
+            predicted after as many epochs as "auto" has.
         """
         previous = getattr(self, "_engine", None) if self.warm_start else None
         with unchanged_on_error(self, Exception) as restore:
@@ -350,10 +363,9 @@ class RobustClassifier(SkorchRoutes, ClassifierMixin, BaseEstimator):
         classes: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
     ) -> Self:
-        """Train the network for one pass over a block of rows.
+        """Train the network for one pass over a block of rows, which should be shuffled.
 
-        The standardisation follows the moments of all rows so far. Blocks should be shuffled: the
-        network forgets a class that stays away.
+        The standardisation follows the moments of all rows so far.
 
         Parameters
         ----------
@@ -380,7 +392,11 @@ class RobustClassifier(SkorchRoutes, ClassifierMixin, BaseEstimator):
         with unchanged_on_error(self, Exception):
             block = prepare_block(self, X, y, classes, sample_weight, previous)
             self.__dict__.update(block.fitted)
-            block.run_one_pass()
+            try:
+                block.engine.train(block.X, block.codes, block.weight, one_pass=True)
+            except KeyboardInterrupt as stop:
+                stop.add_note("The network is usable; it has learned a part of this block.")
+                raise
         return self
 
     def decision_function(self, X: Features) -> NDArray:
@@ -394,10 +410,10 @@ class RobustClassifier(SkorchRoutes, ClassifierMixin, BaseEstimator):
         Returns
         -------
         scores : ndarray of shape (n_samples, n_classes), or (n_samples,) for two classes
-            The scores that the loss sees: logits, confined to a ball if the loss has a `radius`;
-            for two classes, that of ``classes_[1]`` minus the other. With several members, the
-            logarithm of their mean probabilities; with two losses, the mean of these by
-            `loss_weights_`, bounded away from certainty. With `priors`, shifted.
+            The scores that the loss sees: logits, confined to a ball if the loss has a `radius`.
+            With several members, the logarithm of their mean probabilities; with two losses, the
+            mean of these by `loss_weights_`. For two classes, that of ``classes_[1]`` minus the
+            other.
         """
         scores = self._scores(X)
         return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
@@ -407,10 +423,9 @@ class RobustClassifier(SkorchRoutes, ClassifierMixin, BaseEstimator):
 
         They are the softmax of the scores divided by `temperature_`. With a `transition_matrix`,
         `fit` finds the temperature that makes the noisy labels of held-out rows, at most 4096, most
-        probable. Where no member has left out rows, as for a single network without `adapt` or
-        after `warm_start`, the probabilities of the true labels decide. They are no better than the
-        noise is known. If labels were taken as given, the temperature is 1. Only ``loss="ce"`` then
-        estimates probabilities, those of the given labels; robust losses go towards 0 and 1.
+        probable. Where no member has left out rows, as for a single network without `adapt`, the
+        probabilities of the true labels decide. If labels were taken as given, the temperature is
+        1. Only ``loss="ce"`` then estimates probabilities; robust losses go towards 0 and 1.
 
         Parameters
         ----------

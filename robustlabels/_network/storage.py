@@ -1,6 +1,6 @@
 """A net as plain arrays, and back."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,9 +11,9 @@ from skorch.history import History
 def store_net(net: Any) -> dict[str, Any]:
     """Return all that training has made of a net, as plain arrays, numbers and text."""
     return {
-        "module": _replace(net.module_.state_dict(), torch.Tensor, _to_array),
+        "module": _convert(net.module_.state_dict()),
         "frozen": [n for n, p in net.module_.named_parameters() if not p.requires_grad],
-        "optimizer": _replace(net.optimizer_.state_dict(), torch.Tensor, _to_array),
+        "optimizer": _convert(net.optimizer_.state_dict()),
         "optimizer_class": type(net.optimizer_).__qualname__,
         "history": list(net.history),
     }
@@ -26,7 +26,7 @@ def restore_net(net: Any, stored: Mapping[str, Any], same_parameters: bool) -> N
     its optimizer keeps its own, such as the learning rate, and takes only the state of each weight.
     """
     try:
-        net.module_.load_state_dict(_replace(stored["module"], np.ndarray, _to_tensor))
+        net.module_.load_state_dict(_convert(stored["module"]))
     except RuntimeError as error:
         raise ValueError(
             "The network of the previous fit does not fit into the layers that the parameters now "
@@ -35,7 +35,7 @@ def restore_net(net: Any, stored: Mapping[str, Any], same_parameters: bool) -> N
     for name, parameter in net.module_.named_parameters():
         parameter.requires_grad_(name not in stored["frozen"])
     if type(net.optimizer_).__qualname__ == stored["optimizer_class"]:
-        state = _replace(stored["optimizer"], np.ndarray, _to_tensor)
+        state = _convert(stored["optimizer"])
         if not same_parameters:
             state["param_groups"] = net.optimizer_.state_dict()["param_groups"]
         net.optimizer_.load_state_dict(state)
@@ -43,20 +43,12 @@ def restore_net(net: Any, stored: Mapping[str, Any], same_parameters: bool) -> N
     net.module_.eval()
 
 
-def _to_array(tensor: torch.Tensor) -> np.ndarray:
-    return tensor.cpu().numpy()
-
-
-def _to_tensor(array: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(array.copy())
-
-
-def _replace(state: Any, kind: Any, convert: Callable[[Any], Any]) -> Any:
-    """Convert what is of one kind in a nested state."""
-    if isinstance(state, kind):
-        return convert(state)
+def _convert(state: Any) -> Any:
+    """Turn the tensors in a nested state into arrays, and arrays into tensors."""
+    if isinstance(state, torch.Tensor):
+        return state.cpu().numpy()
+    if isinstance(state, np.ndarray):
+        return torch.from_numpy(state.copy())
     if isinstance(state, Mapping):
-        return {key: _replace(value, kind, convert) for key, value in state.items()}
-    if isinstance(state, list):
-        return [_replace(value, kind, convert) for value in state]
-    return state
+        return {key: _convert(value) for key, value in state.items()}
+    return list(map(_convert, state)) if isinstance(state, list) else state

@@ -9,9 +9,9 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from .._linear.unhinged import UnhingedClassifier
+from .calibration import pool_losses
 from .engine import NetworkEngine
 from .robust import RobustClassifier
-from .scores import pool_losses
 
 __all__ = ["to_torch"]
 
@@ -19,8 +19,8 @@ __all__ = ["to_torch"]
 def to_torch(classifier: RobustClassifier | UnhingedClassifier) -> nn.Module:
     """Return a torch module that computes the probabilities of a fitted classifier.
 
-    For tools that take torch modules: ``torch.onnx.export``, ``torch.export``, explainers by
-    gradients. It is a copy on the CPU in evaluation mode, in the classifier's dtype.
+    It is a copy on the CPU in evaluation mode, in the classifier's dtype, for tools such as
+    ``torch.onnx.export``, ``torch.export`` and explainers by gradients.
 
     Parameters
     ----------
@@ -31,8 +31,7 @@ def to_torch(classifier: RobustClassifier | UnhingedClassifier) -> nn.Module:
     -------
     module : torch.nn.Module
         Maps a tensor of features, of shape (n_samples, n_features), to the probabilities of
-        ``classifier.predict_proba``, of shape (n_samples, n_classes): with all members and losses,
-        the temperature and the priors. It checks nothing.
+        ``classifier.predict_proba``, of shape (n_samples, n_classes). It checks nothing.
 
     Raises
     ------
@@ -62,24 +61,21 @@ def to_torch(classifier: RobustClassifier | UnhingedClassifier) -> nn.Module:
             f"{type(classifier).__name__}. Pass the classifier inside, if there is one."
         )
     check_is_fitted(classifier)
-    module: nn.Module
-    if isinstance(classifier, RobustClassifier):
-        module = _NetworkModule(classifier._engine)
-    else:
-        module = _LinearModule(classifier)
+    is_network = isinstance(classifier, RobustClassifier)
+    module = (_NetworkModule if is_network else _LinearModule)(classifier)
     return module.eval().requires_grad_(False)
 
 
 class _NetworkModule(nn.Module):
-    def __init__(self, engine: NetworkEngine) -> None:
+    def __init__(self, classifier: Any) -> None:
         super().__init__()
+        engine: NetworkEngine = classifier._engine
         self.network = copy.deepcopy(engine.net.module_).cpu()
         self.loss = copy.deepcopy(engine.losses[0])
         self.loss_weights = engine.loss_weights.tolist()
         self.temperature = engine.temperature
-        self.register_buffer(
-            "offset", torch.as_tensor(0.0 if engine.offset is None else engine.offset)
-        )
+        offset = 0.0 if engine.offset is None else engine.offset
+        self.register_buffer("offset", torch.as_tensor(offset))
 
     def forward(self, X: torch.Tensor) -> torch.Tensor:
         scores = pool_losses(self.loss.scores(self.network(X).double()), self.loss_weights)

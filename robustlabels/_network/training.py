@@ -33,6 +33,7 @@ from ..refinement._duplicates import has_enough_rows
 from .adaptation.hyperparameters import check_adaptable
 from .calibration import CalibrationRows, weights_without_fold
 from .engine import NetworkEngine
+from .module import add_moments
 from .parameters import count_epochs, plain_parameters
 from .settings import NETWORK
 
@@ -79,14 +80,6 @@ class Training:
                 self._finish_after(stop)
             else:
                 restore(stop)
-            raise
-
-    def run_one_pass(self) -> None:
-        """Make one pass over a block."""
-        try:
-            self.engine.train(self.X, self.codes, self.weight, one_pass=True)
-        except KeyboardInterrupt as stop:
-            stop.add_note("The network is usable; it has learned a part of this block.")
             raise
 
     def calibrate(self) -> None:
@@ -198,8 +191,6 @@ def prepare_training(
             f"y has only {classes.tolist()}. {NO_CLASSES}"
         )
     transition = params["transition_matrix"]
-    if params["adapt"]:
-        _check_adapt(transition, previous)
     priors = check_priors(params["priors"], classes)
     if isinstance(priors, str):  # "balanced"
         priors = 1 / len(classes)
@@ -211,10 +202,12 @@ def prepare_training(
     if previous is None:
         engine = NetworkEngine(params, rows.X, classes, refined=refined)
     else:
-        engine = previous.for_next_fit(params, refined=refined)
+        engine = previous.for_next(params, refined=refined)
     if params["adapt"]:
-        check_adaptable(engine.losses)
-    engine.check_rows(rows.X, codes, rows.weight)
+        check_adaptable(engine.losses, transition, previous)
+    if engine.net.mlp_ is not None:
+        add_moments(engine.scaler, rows.X, rows.weight / rows.weight.max(), engine.net.dtype)
+    engine.net.try_out(rows.X[:2], codes[:2])
     training = Training(engine, rows.X, codes, weight, prior, priors)
     if refined:
         # A network that is trained further may have learned from any row.
@@ -225,21 +218,6 @@ def prepare_training(
             "adapt=True has no effect: the rows are too few to estimate their noise.", stacklevel=5
         )
     return training
-
-
-def _check_adapt(transition: Any, previous: NetworkEngine | None) -> None:
-    """Reject adapt=True where no held-out rows can judge the hyperparameters."""
-    if transition is None:
-        raise ValueError(
-            "adapt=True judges a loss by noisy labels, whose noise has to be known. Set "
-            "transition_matrix='estimate', or to the matrix of the noise, or adapt=False."
-        )
-    if previous is not None:
-        raise ValueError(
-            "adapt=True needs rows that the network has not learned from. With warm_start=True it "
-            "may have learned from all. Set warm_start=False; or adapt=False, which trains further "
-            "with the loss as it is."
-        )
 
 
 def _refine(training: Training, classifier: Any, rows: TrainingRows, hold_out: bool) -> None:
@@ -316,5 +294,5 @@ def prepare_block(
         engine = NetworkEngine(params, X, classes, refined=False)
         engine.net.try_out(X[:2], codes[:2])
     else:
-        engine = previous.for_next_block(params)
+        engine = previous.for_next(params, refined=False, is_block=True)
     return Training(engine, X, codes, weight, prior)

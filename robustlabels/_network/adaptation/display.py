@@ -34,10 +34,8 @@ class AdaptationDisplay:
 
     Attributes
     ----------
-    figure_ : matplotlib.figure.Figure
-        The figure, after :meth:`plot`.
-    axes_ : ndarray of shape (n_hyperparameters,) of matplotlib.axes.Axes
-        Its panels.
+    figure_, axes_ : matplotlib figure and ndarray of its axes of shape (n_hyperparameters,)
+        The figure and its panels, after :meth:`plot`.
     lines_ : dict of str to matplotlib.lines.Line2D
         The curve of each hyperparameter.
 
@@ -136,10 +134,5 @@ class AdaptationDisplay:
             If pandas is missing.
         """
         pd = import_pandas("AdaptationDisplay.frame")
-        return pd.concat(
-            [
-                pd.DataFrame({"epoch": self.epoch, "hyperparameter": name, "value": values})
-                for name, values in self.values.items()
-            ],
-            ignore_index=True,
-        )
+        wide = pd.DataFrame({"epoch": self.epoch, **self.values})
+        return wide.melt("epoch", var_name="hyperparameter")

@@ -25,11 +25,11 @@ class Hyperparameter(NamedTuple):
 
     def unconstrain(self, value: float) -> float:
         """Map a value to the real line: the logarithm of the distance to an end, or the logit."""
-        above = math.log(value - self.low) if math.isfinite(self.low) else None
-        below = math.log(self.high - value) if math.isfinite(self.high) else None
-        if above is None:
-            return value if below is None else -below
-        return above if below is None else above - below
+        if math.isinf(self.low) and math.isinf(self.high):
+            return value
+        above = math.log(value - self.low) if math.isfinite(self.low) else 0.0
+        below = math.log(self.high - value) if math.isfinite(self.high) else 0.0
+        return above - below
 
     def constrain(self, place: float) -> float:
         """Map a point of the real line to the value."""
@@ -65,8 +65,19 @@ def find_hyperparameters(loss: Loss) -> dict[str, Hyperparameter]:
     return found
 
 
-def check_adaptable(losses: Sequence[Loss]) -> None:
-    """Reject losses none of which has a hyperparameter that can be learned."""
+def check_adaptable(losses: Sequence[Loss], transition: Any, previous: Any) -> None:
+    """Reject losses without hyperparameters, or that no held-out rows can judge."""
+    if transition is None:
+        raise ValueError(
+            "adapt=True judges a loss by noisy labels, whose noise has to be known. Set "
+            "transition_matrix='estimate', or to the matrix of the noise, or adapt=False."
+        )
+    if previous is not None:
+        raise ValueError(
+            "adapt=True needs rows that the network has not learned from. With warm_start=True it "
+            "may have learned from all. Set warm_start=False; or adapt=False, which trains further "
+            "with the loss as it is."
+        )
     if not any(map(find_hyperparameters, losses)):
         raise ValueError(
             f"adapt=True has nothing to learn with {' and '.join(map(repr, losses))}: a "

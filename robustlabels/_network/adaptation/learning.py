@@ -21,42 +21,21 @@ from .hyperparameters import TunableLoss, find_hyperparameters, fix_radius
 
 
 def meta_gradient(
-    tunable: TunableLoss,
-    logits: Tensor,
-    target: Tensor,
-    weight: Tensor,
-    tangent: Tensor,
-    fixed_length: bool = False,
+    tunable: TunableLoss, logits: Tensor, target: Tensor, weight: Tensor, tangent: Tensor
 ) -> NDArray:
     r"""Compute how an objective after a step of a network depends on the hyperparameters.
 
-    The step is :math:`\hat w = w - \nabla_w L(w; \lambda)` with the mean loss L of a batch; a
-    learning rate is one more factor of the result. With v, the gradient of the objective at
-    :math:`\hat w`, and the gradients :math:`g_i` of L with respect to the logits :math:`f_i` of
-    row i,
+    The step is :math:`\hat w = w - \nabla_w L(w; \lambda)` with the mean loss L of a batch. With
+    v, the gradient of the objective at :math:`\hat w`, and the gradients :math:`g_i` of L with
+    respect to the logits :math:`f_i` of row i, divided by their common norm,
 
     .. math:: \frac{d}{d\lambda} = - \sum_i \Bigl\langle \frac{\partial g_i}{\partial \lambda},
         \frac{\partial f_i}{\partial w} v \Bigr\rangle .
 
     So the loss is differentiated by hyperparameters at the logits only, by central differences, and
-    nothing is differentiated twice through the network.
-
-    Parameters
-    ----------
-    tunable : TunableLoss
-        The loss. It comes back as it was, up to rounding.
-    logits, target, weight : Tensor of shape (n, n_classes), (n, n_classes), (n,)
-        Outputs of the network for the batch, class probabilities to learn, weights of the rows.
-    tangent : Tensor of shape (n, n_classes)
-        Derivative of the logits as the weights of the network move along v.
-    fixed_length : bool, default=False
-        Whether the gradients :math:`g_i` are divided by their common norm, so that a factor of the
-        loss has no effect.
-
-    Returns
-    -------
-    gradient : ndarray of shape (n_hyperparameters,)
-        Derivatives with respect to the unconstrained hyperparameters.
+    nothing is differentiated twice through the network. `target` are class probabilities, `tangent`
+    is the derivative of the logits, (n, n_classes), as the weights of the network move along v.
+    Optimizers such as Adam cancel the norm of a gradient, so a factor of the loss has no effect.
     """
     loss, start = tunable.loss, tunable.unconstrained()
     logits, target, weight, tangent = (
@@ -68,8 +47,7 @@ def meta_gradient(
         tunable.set_unconstrained(at)
         losses = loss.expected_losses(loss.log_probabilities(logits), target)
         (gradients,) = torch.autograd.grad((weight * losses).mean(), logits)
-        length = gradients.norm() if fixed_length else 1.0
-        return gradients / (length or 1.0)
+        return gradients / (gradients.norm() or 1.0)
 
     found = []
     for direction in np.eye(len(start)) * ADAPTATION.distance:
@@ -84,20 +62,8 @@ class Adaptation(BatchCallback):
 
     Every few steps it asks how probable the noisy labels of held-out rows are, and moves the
     hyperparameters to where the last step of the network would have made them more probable. All
-    members with the loss share its hyperparameters: so few rows of one member are mostly chance.
-
-    Parameters
-    ----------
-    net : Net
-        The net. The one of its losses that has hyperparameters is changed in place.
-    X : ndarray or sparse matrix of shape (n_samples, ...)
-        Features of the training samples.
-    calibration : CalibrationRows
-        Those that judge the hyperparameters, and which members leave them out.
-    n_losses : int
-        Number of losses that the members have in turn.
-    seed : int
-        Seed of the draws of rows.
+    members with the loss, which is changed in place, share its hyperparameters: so few rows of one
+    member are mostly chance. `seed` is for the draws of rows.
     """
 
     def __init__(
@@ -127,10 +93,7 @@ class Adaptation(BatchCallback):
     def on_batch_end(
         self, net: Any, batch: Any = None, training: bool = False, **kwargs: Any
     ) -> None:
-        """Make a step of the hyperparameters, if it is time.
-
-        It looks at the step that the net has just made, which costs nothing.
-        """
+        """Make a step of the hyperparameters, if it is time, by the step that the net has made."""
         self.n_steps += training
         # If rows are very few, a member may have left out none.
         if not training or self.n_steps % ADAPTATION.steps or not all(map(len, self.rows)):
@@ -178,9 +141,7 @@ class Adaptation(BatchCallback):
             part.expand(*logits.shape[:2], *part.shape[2:])[:, self.members].flatten(0, 1)
             for part in (logits, target, weight, tangent)
         )
-        # Optimizers such as Adam cancel the norm of a gradient, so the effect of hyperparameters
-        # on it does not reach the next step.
-        return meta_gradient(self.tunable, logits, target, weight, tangent, fixed_length=True)
+        return meta_gradient(self.tunable, logits, target, weight, tangent)
 
 
 def _move_along(
@@ -190,18 +151,16 @@ def _move_along(
 
     By central differences: not every module has forward derivatives.
     """
-    norms = [
+    norm, speed = (
         torch.linalg.vector_norm(torch.cat([p.detach().flatten() for p in parts])).item()
         for parts in (weights, slopes)
-    ]
-    distance = ADAPTATION.weight_share * (norms[0] or 1.0) / (norms[1] or 1.0)
+    )
+    distance = ADAPTATION.weight_share * (norm or 1.0) / (speed or 1.0)
+
+    def outputs_at(way: float) -> Tensor:
+        moved = {n: p + way * g for n, p, g in zip(names, weights, slopes, strict=True)}
+        return functional_call(module, moved, (X,))
+
     with torch.no_grad():
-        ahead, behind = (
-            functional_call(
-                module,
-                {n: p + way * g for n, p, g in zip(names, weights, slopes, strict=True)},
-                (X,),
-            )
-            for way in (distance, -distance)
-        )
+        ahead, behind = outputs_at(distance), outputs_at(-distance)
     return (ahead + behind) / 2, (ahead - behind) / (2 * distance)
