@@ -25,8 +25,10 @@ from robustlabels._ensemble.built_in import Boosting, Forest, Linear
 from robustlabels._ensemble.ensemble import _merge_copies
 from robustlabels._network.engine import NetworkEngine
 from robustlabels.refinement import (
+    _bayes,
     _crossing,
     _duplicates,
+    _forms,
     _noise_model,
     _probabilities,
     _refiner,
@@ -72,11 +74,11 @@ def find_stages(profile):
         return total if caller is None else by_caller.get(caller, (0, 0, 0, 0.0))[3]
 
     compared = seconds(_duplicates.group_duplicates)
-    make_soft_labels = _noise_model.make_soft_labels
+    make_soft_labels = _bayes.make_soft_labels
     return {
         "refining trees": seconds(_probabilities.out_of_bag_probabilities) - compared,
         "copies": compared + seconds(_merge_copies),
-        "noise": seconds(_noise_model.estimate_noise)
+        "noise": seconds(_forms.list_noises)
         + seconds(_noise_model.fit_noise)
         + seconds(make_soft_labels, _refiner._refine)
         + seconds(make_soft_labels, _crossing.cross_fitted_soft_labels),

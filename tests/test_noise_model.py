@@ -14,8 +14,10 @@ from sklearn.neighbors import KNeighborsClassifier
 from robustlabels import LabelRefiner, corrupt_labels
 from robustlabels.metrics import estimate_transition_matrix
 from robustlabels.noise import pair_transition, random_transition, symmetric_transition
-from robustlabels.refinement import _noise_model
-from robustlabels.refinement._noise_model import estimate_noise, fit_noise, make_soft_labels
+from robustlabels.refinement import _bayes
+from robustlabels.refinement._bayes import make_soft_labels
+from robustlabels.refinement._forms import FORMS, known_noises, list_noises
+from robustlabels.refinement._noise_model import fit_noise
 from robustlabels.refinement._observed_labels import observe_labels
 
 
@@ -36,10 +38,18 @@ def corrupted(y, noise, rate, X):
     return y_noisy, cross_val_predict(TEACHER, X, y_noisy, method="predict_proba")
 
 
+def find_noise(codes, proba, **given):
+    return fit_noise(codes, proba, list_noises(codes, proba), **given)
+
+
 def rate_of(codes, proba):
     """Expected rate of the noise that is found."""
-    transition, _ = estimate_noise(codes, proba)
-    return 1 - fit_noise(codes, proba, transition, known=False).transition[0, 0]
+    return 1 - find_noise(codes, proba).transition[0, 0]
+
+
+def distance(transition, truth):
+    """Total variation between two noises, averaged over the classes."""
+    return np.abs(transition - truth).sum(axis=1).mean() / 2
 
 
 def draw(proba, rng):
@@ -49,7 +59,7 @@ def draw(proba, rng):
 
 def label_probabilities(codes, proba, transition, **given):
     """Probabilities of the true labels under a known noise."""
-    return fit_noise(codes, proba, transition, known=True, **given).label_probabilities
+    return fit_noise(codes, proba, known_noises(transition), **given).label_probabilities
 
 
 def bayes(clean, codes, transition):
@@ -60,7 +70,7 @@ def bayes(clean, codes, transition):
 @pytest.mark.parametrize("step", [2, 3])
 def test_noise_that_comes_and_goes_with_the_order_of_rows_is_counted_in_full(step, monkeypatch):
     # More samples than the rate is estimated from; every second or third has a right label.
-    monkeypatch.setattr(_noise_model, "_SETTINGS", replace(_noise_model._SETTINGS, max_rows=3000))
+    monkeypatch.setattr(_bayes, "_SETTINGS", replace(_bayes._SETTINGS, max_rows=3000))
     y = np.arange(9000) // 10 % 3
     noisy = corrupt_labels(y, "symmetric", 0.3, random_state=0)
     y_noisy = np.where(np.arange(9000) % step, noisy, y)
@@ -77,81 +87,68 @@ def test_noise_that_comes_and_goes_with_the_order_of_rows_is_counted_in_full(ste
 def test_symmetric_noise_is_found_symmetric(n_classes, rate):
     X, y = blobs(n_classes, 0)
     y_noisy, proba = corrupted(y, "symmetric", rate, X)
-    transition, _ = estimate_noise(y_noisy, proba)
-    np.testing.assert_allclose(transition, symmetric_transition(n_classes, 1 - transition[0, 0]))
-    assert rate_of(y_noisy, proba) == pytest.approx(rate, abs=0.05)
+    found = find_noise(y_noisy, proba)
+    assert max(found.evidence, key=found.evidence.get) == "symmetric"
+    assert distance(found.if_noisy, symmetric_transition(n_classes, rate)) < 0.08
+    low, high = found.number_of_wrong.interval(len(y), 0.9)
+    assert low <= (y_noisy != y).sum() <= high
 
 
 @pytest.mark.parametrize("n_classes", [2, 3, 8])
 def test_no_noise_is_found_where_none_is(n_classes):
     X, y = blobs(n_classes, 0)
-    transition, _ = estimate_noise(*corrupted(y, "symmetric", 0.0, X))
-    np.testing.assert_allclose(transition, np.eye(n_classes), atol=0.05)
+    found = find_noise(*corrupted(y, "symmetric", 0.0, X))
+    np.testing.assert_allclose(found.transition, np.eye(n_classes), atol=0.05)
+    assert found.number_of_wrong.interval(len(y), 0.9)[0] == 0
 
 
 @pytest.mark.parametrize("n_classes", [3, 8])
 @pytest.mark.parametrize("rate", [0.2, 0.4])
 def test_pair_noise_is_found(n_classes, rate):
     X, y = blobs(n_classes, 0)
-    transition, _ = estimate_noise(*corrupted(y, "pair", rate, X))
-    distance = np.abs(transition - pair_transition(n_classes, rate)).sum(axis=1).mean() / 2
-    assert distance < 0.1
-
-
-def test_rates_of_two_classes_that_differ_are_found():
-    X, y = blobs(2, 0)
-    T = np.array([[0.6, 0.4], [0.05, 0.95]])
-    np.testing.assert_allclose(estimate_noise(*corrupted(y, T, None, X))[0], T, atol=0.1)
-
-
-def test_rates_of_two_classes_that_hardly_differ_are_taken_to_be_equal():
-    X, y = blobs(2, 0, 4000)
-    transition, _ = estimate_noise(*corrupted(y, np.array([[0.8, 0.2], [0.1, 0.9]]), None, X))
-    np.testing.assert_allclose(transition, symmetric_transition(2, transition[0, 1]))
+    found = find_noise(*corrupted(y, "pair", rate, X))
+    assert found.evidence["sparse"] + found.evidence["full"] > 0.9
+    assert distance(found.transition, pair_transition(n_classes, rate)) < 0.1
 
 
 @pytest.mark.parametrize(
-    ("noise", "rate", "n_classes", "form", "figure"),
+    ("T", "form"),
     [
-        ("symmetric", 0.4, 5, "symmetric", "explained"),
-        ("pair", 0.4, 5, "class-dependent", "explained"),
-        ("symmetric", 0.4, 2, "symmetric", "rate_difference"),
-        (np.array([[0.6, 0.4], [0.05, 0.95]]), None, 2, "class-dependent", "rate_difference"),
+        ([[1.0, 0.0], [0.2, 0.8]], "sparse"),
+        ([[0.9, 0.1], [0.0, 1.0]], "sparse"),
+        ([[0.6, 0.4], [0.05, 0.95]], None),
+        ([[0.8, 0.2], [0.1, 0.9]], None),
     ],
 )
-def test_evidence_says_what_was_chosen_and_why(noise, rate, n_classes, form, figure):
-    X, y = blobs(n_classes, 0)
-    transition, evidence = estimate_noise(*corrupted(y, noise, rate, X))
-    assert evidence["form"] == form
-    dependent = evidence["tenable"] and evidence[figure] > evidence["threshold"]
-    assert dependent == (form == "class-dependent")
-    symmetric = symmetric_transition(n_classes, 1 - transition[0, 0])
-    assert np.allclose(transition, symmetric) == (form == "symmetric")
+def test_rates_of_two_classes_that_differ_are_found(T, form):
+    X, y = blobs(2, 0)
+    T = np.array(T)
+    y_noisy, proba = corrupted(y, T, None, X)
+    found = find_noise(y_noisy, proba)
+    assert distance(found.transition, T) < 0.04
+    low, high = found.number_of_wrong.interval(len(y), 0.9)
+    assert low <= (y_noisy != y).sum() <= high
+    assert form is None or found.evidence[form] > 0.8
 
 
-def test_evidence_below_the_threshold_is_not_enough():
-    X, y = blobs(4, 1, 3000, 0.6)
-    transition, evidence = estimate_noise(*corrupted(y, "pair", 0.3, X))
-    assert 0.3 < evidence["explained"] < 0.5
-    np.testing.assert_allclose(transition, symmetric_transition(4, 1 - transition[0, 0]))
+def test_forms_have_probabilities():
+    X, y = blobs(3, 0)
+    codes, proba = corrupted(y, "symmetric", 0.3, X)
+    noises = list_noises(codes, proba)
+    assert noises.prior.sum() == pytest.approx(1)
+    np.testing.assert_allclose(noises.matrices.sum(axis=2), 1)
+    # Each label is the most frequent one of its class, and the first matrix has no noise.
+    assert (noises.matrices.argmax(axis=2) == np.arange(3)).all()
+    np.testing.assert_array_equal(noises.matrices[noises.forms == 0], np.eye(3)[None])
+    found = fit_noise(codes, proba, noises)
+    assert sum(found.evidence.values()) == pytest.approx(1)
+    assert {*found.evidence} == {*FORMS, "hard samples"}
 
 
 def test_a_matrix_has_no_more_entries_than_there_are_rows():
     X, y = blobs(20, 0, 380)
-    transition, evidence = estimate_noise(*corrupted(y, "pair", 0.3, X))
-    assert not evidence["tenable"]
-    np.testing.assert_allclose(transition, symmetric_transition(20, 1 - transition[0, 0]))
-
-
-def test_a_label_that_mostly_means_another_class_misleads():
-    # Half of a rare class are labelled as the other, of which a tenth bear its label.
-    y = np.int64(np.arange(4000) < 200)
-    y_noisy = corrupt_labels(y, np.array([[0.9, 0.1], [0.5, 0.5]]), random_state=0)
-    proba = np.where(y[:, None] == 1, [[0.5, 0.5]], [[0.9, 0.1]])
-    transition, evidence = estimate_noise(y_noisy, proba)
-    assert evidence["rate_difference"] > evidence["threshold"]
-    assert not evidence["tenable"]
-    np.testing.assert_allclose(transition, symmetric_transition(2, transition[0, 1]))
+    noises = list_noises(*corrupted(y, "pair", 0.3, X))
+    assert noises.forms.max() == FORMS.index("symmetric")
 
 
 def test_labels_at_random_have_no_rate_of_one():
@@ -159,10 +156,7 @@ def test_labels_at_random_have_no_rate_of_one():
     codes, proba = np.arange(1000) % 2, np.tile([[0.4, 0.6], [0.6, 0.4]], (500, 1))
     joint = estimate_transition_matrix(codes, proba, refine=False)
     assert 1 - joint.diagonal().mean() > 0.9
-    transition, _ = estimate_noise(codes, proba)
-    np.testing.assert_allclose(transition, symmetric_transition(2, 0.475))
-    found = fit_noise(codes, proba, transition, known=False)
-    assert 1 - found.transition[0, 0] < 0.5
+    assert rate_of(codes, proba) < 0.5
 
 
 @pytest.mark.parametrize(
@@ -191,14 +185,18 @@ def test_rows_that_a_teacher_misplaces_are_not_taken_for_noise(n_classes, spread
 def test_label_probabilities_are_distributions(logits, codes, rate, seed, known):
     proba = softmax(logits, axis=1) + 1e-6
     proba /= proba.sum(axis=1, keepdims=True)
-    transition = random_transition(4, rate, random_state=seed)
-    found = fit_noise(codes, proba, transition, known)
+    if known:
+        noises = known_noises(random_transition(4, rate, random_state=seed))
+    else:
+        listed = list_noises(np.arange(40) % 4, np.tile(np.eye(4) * 0.6 + 0.1, (10, 1)))
+        noises = listed
+    found = fit_noise(codes, proba, noises)
     assert (found.label_probabilities > 0).all()
     np.testing.assert_allclose(found.label_probabilities.sum(axis=1), 1)
     np.testing.assert_allclose(found.posterior.weights.sum(), 1)
     np.testing.assert_allclose(found.transition.sum(axis=1), 1)
     assert (found.transition >= 0).all()
-    low, high = found.count_wrong(codes, 0.9)
+    low, high = found.number_of_wrong.interval(6, 0.9)
     assert 0 <= low <= high <= 6
 
 
@@ -242,12 +240,12 @@ def test_trusted_labels_show_how_hard_samples_are():
     # then these samples are hard. Had no trusted label done so, the other labels would be noisy.
     y = np.arange(4000) % 2
     trusted, wrong = np.arange(4000) < 2000, np.arange(4000) // 2 % 5 == 0
-    proba, T = symmetric_transition(2, 0.2)[y], symmetric_transition(2, 0.2)
+    proba = symmetric_transition(2, 0.2)[y]
     none = {}
     for hard in (True, False):
         codes = np.where(wrong & (hard | ~trusted), 1 - y, y)
-        found = fit_noise(codes, proba, T, known=False, trusted=trusted)
-        none[hard] = found.posterior.weights[0]
+        evidence = find_noise(codes, proba, trusted=trusted).evidence
+        none[hard] = evidence["none"] + evidence["hard samples"]
     assert none[True] > 0.2 > 0.001 > none[False]
 
 
@@ -256,15 +254,16 @@ def test_a_label_counts_by_its_weight_in_the_posterior():
     y = np.arange(1200) % 3
     noisy = np.arange(1200) < 600
     codes = np.where(noisy, corrupt_labels(y, "symmetric", 0.3, random_state=0), y)
-    proba, T = symmetric_transition(3, 0.2)[y], symmetric_transition(3, 0.2)
+    proba = symmetric_transition(3, 0.2)[y]
+    noises = list_noises(codes, proba)
 
-    def weights(rows, weight=None):
-        return fit_noise(codes[rows], proba[rows], T, False, weight).posterior.weights
+    def transition(rows, weight=None):
+        return fit_noise(codes[rows], proba[rows], noises, weight).transition
 
     every, half = np.arange(1200), np.arange(600)
-    weighted = weights(every, np.where(noisy, 1.0, 1e-9))
-    np.testing.assert_allclose(weighted, weights(np.r_[half, half]), rtol=1e-5, atol=1e-9)
-    assert np.abs(weighted - weights(every)).sum() > 0.5
+    weighted = transition(every, np.where(noisy, 1.0, 1e-9))
+    np.testing.assert_allclose(weighted, transition(np.r_[half, half]), atol=1e-5)
+    assert distance(weighted, transition(every)) > 0.01
 
 
 def test_an_interval_allows_for_noise_that_was_undercounted():
@@ -272,15 +271,43 @@ def test_an_interval_allows_for_noise_that_was_undercounted():
     clean = softmax(4 * rng.normal(size=(9000, 3)), axis=1)
     y, T = draw(clean, rng), symmetric_transition(3, 0.3)
     codes = corrupt_labels(y, T, exact=True, random_state=0)
-    found = fit_noise(codes, clean @ T, symmetric_transition(3, 0.27), known=False)
-    low, high = found.count_wrong(codes, 0.9)
+    found = find_noise(codes, clean @ T)
+    low, high = found.number_of_wrong.interval(9000, 0.9)
     assert low <= (codes != y).sum() <= high
-    assert found.posterior.shares.max() == pytest.approx(1.2)
-    # But each label remains the most probable one of its class.
-    found = fit_noise(codes, clean @ T, symmetric_transition(3, 0.6), known=False)
-    largest = found.posterior.transition_matrices()[-1]
-    assert 1 < found.posterior.shares.max() < 1.2
-    assert (largest.argmax(axis=1) == np.arange(3)).all()
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_as_many_labels_are_wrong_as_a_known_noise_says(n_classes):
+    # Predictions that are too sure or too cautious would count others.
+    rng = np.random.RandomState(0)
+    clean = softmax(3 * rng.normal(size=(3000, n_classes)), axis=1)
+    T = symmetric_transition(n_classes, 0.3)
+    codes = corrupt_labels(draw(clean, rng), T, random_state=0)
+    for power in (0.3, 3):
+        distorted = clean**power / (clean**power).sum(axis=1, keepdims=True)
+        found = label_probabilities(codes, distorted @ T, T)
+        assert 1 - found[np.arange(3000), codes].mean() == pytest.approx(0.3, abs=0.015)
+
+
+def test_labels_of_hard_samples_may_be_wrong_without_a_trace():
+    # A fifth of the labels contradict the predictions: hard samples, or errors of people on these.
+    # No label can tell.
+    codes = (np.arange(1000) % 5 == 0).astype(int)
+    found = find_noise(np.r_[codes, 1 - codes], np.repeat([[0.8, 0.2], [0.2, 0.8]], 1000, axis=0))
+    low, high = found.number_of_wrong.interval(2000, 0.9)
+    assert low == 0
+    assert high > 350
+    assert found.evidence["hard samples"] > 0
+
+
+def test_the_posterior_of_two_classes_interpolates():
+    # The label probabilities rise with the prediction, without steps.
+    proba = np.linspace(0.2, 0.8, 1001)
+    codes = (np.random.RandomState(0).uniform(size=1001) < proba).astype(int)
+    p = np.column_stack([1 - proba, proba])
+    found = label_probabilities(codes, p, symmetric_transition(2, 0.1))
+    for code in (0, 1):
+        assert (np.diff(found[codes == code, 1]) > 0).all()
 
 
 def test_classes_that_labels_cannot_separate_keep_the_roots_of_their_frequencies():

@@ -597,7 +597,7 @@ def test_evidence_is_kept_where_the_noise_was_estimated():
     X, y = IRIS
     y = corrupt_labels(y, "symmetric", 0.2, random_state=0)
     clf = small(transition_matrix="estimate").fit(X, y)
-    assert clf.noise_evidence_["form"] == "symmetric"
+    assert max(clf.noise_evidence_, key=clf.noise_evidence_.get) == "symmetric"
     assert clf.set_params(transition_matrix=np.eye(3)).fit(X, y).noise_evidence_ is None
 
 

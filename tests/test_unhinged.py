@@ -193,7 +193,7 @@ def test_estimated_pair_noise_on_digits_gains_five_points():
     clf = UnhingedClassifier(random_state=0)
     plain = clf.fit(X_train, y_noisy).score(X_test, y_test)
     clf.set_params(transition_matrix="estimate").fit(X_train, y_noisy)
-    assert clf.noise_evidence_["form"] == "class-dependent"
+    assert clf.noise_evidence_["sparse"] + clf.noise_evidence_["full"] > 0.9
     error = np.abs(clf.transition_matrix_ - pair_transition(10, 0.4)).sum(axis=1).mean() / 2
     assert error < 0.1
     assert clf.noise_rate_ == pytest.approx(0.4, abs=0.1)
@@ -204,7 +204,7 @@ def test_estimated_symmetric_noise_corrects_the_probabilities_alone():
     X_train, X_test, y_noisy, y_test = split_digits("symmetric")
     plain = UnhingedClassifier().fit(X_train, y_noisy)
     clf = UnhingedClassifier(transition_matrix="estimate", random_state=0).fit(X_train, y_noisy)
-    assert clf.noise_evidence_["form"] == "symmetric"
+    assert max(clf.noise_evidence_, key=clf.noise_evidence_.get) == "symmetric"
     np.testing.assert_array_equal(clf.coef_, plain.coef_)
     np.testing.assert_array_equal(clf.intercept_, plain.intercept_)
     assert log_loss(y_test, clf.predict_proba(X_test)) < log_loss(
@@ -504,7 +504,8 @@ def test_nearly_singular_matrix_warns(monkeypatch):
     nearly = symmetric_transition(2, 0.49)
 
     def find_much_noise(self, *rows):
-        self.transition_matrix_, self.noise_evidence_ = nearly, {"form": "class-dependent"}
+        self.transition_matrix_ = nearly
+        self.noise_evidence_ = {"symmetric": 0.0, "sparse": 0.0, "full": 1.0}
         self.noise_rate_, self.noise_posterior_ = 0.49, None
         return self
 

@@ -8,7 +8,7 @@ import numpy as np
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
-from ..refinement._noise_model import fit_label_prior, remove_noise
+from ..refinement._bayes import fit_label_prior, remove_noise
 from .learners import TrainingData
 
 

@@ -34,7 +34,8 @@ def find_noise(classifier, classes, samples=None):
         if matrix is None:
             return found
         found |= {name: getattr(refiner, name) for name in _NOISE}
-        if refiner.noise_evidence_["form"] == "symmetric":
+        evidence = refiner.noise_evidence_
+        if evidence["symmetric"] >= evidence["sparse"] + evidence["full"]:
             return found
         check_correctable(matrix, classes)
     return found | {"_inverse": np.linalg.inv(matrix)}

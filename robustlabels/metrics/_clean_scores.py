@@ -64,9 +64,8 @@ class CleanScores:
         Entry (i, j) is the estimated number of samples with true class i and prediction j.
     transition_matrix : ndarray of shape (n_classes, n_classes)
         The noise: the known matrix, or its posterior mean.
-    accuracy_range : tuple of float or None
-        The accuracy if no label is wrong, and if all labels that look wrong are wrong. None if the
-        noise is known.
+    noise_known : bool
+        Whether the noise was given. Otherwise it was estimated.
     n_samples : int
         Number of noisy labels.
     confidence_level : float
@@ -90,10 +89,10 @@ class CleanScores:
     standard error is by the delta method, which needs many rows. It accounts for the sampling of
     the rows and, where T is estimated, for the number of rows that T was counted from.
 
-    If T is estimated, a label that looks wrong may be the right label of a hard row. The share of
-    such labels that is noise has a posterior distribution, see :class:`LabelRefiner`; the value is
-    the posterior mean. The interval covers two: one from that posterior, and one from a
-    conservative prior that gives even odds to no noise at all. More data does not narrow it
+    If T is estimated, a label that looks wrong may be the right label of a hard row. The matrices
+    that T may be have a posterior distribution, see :class:`LabelRefiner`; the value is the
+    posterior mean. The interval covers two: one from that posterior, and one from a conservative
+    prior that gives even odds to no noise at all. More data does not narrow it
     further; a known T or some verified labels do. Everything is clipped to [0, 1].
 
     The noise must depend on the true class alone. Where hard rows are mislabelled more often, the
@@ -119,7 +118,7 @@ class CleanScores:
     classes: NDArray
     confusion_matrix: NDArray
     transition_matrix: NDArray
-    accuracy_range: tuple[float, float] | None
+    noise_known: bool
     n_samples: int
     confidence_level: float
 
@@ -235,15 +234,14 @@ class CleanScores:
         on_noisy, _ = _scores_and_errors(np.eye(n_classes), np.eye(n_classes), counts, noise.n_rows)
         on_noisy[2] = np.nan
         tail = (1 - confidence_level) / 2
-        ends = np.interp([0, 1], noise.shares, np.clip(values[:, 0], 0, 1))
         columns = zip(values.T, errors.T, on_noisy.tolist(), strict=True)
         estimates = [Estimate(*_summarize(v, e, noise, tail), plain) for v, e, plain in columns]
         # As Python objects, dates of some units would be integers.
         labels = classes if classes.dtype.kind in "mM" else classes.tolist()
         recall = dict(zip(labels, estimates[3:], strict=True))
         matrix = clean_counts(counts, check_correctable(expected, classes))
-        accuracy_range = tuple(ends.tolist()) if len(noise.shares) > 1 else None
-        found = recall, classes, matrix, expected, accuracy_range, len(codes), confidence_level
+        known = bool(np.isinf(noise.n_rows).all())
+        found = recall, classes, matrix, expected, known, len(codes), confidence_level
         return cls(*estimates[:3], *found)
 
     @property
@@ -306,13 +304,11 @@ class CleanScores:
         for name, e in self._shown().items():
             on_noisy = "" if name == "noise_rate" else f"{e.on_noisy:.3f}"
             rows.append([name, f"{e.value:.3f}", f"{e.low:.3f} to {e.high:.3f}", on_noisy])
-        note = "The noise is taken to be known."
-        if self.accuracy_range is not None:
-            low, high = self.accuracy_range
-            note = (
-                f"The noise is estimated: the accuracy is {low:.3f} if no label is wrong, and "
-                f"{high:.3f} if all labels that look wrong are wrong."
-            )
+        note = (
+            "The noise is taken to be known."
+            if self.noise_known
+            else "The noise is estimated; the intervals cover what the labels leave open about it."
+        )
         n_left = len(self.scores) - len(rows) + 1
         if n_left:
             note = f"The recalls of {n_left} more classes are in frame(). {note}"

@@ -28,14 +28,10 @@ SETTINGS = Settings()
 
 
 class PossibleNoise(NamedTuple):
-    """The possible transition matrices that can be inverted; the rest is as in NoisePosterior.
-
-    `matrices` and `inverses` have the shape (n_shares, n_classes, n_classes).
-    """
+    """The possible transition matrices that can be inverted; the rest is as in NoisePosterior."""
 
     matrices: np.ndarray
     inverses: np.ndarray
-    shares: np.ndarray
     weights: np.ndarray
     conservative_weights: np.ndarray
     n_rows: np.ndarray
@@ -110,19 +106,19 @@ def _reorder(posterior, known, classes):
             f"among {shorten(classes)}."
         )
     places = np.array([np.flatnonzero(classes == label)[0] for label in known])
-    counted = np.eye(len(classes))
-    counted[np.ix_(places, places)] = posterior.counted
+    matrices = np.tile(np.eye(len(classes)), (len(posterior.weights), 1, 1))
+    matrices[:, places[:, None], places] = posterior.matrices
     n_rows = np.full(len(classes), np.inf)
     n_rows[places] = posterior.n_rows
-    return posterior._replace(counted=counted, n_rows=n_rows)
+    return posterior._replace(matrices=matrices, n_rows=n_rows)
 
 
 def _invert(posterior: NoisePosterior) -> PossibleNoise:
     """Return the invertible matrices of a posterior; a known one has been checked already."""
-    matrices = posterior.transition_matrices()
+    matrices = posterior.matrices
     kept = np.linalg.svd(matrices, compute_uv=False)[:, -1] >= SETTINGS.smallest_singular_value
     kept |= len(kept) == 1
     both = posterior.weights, posterior.conservative_weights
     weights, conservative = (w[kept] / w[kept].sum() for w in both)
-    inverses, shares = np.linalg.inv(matrices[kept]), posterior.shares[kept]
-    return PossibleNoise(matrices[kept], inverses, shares, weights, conservative, posterior.n_rows)
+    inverses = np.linalg.inv(matrices[kept])
+    return PossibleNoise(matrices[kept], inverses, weights, conservative, posterior.n_rows)

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from ._noise_model import make_soft_labels
+from ._bayes import make_soft_labels
 from ._observed_labels import ObservedLabels
 from ._probabilities import out_of_bag_probabilities
 

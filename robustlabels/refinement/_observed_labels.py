@@ -5,7 +5,7 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ._noise_model import make_soft_labels, noise_beside_trusted
+from ._bayes import make_soft_labels, noise_beside_trusted
 
 
 class ObservedLabels(NamedTuple):

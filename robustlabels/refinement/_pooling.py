@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 
-from ._noise_model import subsample_rows
+from ._bayes import subsample_rows
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,8 @@ from .._validation.sklearn_private import HasMethods, StrOptions, _fit_context
 from .._validation.transitions import check_invertible
 from ._annotators import aggregate_labels, fit_annotators_with_features
 from ._duplicates import has_enough_rows
-from ._noise_model import NoisePosterior, estimate_noise, fit_noise
+from ._forms import known_noises, list_noises
+from ._noise_model import NoisePosterior, fit_noise
 from ._observed_labels import ObservedLabels, labels_as_given, observe_labels
 from ._probabilities import out_of_bag_probabilities, out_of_fold_probabilities
 
@@ -84,29 +85,26 @@ class LabelRefiner(BaseEstimator):
         Interval that holds the number of wrong labels with a probability of 90 %. None with several
         annotators.
     noise_rate_ : float
-        Expected share of wrong labels.
+        Expected share of wrong labels. Under a known noise T, :math:`\sum_k \pi_k (1 - T_{kk})`
+        with the frequencies :math:`\pi` of the true classes.
     transition_matrix_ : ndarray of shape (n_classes, n_classes) or None
         Given or estimated noise; with several annotators, that of all answers. None if there are
         too few samples for an estimate.
     noise_posterior_ : NoisePosterior or None
-        Posterior of the noise, a named tuple: "counted", the transition matrix if all labels that
-        look wrong are wrong; "shares", of shape (n_shares,), the possible shares of it that are
-        noise; "weights", their probabilities, and "conservative_weights", the same under even prior
-        odds for no noise; "n_rows", of shape (n_classes,), the samples behind each row of the
-        matrix. ``transition_matrices()`` returns the matrix of each share. A known noise has the
-        one share 1. None with several annotators or too few samples.
+        Posterior of the noise, a named tuple: "matrices", of shape (n_matrices, n_classes,
+        n_classes), the transition matrices that are possible; "weights", their probabilities, and
+        "conservative_weights", the same under even prior odds for no noise; "n_rows", of shape
+        (n_classes,), the samples behind each row of the matrices. A known noise has one matrix.
+        None with several annotators or too few samples.
     annotator_transitions_ : ndarray of shape (n_annotators, n_classes, n_classes) or None
         Noise of each annotator. None with one label per sample or too few samples.
     annotator_quality_ : pandas.DataFrame or None
         A row for each annotator: "n_answers", and "quality", the probability that an answer is
         right given the class frequencies in these samples. Needs pandas. None as above.
     noise_evidence_ : dict or None
-        Why the estimated noise has its form. "form" is "symmetric" or "class-dependent".
-        "explained" is the share of the entropy of wrong labels that their true class explains; with
-        two classes, "rate_difference" is the difference of their noise rates instead. "threshold"
-        is the value it has to exceed for a class-dependent matrix, and "tenable" whether the data
-        allow for one at all. "none" is the conservative probability that no label is wrong. None if
-        the noise is known or there are several annotators.
+        Probability of each form of the noise, see Notes: "none", "hard samples" (no noise but on
+        these), "symmetric", "sparse" and "full". None if the noise is known or there are several
+        annotators.
     row_groups_ : ndarray of shape (n_samples,)
         Group numbers from 0, shared by duplicates and near-duplicates: keep each group on one side
         of a split. -1 for samples without weight.
@@ -131,28 +129,40 @@ class LabelRefiner(BaseEstimator):
     a copied label would confirm itself. To save time, a tree draws a part of more than 5000
     samples, and separates random groups of many classes.
 
-    **Amount of noise.** The confident joint [1]_ counts labels that contradict these predictions.
-    Some of them are right labels of hard samples. Noise, however, also changes labels of easy
-    samples, so that the data inform about the share s of the counted matrix T that is noise,
-    :math:`T_s = (1 - s) I + s T`. A priori there is no noise with probability 1/10; otherwise s is
-    normal with mean 0.9 and standard deviation 0.25, between 0 and 1.2.
+    **Forms of noise.** The noise T may have one of four forms: *none*; *symmetric*, where all wrong
+    labels are equally probable; *sparse*, where the labels of one of two classes are all right or,
+    with more classes, all wrong labels of a class name one other class; and *full*, any matrix.
+    A priori they have the probabilities .15, .5, .2 and .15. With two classes T is a grid over both
+    rates. Otherwise it is a share of the noise that the confident joint [1]_ counts, which takes
+    right labels of hard samples for wrong ones. No form is chosen: all results are averaged over
+    the posterior of the forms and amounts.
 
-    **Form of noise.** T depends on the class if the class explains more than half of the entropy of
-    the wrong labels or, with two classes, if their noise rates differ by more than 1/4. Otherwise
-    it is symmetric.
+    **Amount of noise.** A label has the probability
+
+    .. math:: \sum_k T[k, \tilde{y}] \, q_k(x)^\beta / \sum_k q_k(x)^\beta,
+
+    where q are the predictions with the noise removed, and the power :math:`\beta` makes them as
+    confident as the labels justify. Wrong labels on easy samples tell noise from hardness. The
+    log-likelihood of a label counts .3 times with two classes and .1 times with more, because
+    predictions of neighbours depend on each other.
 
     **Label probabilities.** Bayes' rule gives
 
-    .. math:: P(k \mid x, \tilde{y}) \propto q_k(x)^\beta \, T_s[k, \tilde{y}],
+    .. math:: P(k \mid x, \tilde{y}) \propto q_k(x)^\beta \, T[k, \tilde{y}],
 
-    averaged over the posterior of s and :math:`\beta`. Here q are the predictions with the noise
-    removed, and the power :math:`\beta` makes them as confident as the labels justify.
-    `soft_labels_` omit the power, and use the mean of T given that there is noise: learners
-    generalise better from these.
+    averaged over the posterior of T and :math:`\beta`. `soft_labels_` omit the power, and use the
+    mean of T given that there is noise: learners generalise better from these.
+
+    **Noise on hard samples.** People err on samples that are hard. If such errors agree with how
+    hard the samples are, no label shows them. A label that contradicts the prediction, and that T
+    does not explain, is therefore wrong with a probability that has a prior and no evidence: with
+    probability .4 where there is no noise of another form and .04 elsewhere, a share of these
+    labels, up to all, is wrong. The interval spans this, and only checked labels narrow it.
 
     **Interval.** The upper end of `n_wrong_interval_` is the 95 % quantile of the posterior. The
     lower end is the 5 % quantile under even prior odds for no noise; if it is 0, the data can be
-    explained without a wrong label.
+    explained without a wrong label. Under a known noise, :math:`\beta` is such that the number of
+    wrong labels agrees with the rates, and the interval is that of the draws.
 
     **Several annotators.** The answers of a sample are combined as [2]_
 
@@ -169,10 +179,8 @@ class LabelRefiner(BaseEstimator):
     **Trusted labels.** A trusted label has probability 1. Trusted labels also show how hard the
     samples are without noise, and so which part of the contradictions is noise.
 
-    **Assumptions.** The noise depends on the class at most. Instance-dependent noise concentrates
-    on ambiguous samples and is partly mistaken for ambiguity, so the estimate is too low. Labels
-    that look random everywhere are either noisy or inherently unpredictable; the data cannot
-    distinguish the two.
+    **Assumptions.** T depends on the class alone. Errors that follow the features as a rule does,
+    such as those of a keyword search, look like classes and cannot be found.
 
     **Few samples.** With fewer than 50 samples, or 10 times the number of classes, the noise is not
     estimated. Labels are taken as they are: `transition_matrix_` is None, `noise_rate_` and
@@ -363,6 +371,7 @@ class Refinement(NamedTuple):
     soft_labels: NDArray
     wrong_probability: NDArray
     groups: NDArray
+    noise_rate: float = np.nan
     transition: NDArray | None = None
     posterior: NoisePosterior | None = None
     evidence: dict | None = None
@@ -373,11 +382,6 @@ class Refinement(NamedTuple):
     def n_wrong(self) -> float:
         """Expected number of wrong labels."""
         return np.nan if self.transition is None else float(np.nansum(self.wrong_probability))
-
-    @property
-    def noise_rate(self) -> float:
-        """Expected share of wrong labels."""
-        return np.nan if self.transition is None else float(np.nanmean(self.wrong_probability))
 
 
 def _take_as_given(rows: TrainingRows) -> Refinement:
@@ -413,19 +417,24 @@ def _refine(
         wrong[answers.codes < 0] = np.nan
         return Refinement(
             observed, annotators.label_probabilities, soft_labels, wrong, groups,
-            transition=annotators.common, annotator_transitions=annotators.transitions,
+            float(np.nanmean(wrong)), transition=annotators.common,
+            annotator_transitions=annotators.transitions,
         )  # fmt: skip
-    transition, evidence = known, None
-    if transition is None:
-        transition, evidence = estimate_noise(codes, proba, classes, trusted)
-    found = fit_noise(codes, proba, transition, known is not None, weight / weight.max(), trusted)
-    if evidence is not None:
-        evidence["none"] = float(found.posterior.conservative_weights[0])
+    if known is None:  # noqa: SIM108
+        noises = list_noises(codes, proba, classes, trusted)
+    else:
+        noises = known_noises(known)
+    found = fit_noise(codes, proba, noises, weight / weight.max(), trusted)
+    wrong = 1 - found.label_probabilities[np.arange(len(codes)), codes]
+    # The number of wrong labels in these samples varies about the rate of a known noise.
+    rates = wrong if known is None else found.label_probabilities @ (1 - known.diagonal())
+    if trusted is not None:
+        rates = np.where(trusted, 0, rates)
     # Overlooking noise costs a learner more than assuming noise that is not there.
-    soft_labels = observe_labels(codes, found.if_noisy, trusted).soft_labels(proba)
+    observed = observe_labels(codes, found.if_noisy, trusted)
     return Refinement(
-        observe_labels(codes, found.transition, trusted), found.label_probabilities, soft_labels,
-        1 - found.label_probabilities[np.arange(len(codes)), codes], groups,
-        transition=found.transition, posterior=found.posterior, evidence=evidence,
-        n_wrong_interval=found.count_wrong(codes, _LEVEL),
+        observed, found.label_probabilities, observed.soft_labels(proba), wrong, groups,
+        noise_rate=float(rates.mean()), transition=found.transition, posterior=found.posterior,
+        evidence=found.evidence if known is None else None,
+        n_wrong_interval=found.number_of_wrong.interval(len(codes), _LEVEL),
     )  # fmt: skip
