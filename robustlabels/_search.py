@@ -155,7 +155,7 @@ class RobustSearchCV(BaseSearchCV):
     >>> from robustlabels import RobustClassifier, RobustSearchCV, corrupt_labels
     >>> X, y = load_iris(return_X_y=True)
     >>> y_noisy = corrupt_labels(y, "symmetric", 0.3, random_state=0)
-    >>> network = RobustClassifier(n_members=1, hidden_layer_sizes=32, random_state=0)
+    >>> network = RobustClassifier(n_members=2, max_epochs=20, random_state=0)
     >>> grid = {"loss": ["ce", "sgce"]}
     >>> search = RobustSearchCV(network, grid, cv=3, random_state=0).fit(X, y_noisy)
     >>> search.score(X, y) > 0.9

@@ -1,7 +1,5 @@
 """scikit-learn's own checks: all of them, without an expected failure."""
 
-from functools import partial
-
 import numpy as np
 import pytest
 from sklearn.datasets import make_classification
@@ -28,7 +26,6 @@ from robustlabels import (
     UnhingedClassifier,
 )
 from robustlabels.losses import GCE
-from robustlabels.refinement import _refiner
 
 SHORT = {"n_members": 1, "max_epochs": 8, "lr": 0.04, "hidden_layer_sizes": 32}
 SHORT["transition_matrix"] = None
@@ -65,11 +62,8 @@ ESTIMATORS = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def few_trees(monkeypatch):
-    """Checks are about the interface, which does not depend on the number of trees."""
-    grow = partial(_refiner.out_of_bag_probabilities, n_trees=40)
-    monkeypatch.setattr(_refiner, "out_of_bag_probabilities", grow)
+# Checks are about the interface, which does not depend on the number of trees.
+pytestmark = pytest.mark.usefixtures("few_trees")
 
 
 # Labels of the checks are random, and networks train for few epochs: some classes are lost.

@@ -106,10 +106,11 @@ def test_the_noise_is_that_of_the_refiner(wine, fitted):
     np.testing.assert_array_equal(clf.refiner_.wrong_probability_, refiner.wrong_probability_)
     assert clf.noise_rate_ == refiner.noise_rate_
     assert clf.noise_evidence_ == refiner.noise_evidence_
-    given = RobustEnsembleClassifier(pair_transition(3, 0.2), **SHORT).fit(X, y_noisy)
+    linear = RobustEnsembleClassifier(learners=["linear"], random_state=0)
+    given = clone(linear).set_params(transition_matrix=pair_transition(3, 0.2)).fit(X, y_noisy)
     np.testing.assert_allclose(given.transition_matrix_, pair_transition(3, 0.2))
-    as_given = RobustEnsembleClassifier(None, **SHORT).fit(X, y_noisy)
-    few = RobustEnsembleClassifier(**SHORT).fit(X[::5], y_noisy[::5])
+    as_given = clone(linear).set_params(transition_matrix=None).fit(X, y_noisy)
+    few = linear.fit(X[::5], y_noisy[::5])
     for clf in (as_given, few):
         assert clf.transition_matrix_ is clf.noise_rate_ is clf.noise_evidence_ is None
 
@@ -473,6 +474,7 @@ def test_own_learners_learn_the_true_labels(estimator, wine):
     np.testing.assert_array_equal(clf.predict(X), clf.predict_proba(X).argmax(axis=1))
 
 
+@pytest.mark.usefixtures("few_trees")
 def test_own_learners_join_the_pool(wine, fitted):
     X, y, y_noisy = wine
     learners = ["auto", ("knn", KNeighborsClassifier(15)), ("forest", ExtraTreesRegressor(10))]
@@ -631,6 +633,7 @@ def test_class_weights_raise_the_recall_of_a_rare_class(mixed):
         clone(balanced).set_params(class_weight={0: 0, 1: 0}).fit(X, y)
 
 
+@pytest.mark.usefixtures("few_trees")
 def test_rows_weigh_what_their_copies_would():
     X, y = load_digits(return_X_y=True)
     X, y = X[:120], y[:120]
@@ -683,6 +686,7 @@ def test_parameters_are_checked_before_trees_grow(wine, params, monkeypatch):
         RobustEnsembleClassifier(**params).fit(X, y_noisy)
 
 
+@pytest.mark.usefixtures("few_trees")
 def test_features_on_any_scale(wine):
     X, y, y_noisy = wine
     scale = 10.0 ** np.linspace(-30, 30, X.shape[1])
@@ -692,6 +696,7 @@ def test_features_on_any_scale(wine):
     assert clf.score(X_scaled, y) > 0.9
 
 
+@pytest.mark.usefixtures("few_trees")
 def test_a_search_inside_and_few_rows(wine):
     X, y, _ = wine
     search = GridSearchCV(
@@ -748,6 +753,7 @@ def test_class_weights_shift_probabilities_by_their_factors():
     assert (proba.argmax(axis=1) == y)[y > 0].mean() > 0.85
 
 
+@pytest.mark.usefixtures("few_trees")
 def test_rows_without_weight_have_a_place_in_the_refiner(wine):
     X, _, y_noisy = wine
     weight = np.ones(len(X))
@@ -770,6 +776,7 @@ def test_settings_of_scikit_learn_make_no_difference(wine, fitted, settings):
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
+@pytest.mark.usefixtures("few_trees")
 def test_a_fold_may_have_all_the_weight():
     X, y = np.arange(10.0)[:, None], ["a"] * 9 + ["b"]
     clf = RobustEnsembleClassifier(class_weight={"a": 0, "b": 1}, **SHORT).fit(X, y)

@@ -5,9 +5,6 @@ import dataclasses
 import functools
 import io
 import pickle
-import subprocess
-import sys
-import textwrap
 
 import joblib
 import numpy as np
@@ -792,7 +789,7 @@ def test_a_loss_of_ones_own():
 
 
 @pytest.mark.slow
-def test_grid_search_is_the_same_with_two_jobs():
+def test_other_processes_search_and_predict_the_same():
     X, y = IRIS
     y = corrupt_labels(y, "symmetric", 0.3, random_state=0)
     grid = [
@@ -813,6 +810,9 @@ def test_grid_search_is_the_same_with_two_jobs():
     for key in one:
         if key.endswith("_test_score"):
             np.testing.assert_array_equal(one[key], two[key])
+    clf = small().fit(X, y)
+    for proba in joblib.Parallel(n_jobs=2)(joblib.delayed(clf.predict_proba)(X) for _ in range(2)):
+        np.testing.assert_array_equal(proba, clf.predict_proba(X))
 
 
 def test_nested_parameter_of_a_name_says_what_to_do():
@@ -1483,23 +1483,6 @@ def test_copies_predict_and_go_on_alike(module, loss):
         np.testing.assert_array_equal(twin.predict_proba(X), expected)
         assert twin.n_iter_ == 5
         np.testing.assert_array_equal(twin.partial_fit(X, y).predict_proba(X), further)
-
-
-def test_another_process_predicts_the_same(tmp_path):
-    X, _ = IRIS
-    clf = small().fit(*IRIS)
-    (tmp_path / "clf.pkl").write_bytes(pickle.dumps(clf))
-    np.save(tmp_path / "X.npy", X)
-    code = """
-        import pickle, sys
-        import numpy as np
-        folder = sys.argv[1]
-        with open(folder + "/clf.pkl", "rb") as file:
-            clf = pickle.load(file)
-        np.save(folder + "/p.npy", clf.predict_proba(np.load(folder + "/X.npy")))
-    """
-    subprocess.run([sys.executable, "-c", textwrap.dedent(code), str(tmp_path)], check=True)
-    np.testing.assert_array_equal(np.load(tmp_path / "p.npy"), clf.predict_proba(X))
 
 
 def test_changed_parameters_do_not_spoil_a_copy():

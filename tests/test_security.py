@@ -27,18 +27,19 @@ def test_no_connection_is_opened_and_no_pickle_is_loaded():
 
         X = np.random.RandomState(0).normal(size=(60, 2))
         y = np.where(X[:, 0] > 0, "yes", "no")
+        quick = rl.LabelRefiner(teacher=GaussianNB())  # the ensemble grows the trees
         for estimator in (
-            rl.LabelRefiner(random_state=0),
-            rl.RobustClassifier(max_epochs=1, random_state=0),
+            quick,
+            rl.RobustClassifier(max_epochs=1, transition_matrix=None, random_state=0),
             rl.RobustEnsembleClassifier(max_epochs=1, random_state=0),
-            rl.RefinedClassifier(GaussianNB(), random_state=0),
-            rl.UnhingedClassifier(transition_matrix="estimate", random_state=0),
+            rl.RefinedClassifier(GaussianNB(), quick),
+            rl.UnhingedClassifier(),
             rl.NoiseInjectedClassifier(GaussianNB(), rl.LabelNoiseInjector(random_state=0)),
         ):
             estimator.fit(X, y)
             if hasattr(estimator, "predict"):
                 estimator.predict(X)
-        rl.find_wrong_labels(X, y, random_state=0)
+        rl.find_wrong_labels(X, y, refiner=quick)
         label_quality(GaussianNB(), X, y)
         print(SEEN)
     """

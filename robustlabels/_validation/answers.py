@@ -50,7 +50,8 @@ def read_labels(y: Any) -> Any:
     if isinstance(y, Answers):
         return y
     try:
-        shape: Any = np.shape(y)
+        # Not np.shape, which asks array-likes with functions of their own.
+        shape: Any = y.shape if hasattr(y, "shape") else np.asarray(y).shape
     except ValueError:  # rows of several lengths
         shape = ()
     if len(shape) != 2 or shape[1] <= 1:  # one column is a label per row, as in scikit-learn
