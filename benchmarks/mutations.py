@@ -238,7 +238,7 @@ MUTATIONS = [
         "robustlabels/refinement/_settings.py",
         "n_neighbors: int = 10",
         "n_neighbors: int = 5",
-        "tests/test_refinement.py::test_ten_near_copies_are_one_group",
+        "tests/test_refinement.py::test_near_copies_are_one_group",
     ),
     (
         "R13, shrinkage of an annotator's rate",

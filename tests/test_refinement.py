@@ -491,8 +491,8 @@ def test_copies_do_not_confirm_each_other(jitter):
     assert len(np.unique(alone.row_groups_)) > 390
 
 
-@pytest.mark.parametrize("n_copies", [2, 10])
-def test_ten_near_copies_are_one_group(n_copies):
+@pytest.mark.parametrize("n_copies", [2, 10, 11, 15, 60])
+def test_near_copies_are_one_group(n_copies):
     rng = np.random.RandomState(0)
     X = np.repeat(rng.normal(size=(80, 4)), n_copies, axis=0)
     X += 1e-3 * rng.normal(size=X.shape)
@@ -536,6 +536,18 @@ def test_a_teacher_stands_in_for_the_trees(teacher):
     refiner = LabelRefiner(teacher=teacher, random_state=0).fit(X, y_noisy)
     assert refiner.noise_rate_ == pytest.approx(0.3, abs=0.05)
     assert (refiner.label_probabilities_.argmax(axis=1) == y).mean() > 0.95
+
+
+def test_near_copies_are_found_in_a_large_table():
+    rng = np.random.RandomState(0)
+    y = np.arange(4100) % 2
+    X = np.repeat(rng.normal(size=(4100, 3)) + 4 * y[:, None], 5, axis=0)
+    X += 1e-5 * rng.normal(size=X.shape)
+    y_noisy = np.repeat(corrupt_labels(y, "symmetric", 0.2, random_state=0), 5)
+    refiner = LabelRefiner(teacher=GaussianNB(), random_state=0).fit(X, y_noisy)
+    groups = refiner.row_groups_.reshape(4100, 5)
+    assert (groups == groups[:, :1]).all()
+    assert len(np.unique(groups)) > 4000
 
 
 def test_a_teacher_has_not_seen_the_row_or_its_copies():

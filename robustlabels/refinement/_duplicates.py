@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_matrix, issparse
 from scipy.sparse.csgraph import connected_components
+from sklearn.metrics import pairwise_distances
 from sklearn.preprocessing import MaxAbsScaler
 
 from .._typing import Features
@@ -54,9 +55,13 @@ def group_duplicates(X: Features, n_classes: int) -> tuple[NDArray, NDArray]:
     if not has_enough_rows(len(first), n_classes):
         copy = np.arange(X.shape[0])
         return copy, copy
-    if not _SETTINGS.n_neighbors < len(first) <= _SETTINGS.max_rows:
+    distinct = scale_features(X[first])
+    distinct = distinct if issparse(distinct) else np.nan_to_num(distinct)
+    n_neighbors, any_near = _find_group_size(distinct)
+    # Most large tables have no near-duplicates, and the search among all samples is slow.
+    if len(first) <= n_neighbors or (len(first) > _SETTINGS.max_rows and not any_near):
         return copy, copy
-    cluster = _group_near_rows(scale_features(X[first]))
+    cluster = _group_near_rows(distinct, n_neighbors)
     if not has_enough_rows(cluster.max() + 1, n_classes):
         return copy, copy
     return copy, cluster[copy]
@@ -81,12 +86,38 @@ def group_equal_rows(X: Features) -> tuple[NDArray, NDArray]:
     return np.unique(number, return_index=True, return_inverse=True)[1:]
 
 
-def _group_near_rows(X: Features) -> NDArray:
+def _find_group_size(X: Features) -> tuple[int, bool]:
+    """Return how many neighbours a search for near-duplicates needs, and whether there are some.
+
+    All distances of some samples say so. The neighbours of a sample are hardly farther from it one
+    than the one before, but if they are its near-duplicates, the next one is much farther.
+    """
+    n_neighbors = _SETTINGS.n_neighbors
+    if X.shape[0] <= n_neighbors:
+        return n_neighbors + 1, False
+    rng = np.random.RandomState(0)
+    rows = rng.permutation(X.shape[0])[: _SETTINGS.n_looked_at]
+    distance = np.sort(pairwise_distances(X[rows], X), axis=1)[:, 1:]
+    near = distance[:, 0] < _SETTINGS.near_share * distance[:, n_neighbors - 1]
+    after = distance[:, n_neighbors:]
+    jumps = _SETTINGS.jump * distance[:, n_neighbors - 1 : -1] < after
+    if not jumps.any():
+        return n_neighbors + 1, bool(near.mean() > _SETTINGS.rare)
+    largest = n_neighbors + np.flatnonzero(jumps.any(axis=0))[-1]
+    return int(1.5 * largest) + n_neighbors, True
+
+
+def _group_near_rows(X: Features, n_neighbors: int) -> NDArray:
     """Return group numbers of samples that are far nearer to each other than neighbours are."""
     from sklearn.neighbors import NearestNeighbors  # slow to import, and rarely needed
 
-    X = X if issparse(X) else np.nan_to_num(X)
-    distance, neighbor = NearestNeighbors(n_neighbors=_SETTINGS.n_neighbors).fit(X).kneighbors()
-    row, place = np.nonzero(distance < _SETTINGS.near_share * distance[:, -1:])
+    distance, neighbor = NearestNeighbors(n_neighbors=n_neighbors).fit(X).kneighbors()
+    reference = distance[:, _SETTINGS.n_neighbors - 1].copy()
+    after = distance[:, _SETTINGS.n_neighbors :]
+    # In a large group the tenth neighbour is a near-duplicate: take the one behind the group.
+    jumps = _SETTINGS.jump * distance[:, _SETTINGS.n_neighbors - 1 : -1] < after
+    some = jumps.any(axis=1)
+    reference[some] = after[some, jumps[some].argmax(axis=1)]
+    row, place = np.nonzero(distance < _SETTINGS.near_share * reference[:, None])
     links = coo_matrix((np.ones(len(row)), (row, neighbor[row, place])), shape=(X.shape[0],) * 2)
     return connected_components(links, directed=False)[1]

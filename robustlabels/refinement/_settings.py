@@ -99,12 +99,15 @@ class DuplicateSettings:
 
     min_rows: int = 50  # samples that an estimate of the noise needs
     min_rows_per_class: int = 10
-    # Samples up to which near-duplicates are searched for. Of more, a tree draws so few that the
-    # duplicates of a sample hardly matter.
+    # Samples among which near-duplicates are always searched for. Of more, some are looked at, and
+    # a search follows if more than a share of these has near-duplicates.
     max_rows: int = 20_000
+    n_looked_at: int = 200
+    rare: float = 0.02
     # A near-duplicate is nearer than this share of the distance to that neighbour.
     near_share: float = 0.1
     n_neighbors: int = 10
+    jump: float = 5.0  # of the distance behind a group, relative to that of its last member
 
 
 @dataclass(frozen=True)
