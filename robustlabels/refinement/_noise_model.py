@@ -233,13 +233,14 @@ def fit_noise(
 
     total = weights.sum(axis=1)
     conservative = total if known else _favour_no_noise(total, noises.forms)
-    noisy = np.where(noises.forms > 0, total, 0) if not known else total
+    noisy = (noises.forms > 0) | known
+    if_noisy = softmax(log_posterior[noisy]).sum(axis=1)
     n_behind = np.full(n_classes, np.inf) if known else probabilities.sum(axis=0)
     kept = total > 0
     return FittedNoise(
         probabilities,
         np.tensordot(total, noises.matrices, 1),
-        np.tensordot(noisy / noisy.sum(), noises.matrices, 1),
+        np.tensordot(if_noisy, noises.matrices[noisy], 1),
         NoisePosterior(noises.matrices[kept], total[kept], conservative[kept], n_behind),
         _number_of_wrong(counts, weights, hard_prior, conservative),
         _find_evidence(total, noises.forms, hard_prior),
