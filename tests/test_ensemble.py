@@ -777,6 +777,7 @@ def test_settings_of_scikit_learn_make_no_difference(wine, fitted, settings):
 
 
 @pytest.mark.usefixtures("few_trees")
+@pytest.mark.filterwarnings("ignore:RobustEnsembleClassifier never predicts")
 def test_a_fold_may_have_all_the_weight():
     X, y = np.arange(10.0)[:, None], ["a"] * 9 + ["b"]
     clf = RobustEnsembleClassifier(class_weight={"a": 0, "b": 1}, **SHORT).fit(X, y)

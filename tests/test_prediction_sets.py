@@ -161,7 +161,8 @@ def test_an_estimated_noise():
         X[500:1500], given_[500:1500]
     )
     sets = found.predict_set(X[1500:])[1][:, :, 0]
-    assert sets[np.arange(3500), y[1500:]].mean() == pytest.approx(0.9, abs=0.05)
+    # Noise that may be there makes sets larger rather than smaller.
+    assert 0.87 < sets[np.arange(3500), y[1500:]].mean() < 0.97
     noise = LabelRefiner(random_state=0).fit(X[500:1500], given_[500:1500])
     np.testing.assert_allclose(found.transition_matrix_, noise.transition_matrix_, atol=1e-9)
     by_refiner = NoisyConformalClassifier(clf, transition_matrix=noise)
