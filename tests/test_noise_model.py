@@ -133,7 +133,7 @@ def test_rates_of_two_classes_that_differ_are_found(T, form):
 
 def test_forms_have_probabilities():
     X, y = blobs(3, 0)
-    codes, proba = corrupted(y, "symmetric", 0.3, X)
+    codes, proba = corrupted(y, "symmetric", 0.55, X)
     noises = list_noises(codes, proba)
     assert noises.prior.sum() == pytest.approx(1)
     np.testing.assert_allclose(noises.matrices.sum(axis=2), 1)
