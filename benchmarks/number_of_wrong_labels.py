@@ -1,6 +1,6 @@
 """How many labels are wrong, where that is known: how often the interval holds, and how wide it is.
 
-    OMP_NUM_THREADS=1 python benchmarks/number_of_wrong_labels.py benchmarks/number_of_wrong_labels.csv --data FOLDER
+    OMP_NUM_THREADS=1 python benchmarks/number_of_wrong_labels.py results.csv --data FOLDER
 
 *one-sided*: twelve simulated problems of two classes, of 1 to 5 % Bayes error, with wrong labels of
 one class. *overlapping*: the same noise on tables whose classes overlap. *hard*: simulated problems
