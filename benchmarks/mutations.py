@@ -234,10 +234,10 @@ MUTATIONS = [
         "tests/test_noise_model.py::test_labels_of_hard_samples_may_be_wrong_without_a_trace",
     ),
     (
-        "R9",
+        "R9, groups of more near-duplicates than neighbours",
         "robustlabels/refinement/_settings.py",
-        "n_neighbors: int = 10",
-        "n_neighbors: int = 5",
+        "jump: float = 5.0",
+        "jump: float = 1e9",
         "tests/test_refinement.py::test_near_copies_are_one_group",
     ),
     (

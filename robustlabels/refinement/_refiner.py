@@ -121,12 +121,13 @@ class LabelRefiner(BaseEstimator):
     find_wrong_labels : List the labels that are probably wrong.
     RefinedClassifier : Train any classifier on the soft labels.
 
-    Notes ----- **Label predictions.** The model starts from probabilities of the labels given the
-    features, by trees or a `teacher` that have not learned from the sample. Duplicates are held out
-    together, and so are near-duplicates, whose distance is less than a tenth of that to the tenth
-    neighbour, or to the first one behind a larger group: a copied label would confirm itself. To
-    save time, a tree draws a part of more than 5000 samples, and separates random groups of many
-    classes.
+    Notes
+    -----
+    **Label predictions.** The model starts from probabilities of the labels given the features, by
+    trees or a `teacher` that have not learned from the sample. Duplicates are held out together,
+    and so are near-duplicates, whose distance is less than a tenth of that to the tenth neighbour,
+    or to the first one behind a larger group: a copied label would confirm itself. To save time, a
+    tree draws a part of more than 5000 samples, and separates random groups of many classes.
 
     **Forms of noise.** The noise T may have one of four forms: *none*; *symmetric*, where all wrong
     labels are equally probable; *sparse*, where the labels of one of two classes are all right or,
