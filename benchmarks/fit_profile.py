@@ -78,7 +78,7 @@ def find_stages(profile):
     return {
         "refining trees": seconds(_probabilities.out_of_bag_probabilities) - compared,
         "copies": compared + seconds(_merge_copies),
-        "noise": seconds(_forms.list_noises)
+        "noise": seconds(_forms.make_noise_prior)
         + seconds(_noise_model.fit_noise)
         + seconds(make_soft_labels, _refiner._refine)
         + seconds(make_soft_labels, _crossing.cross_fitted_soft_labels),

@@ -194,8 +194,8 @@ MUTATIONS = [
     (
         "R4, in the posterior alone",
         "robustlabels/refinement/_noise_model.py",
-        "noise = noise_beside_trusted(noises.matrices[part], trusted)",
-        "noise = noises.matrices[part]",
+        "noise = noise_beside_trusted(prior.matrices[part], trusted)",
+        "noise = prior.matrices[part]",
         "tests/test_noise_model.py::test_trusted_labels_thin_the_noise_of_all_labels",
     ),
     (
@@ -215,14 +215,14 @@ MUTATIONS = [
     (
         "entries of a counted matrix cost nothing",
         "robustlabels/refinement/_forms.py",
-        "prior *= np.exp(-label_weight * n_entries)",
+        "of_forms *= np.exp(-label_weight * n_entries)",
         "pass",
         "tests/test_noise_model.py::test_symmetric_noise_is_found_symmetric",
     ),
     (
         "the rates of a known noise do not count",
         "robustlabels/refinement/_noise_model.py",
-        "log_posterior[part, j] += _log_fit_of_number(seen, noises.matrices[part], p)",
+        "log_posterior[part, j] += _log_fit_of_number(seen, prior.matrices[part], p)",
         "pass",
         "tests/test_noise_model.py::test_as_many_labels_are_wrong_as_a_known_noise_says",
     ),
@@ -285,8 +285,8 @@ MUTATIONS = [
     (
         "sample_weight dropped in the posterior of the noise, by its caller",
         "robustlabels/refinement/_refiner.py",
-        "fit_noise(codes, proba, noises, weight / weight.max(), trusted)",
-        "fit_noise(codes, proba, noises, None, trusted)",
+        "fit_noise(codes, proba, prior, weight / weight.max(), trusted)",
+        "fit_noise(codes, proba, prior, None, trusted)",
         "tests/test_refinement.py::test_labels_count_by_their_weight_in_the_noise",
     ),
     (

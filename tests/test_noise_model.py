@@ -16,7 +16,7 @@ from robustlabels.metrics import estimate_transition_matrix
 from robustlabels.noise import pair_transition, random_transition, symmetric_transition
 from robustlabels.refinement import _bayes
 from robustlabels.refinement._bayes import make_soft_labels
-from robustlabels.refinement._forms import FORMS, known_noises, list_noises
+from robustlabels.refinement._forms import FORMS, make_known_prior, make_noise_prior
 from robustlabels.refinement._noise_model import fit_noise
 from robustlabels.refinement._observed_labels import observe_labels
 
@@ -39,7 +39,7 @@ def corrupted(y, noise, rate, X):
 
 
 def find_noise(codes, proba, **given):
-    return fit_noise(codes, proba, list_noises(codes, proba), **given)
+    return fit_noise(codes, proba, make_noise_prior(codes, proba), **given)
 
 
 def rate_of(codes, proba):
@@ -59,7 +59,7 @@ def draw(proba, rng):
 
 def label_probabilities(codes, proba, transition, **given):
     """Probabilities of the true labels under a known noise."""
-    return fit_noise(codes, proba, known_noises(transition), **given).label_probabilities
+    return fit_noise(codes, proba, make_known_prior(transition), **given).label_probabilities
 
 
 def bayes(clean, codes, transition):
@@ -134,8 +134,8 @@ def test_rates_of_two_classes_that_differ_are_found(T, form):
 def test_forms_have_probabilities():
     X, y = blobs(3, 0)
     codes, proba = corrupted(y, "symmetric", 0.55, X)
-    noises = list_noises(codes, proba)
-    assert noises.prior.sum() == pytest.approx(1)
+    noises = make_noise_prior(codes, proba)
+    assert noises.weights.sum() == pytest.approx(1)
     np.testing.assert_allclose(noises.matrices.sum(axis=2), 1)
     # Each label is the most frequent one of its class, and the first matrix has no noise.
     assert (noises.matrices.argmax(axis=2) == np.arange(3)).all()
@@ -147,7 +147,7 @@ def test_forms_have_probabilities():
 
 def test_a_matrix_has_no_more_entries_than_there_are_rows():
     X, y = blobs(20, 0, 380)
-    noises = list_noises(*corrupted(y, "pair", 0.3, X))
+    noises = make_noise_prior(*corrupted(y, "pair", 0.3, X))
     assert noises.forms.max() == FORMS.index("symmetric")
 
 
@@ -186,9 +186,9 @@ def test_label_probabilities_are_distributions(logits, codes, rate, seed, known)
     proba = softmax(logits, axis=1) + 1e-6
     proba /= proba.sum(axis=1, keepdims=True)
     if known:
-        noises = known_noises(random_transition(4, rate, random_state=seed))
+        noises = make_known_prior(random_transition(4, rate, random_state=seed))
     else:
-        listed = list_noises(np.arange(40) % 4, np.tile(np.eye(4) * 0.6 + 0.1, (10, 1)))
+        listed = make_noise_prior(np.arange(40) % 4, np.tile(np.eye(4) * 0.6 + 0.1, (10, 1)))
         noises = listed
     found = fit_noise(codes, proba, noises)
     assert (found.label_probabilities > 0).all()
@@ -255,7 +255,7 @@ def test_a_label_counts_by_its_weight_in_the_posterior():
     noisy = np.arange(1200) < 600
     codes = np.where(noisy, corrupt_labels(y, "symmetric", 0.3, random_state=0), y)
     proba = symmetric_transition(3, 0.2)[y]
-    noises = list_noises(codes, proba)
+    noises = make_noise_prior(codes, proba)
 
     def transition(rows, weight=None):
         return fit_noise(codes[rows], proba[rows], noises, weight).transition

@@ -5,9 +5,7 @@ import numpy as np
 from .._validation.transitions import check_correctable
 from ..refinement import LabelRefiner
 from ..refinement._noise_model import known_noise
-
-#: Attributes that a LabelRefiner hands on.
-_NOISE = ("transition_matrix_", "noise_rate_", "noise_posterior_", "noise_evidence_")
+from ..refinement._refiner import NOISE_ATTRIBUTES
 
 
 def find_noise(classifier, classes, samples=None):
@@ -15,7 +13,7 @@ def find_noise(classifier, classes, samples=None):
 
     `_inverse` is the matrix that corrects statistics, or None.
     """
-    found = dict.fromkeys((*_NOISE, "_inverse"))
+    found = dict.fromkeys((*NOISE_ATTRIBUTES, "_inverse"))
     transition = classifier.transition_matrix
     if transition is None:
         return found
@@ -33,7 +31,7 @@ def find_noise(classifier, classes, samples=None):
         matrix = refiner.fit(*samples).transition_matrix_
         if matrix is None:
             return found
-        found |= {name: getattr(refiner, name) for name in _NOISE}
+        found |= {name: getattr(refiner, name) for name in NOISE_ATTRIBUTES}
         evidence = refiner.noise_evidence_
         if evidence["symmetric"] >= evidence["sparse"] + evidence["full"]:
             return found

@@ -14,21 +14,17 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._fitting import unchanged_on_error
 from .._typing import Features, Seed
-from .._validation.parameters import suggest_parameters
 from .._validation.sklearn_private import HasMethods, Interval, Options, StrOptions, _fit_context
 from ..losses import Loss
 from ..refinement._temperatures import break_ties
-from .parameters import make_losses, name_loss
+from .parameters import make_losses
+from .routes import SkorchRoutes
 from .training import prepare_block, prepare_training, read_features, read_training_rows
 
 __all__ = ["RobustClassifier"]
 
 
-#: Parameters of skorch's net that the estimator's `get_params` and `set_params` reach.
-_ROUTES = ("module__", "optimizer__", "callbacks__", "iterator_train__", "iterator_valid__")
-
-
-class RobustClassifier(ClassifierMixin, BaseEstimator):
+class RobustClassifier(SkorchRoutes, ClassifierMixin, BaseEstimator):
     r"""Neural network classifier that keeps its accuracy when training labels are wrong.
 
     It trains a multi-layer perceptron, or your own torch module, with a noise-robust loss on the
@@ -56,7 +52,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, multiplied with `sample_weight`; "balanced" makes classes equally
         heavy. They apply to the estimated probabilities of the true classes, or to labels that are
-        taken as given.
+        taken as given. Unequal weights break the symmetry of a symmetric loss.
     priors : array-like of shape (n_classes,), dict, "balanced" or None, default=None
         Class frequencies where the classifier will be used: positive, of sum 1, in sorted order
         or named by a dict or a Series; "balanced" means equal ones. After training the scores are
@@ -65,7 +61,8 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         Networks that are trained at once, on the same batches from different initial weights. Their
         mean probabilities decide; with two losses, the means of each, pooled by `loss_weights_`.
         With a `transition_matrix` each member, or pair with two losses, leaves out at most a
-        quarter of the rows, which calibrate it.
+        quarter of the rows, which calibrate it. Callbacks and optimizers that combine all
+        gradients, as clipping by norm does, combine those of all members.
     max_epochs : int or "auto", default="auto"
         Passes over the data in a `fit`. "auto" is 40, and more on small tables, for 600 steps.
     batch_size : int, default=128
@@ -109,7 +106,8 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         A torch optimizer. Its other parameters are ``net_params["optimizer__..."]``.
     callbacks : list or None, default=None
         Callbacks of skorch, or (name, callback) pairs. These very objects are used; ``clone`` makes
-        new ones from their constructor parameters. They see labels as positions in `classes_`. One
+        new ones from their constructor parameters, and the names of other attributes have to end
+        with an underscore. They see labels as positions in `classes_`. One
         that monitors ``"valid_loss"`` or ``"train_loss"`` needs ``threshold_mode="abs"`` if the
         loss can be negative, as the default can.
     net_params : dict or None, default=None
@@ -276,27 +274,6 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         self.callbacks = callbacks
         self.net_params = net_params
 
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        params = super().get_params(deep=deep)
-        if deep and isinstance(self.net_params, Mapping):
-            params |= {k: v for k, v in self.net_params.items() if k.startswith(_ROUTES)}
-        return params
-
-    def set_params(self, **params: Any) -> Self:
-        routed = {name: params.pop(name) for name in list(params) if name.startswith(_ROUTES)}
-        nested = [name for name in params if name.startswith("loss__")]
-        loss = params.get("loss", self.loss)
-        if nested and isinstance(loss, str):
-            raise ValueError(
-                f"{nested[0]!r} sets a parameter of a loss object, but loss={loss!r} is a name. "
-                f"Set 'alpha' or 'q', or pass an object: loss=get_loss({name_loss(loss)!r})."
-            )
-        suggest_parameters(self, params)
-        super().set_params(**params)
-        if routed:
-            self.net_params = {**(self.net_params or {}), **routed}
-        return self
-
     def _validate_params(self) -> None:
         super()._validate_params()
         make_losses(self.get_params(deep=False), refined=True)
@@ -365,7 +342,8 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
     ) -> Self:
         """Train the network for one pass over a block of rows, which should be shuffled.
 
-        The standardisation follows the moments of all rows so far.
+        The network forgets a class that stays away. The standardisation follows the moments of all
+        rows so far.
 
         Parameters
         ----------
@@ -412,8 +390,8 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         scores : ndarray of shape (n_samples, n_classes), or (n_samples,) for two classes
             The scores that the loss sees: logits, confined to a ball if the loss has a `radius`.
             With several members, the logarithm of their mean probabilities; with two losses, the
-            mean of these by `loss_weights_`. For two classes, that of ``classes_[1]`` minus the
-            other.
+            mean of these by `loss_weights_`. With `priors`, shifted. For two classes, that of
+            ``classes_[1]`` minus the other.
         """
         scores = self._scores(X)
         return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores

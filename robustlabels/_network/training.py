@@ -30,15 +30,13 @@ from .._validation.transitions import check_invertible
 from ..refinement import LabelRefiner
 from ..refinement._annotators import aggregate_labels
 from ..refinement._duplicates import has_enough_rows
+from ..refinement._refiner import NOISE_ATTRIBUTES
 from .adaptation.hyperparameters import check_adaptable
 from .calibration import CalibrationRows, weights_without_fold
 from .engine import NetworkEngine
 from .module import add_moments
 from .parameters import count_epochs, plain_parameters
 from .settings import NETWORK
-
-#: Fitted attributes about the noise, None where labels are taken as given.
-_NOISE = ("transition_matrix_", "noise_rate_", "noise_evidence_", "noise_posterior_")
 
 
 @dataclass
@@ -63,7 +61,7 @@ class Training:
     @property
     def fitted(self) -> dict[str, Any]:
         """The fitted attributes of the classifier."""
-        noise = {name: getattr(self.refiner, name, None) for name in _NOISE}
+        noise = {name: getattr(self.refiner, name, None) for name in NOISE_ATTRIBUTES}
         prior, classes = self.class_prior, self.engine.classes
         return {"_engine": self.engine, "classes_": classes, "class_prior_": prior, **noise}
 

@@ -14,7 +14,7 @@ from .._validation.answers import Answers
 from .._validation.rows import TrainingRows
 from ..noise._transitions import symmetric_transition
 from ._bayes import remove_noise
-from ._forms import list_noises
+from ._forms import make_noise_prior
 from ._noise_model import fit_noise
 from ._observed_labels import ObservedLabels
 from ._settings import AnnotatorSettings
@@ -65,7 +65,7 @@ def fit_annotators_with_features(
     completed by the likelihoods, and by soft labels of shape (n_samples, n_classes).
     """
     # Aggregated labels are noisy, too.
-    transition = fit_noise(codes, proba, list_noises(codes, proba, answers.classes)).if_noisy
+    transition = fit_noise(codes, proba, make_noise_prior(codes, proba, answers.classes)).if_noisy
     found = fit_annotators(answers, trusted, weight, remove_noise(proba, transition), common)
     log_likelihood, weight = np.log(found.likelihood + 1e-300), _scale_to_mean_one(weight)
     for _ in range(_SETTINGS.n_rounds):

@@ -73,13 +73,14 @@ def remove_noise(proba: NDArray, transition: NDArray, start: NDArray | None = No
     found = np.empty((*transition.shape[:-2], *proba.shape))
     found[:] = start
     back = transition.swapaxes(-1, -2)
-    change, keep = transition[..., 0, -1], transition[..., 0, 0] - transition[..., 0, -1]
-    symmetric = keep * np.eye(proba.shape[1]) + change if transition.ndim == 2 else None
+    change = transition[..., :1, -1:]
+    keep = transition[..., :1, :1] - change
+    symmetric = keep * np.eye(proba.shape[1]) + change
     product: Callable[[NDArray, NDArray], Any] = np.matmul
-    if symmetric is not None and np.allclose(transition, symmetric, rtol=0, atol=1e-12):
+    if np.allclose(transition, symmetric, rtol=0, atol=1e-12):
 
         def product(p: NDArray, _: NDArray) -> NDArray:  # without n K^2 multiplications
-            return keep * p + change * p.sum(axis=1, keepdims=True)
+            return keep * p + change * p.sum(axis=-1, keepdims=True)
 
     size = max(1, _IN_CACHE // found[..., 0, :].size)
     for rows in gen_batches(len(proba), size):

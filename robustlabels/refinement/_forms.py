@@ -24,15 +24,15 @@ _SETTINGS = NoiseSettings()
 FORMS = ("none", "symmetric", "sparse", "full")
 
 
-class PossibleNoises(NamedTuple):
-    """Transition matrices that the noise may have.
+class NoisePrior(NamedTuple):
+    """Transition matrices that the noise may have, before the labels have been seen.
 
     Attributes
     ----------
     matrices : ndarray of shape (n_matrices, n_classes, n_classes)
         The matrices. The first is the identity, unless the noise is known.
-    prior : ndarray of shape (n_matrices,)
-        Their probabilities before the labels have been seen.
+    weights : ndarray of shape (n_matrices,)
+        Their probabilities.
     forms : ndarray of shape (n_matrices,)
         The form of each, as a position in FORMS.
     label_weight : float
@@ -40,14 +40,19 @@ class PossibleNoises(NamedTuple):
     """
 
     matrices: NDArray
-    prior: NDArray
+    weights: NDArray
     forms: NDArray
     label_weight: float
 
+    @property
+    def known(self) -> bool:
+        """Whether there is one matrix alone."""
+        return len(self.weights) == 1
 
-def list_noises(
+
+def make_noise_prior(
     codes: NDArray, proba: NDArray, classes: NDArray | None = None, trusted: NDArray | None = None
-) -> PossibleNoises:
+) -> NoisePrior:
     """Return the noises that the labels may have.
 
     Symmetric matrices, and with three or more classes the others, are shares of a matrix that is
@@ -59,10 +64,10 @@ def list_noises(
     classes = np.arange(n_classes) if classes is None else classes
     if trusted is not None and not trusted.all():
         codes, proba = codes[~trusted], proba[~trusted]
+    counted = estimate_transition_matrix(classes[codes], proba, labels=classes)
     known = find_known_classes(codes, proba)
     if 2 <= known.sum() < n_classes:
-        return _list_among_known(codes, proba, classes, known)
-    counted = estimate_transition_matrix(classes[codes], proba, labels=classes)
+        return _leave_out_unknown(codes, proba, classes, known)
     frequency = np.bincount(codes, minlength=n_classes) / len(codes)
     # At least one wrong label: counting none does not prove that there is none.
     rate = np.clip(
@@ -76,40 +81,38 @@ def list_noises(
     elif len(codes) >= n_classes**2:
         counted = _recount(counted, codes, proba)
         found += [_shares(_keep_largest(counted)), _shares(counted)]
-    prior = np.array(_SETTINGS.form_prior[: len(found)])
+    of_forms = np.array(_SETTINGS.form_prior[: len(found)])
     label_weight = _SETTINGS.label_weight_of_two if n_classes == 2 else _SETTINGS.label_weight
     if n_classes > 2:
         # A matrix that was counted from the labels fits them too well by its number of free
         # entries, as in the criterion of Akaike.
         n_entries = np.array([0, 1, *(_count_entries(matrices[-1]) for matrices in found[2:])])
-        prior *= np.exp(-label_weight * n_entries)
+        of_forms *= np.exp(-label_weight * n_entries)
     forms = np.repeat(np.arange(len(found)), [len(matrices) for matrices in found])
-    each = (prior / prior.sum())[forms] / np.bincount(forms)[forms]
-    return PossibleNoises(np.concatenate(found), each, forms, label_weight)
+    weights = (of_forms / of_forms.sum() / np.bincount(forms))[forms]
+    return NoisePrior(np.concatenate(found), weights, forms, label_weight)
 
 
-def _list_among_known(
+def _leave_out_unknown(
     codes: NDArray, proba: NDArray, classes: NDArray, known: NDArray
-) -> PossibleNoises:
+) -> NoisePrior:
     """Return the noises of the known classes; labels of all others may be typing errors."""
     inner_codes, inner = restrict_to_known(codes, proba, known)
     inner /= inner.sum(axis=1, keepdims=True)
-    # Warns of the classes that are not known.
-    estimate_transition_matrix(classes[codes], proba, labels=classes)
-    noises = list_noises(inner_codes, inner, classes[known])
+    prior = make_noise_prior(inner_codes, inner, classes[known])
     # Typing errors are equally frequent in all classes.
     share = np.bincount(codes, minlength=len(known)) / len(codes) * ~known
-    matrices = np.tile(np.eye(len(known)), (len(noises.prior), 1, 1))
+    matrices = np.tile(np.eye(len(known)), (len(prior.weights), 1, 1))
     place = np.flatnonzero(known)
-    matrices[:, place[:, None], place] = (1 - share.sum()) * noises.matrices
+    matrices[:, place[:, None], place] = (1 - share.sum()) * prior.matrices
     matrices[:, place] += share
-    return noises._replace(matrices=matrices)
+    return prior._replace(matrices=matrices)
 
 
-def known_noises(transition: NDArray) -> PossibleNoises:
-    """Return a noise that is known."""
-    label_weight = _SETTINGS.label_weight_of_two
-    return PossibleNoises(transition[None], np.ones(1), np.zeros(1, dtype=int), label_weight)
+def make_known_prior(transition: NDArray) -> NoisePrior:
+    """Return the prior of a noise that is known."""
+    full = np.array([FORMS.index("full")])
+    return NoisePrior(transition[None], np.ones(1), full, _SETTINGS.label_weight_of_two)
 
 
 def _two_rates() -> list[NDArray]:

@@ -22,7 +22,7 @@ from ._bayes import (
     remove_noise,
     subsample_rows,
 )
-from ._forms import FORMS, PossibleNoises
+from ._forms import FORMS, NoisePrior
 from ._settings import NoiseSettings
 
 _SETTINGS = NoiseSettings()
@@ -141,7 +141,7 @@ class _Rows(NamedTuple):
         return type(self)(kind % 2, proba, kind > 1, weight, number)
 
     def log_likelihood(self, matrices: NDArray, p: NDArray) -> NDArray:
-        """Return that of the labels under each noise and its class probabilities p."""
+        """Return the log-likelihood of the labels under each noise, given its p."""
         noisy = np.einsum("mik,mki->mi", p, matrices[:, :, self.codes])
         clean = p[:, np.arange(len(self.codes)), self.codes]
         chance = np.where(self.trusted, clean, noisy)
@@ -164,7 +164,7 @@ class _Rows(NamedTuple):
 
 
 def fit_noise(
-    codes: NDArray, proba: NDArray, noises: PossibleNoises,
+    codes: NDArray, proba: NDArray, prior: NoisePrior,
     weight: NDArray | None = None, trusted: NDArray | None = None,
 ) -> FittedNoise:  # fmt: skip
     r"""Find how probable each noise is, and the probabilities of the true labels.
@@ -186,7 +186,7 @@ def fit_noise(
     labels show how hard samples are without noise.
     """
     n_rows, n_classes = proba.shape
-    known, start = len(noises.prior) == 1, fit_label_prior(proba)
+    start = fit_label_prior(proba)
     is_trusted = np.zeros(n_rows, dtype=bool) if trusted is None else trusted
     weight = np.ones(n_rows) if weight is None else weight / weight.mean()
     rows = _Rows(codes, proba, is_trusted, weight, 1.0 - is_trusted)
@@ -198,7 +198,7 @@ def fit_noise(
         """Yield noises, the position of a power, and the class probabilities under these."""
         size = max(1, _AT_ONCE // rows.proba.size)
         for part in (which[batch] for batch in gen_batches(len(which), size)):
-            noise = noise_beside_trusted(noises.matrices[part], trusted)
+            noise = noise_beside_trusted(prior.matrices[part], trusted)
             log_q = np.log(remove_noise(rows.proba, noise, start) + SMALLEST_CLASS)
             for j, log_power in enumerate(_LOG_POWERS):
                 p = np.exp(np.exp(log_power) * log_q)
@@ -206,21 +206,21 @@ def fit_noise(
                 yield part, j, np.maximum(p, SMALLEST_CLASS, out=p)
 
     off = (_LOG_POWERS - _SETTINGS.log_power_mean) / _SETTINGS.log_power_std
-    log_posterior = np.log(noises.prior)[:, None] - off**2 / 2
-    for part, j, p in class_probabilities(seen, np.arange(len(noises.prior))):
-        found = seen.log_likelihood(noises.matrices[part], p)
-        log_posterior[part, j] += noises.label_weight * found
-        if known:
-            log_posterior[part, j] += _log_fit_of_number(seen, noises.matrices[part], p)
+    log_posterior = np.log(prior.weights)[:, None] - off**2 / 2
+    for part, j, p in class_probabilities(seen, np.arange(len(prior.weights))):
+        found = seen.log_likelihood(prior.matrices[part], p)
+        log_posterior[part, j] += prior.label_weight * found
+        if prior.known:
+            log_posterior[part, j] += _log_fit_of_number(seen, prior.matrices[part], p)
     weights = _drop_negligible(softmax(log_posterior))
 
-    hard_prior = _prior_of_hard_samples(noises, known)
+    hard_prior = _prior_of_hard_samples(prior)
     mean_share = hard_prior @ _HARD_SHARES
     counts = np.zeros((*weights.shape, 3))
     probabilities = np.zeros_like(rows.proba)
     for part, j, p in class_probabilities(rows, np.flatnonzero(weights.any(axis=1))):
         if weights[part, j].any():
-            posterior = rows.posterior(noises.matrices[part], p)
+            posterior = rows.posterior(prior.matrices[part], p)
             counts[part, j] = rows.count_wrong(posterior, p)
             _doubt(posterior, rows.codes, p, mean_share[part])
             probabilities += np.tensordot(weights[part, j], posterior, 1)
@@ -232,18 +232,18 @@ def fit_noise(
         probabilities[trusted] = np.eye(n_classes)[codes[trusted]]
 
     total = weights.sum(axis=1)
-    conservative = total if known else _favour_no_noise(total, noises.forms)
-    noisy = (noises.forms > 0) | known
+    conservative = _favour_no_noise(total, prior.forms)
+    noisy = prior.forms > 0
     if_noisy = softmax(log_posterior[noisy]).sum(axis=1)
-    n_behind = np.full(n_classes, np.inf) if known else probabilities.sum(axis=0)
+    n_behind = np.full(n_classes, np.inf) if prior.known else probabilities.sum(axis=0)
     kept = total > 0
     return FittedNoise(
         probabilities,
-        np.tensordot(total, noises.matrices, 1),
-        np.tensordot(if_noisy, noises.matrices[noisy], 1),
-        NoisePosterior(noises.matrices[kept], total[kept], conservative[kept], n_behind),
+        np.tensordot(total, prior.matrices, 1),
+        np.tensordot(if_noisy, prior.matrices[noisy], 1),
+        NoisePosterior(prior.matrices[kept], total[kept], conservative[kept], n_behind),
         _number_of_wrong(counts, weights, hard_prior, conservative),
-        _find_evidence(total, noises.forms, hard_prior),
+        _find_evidence(total, prior.forms, hard_prior),
     )
 
 
@@ -264,10 +264,10 @@ def _drop_negligible(weights: NDArray) -> NDArray:
     return weights / weights.sum()
 
 
-def _prior_of_hard_samples(noises: PossibleNoises, known: bool) -> NDArray:
+def _prior_of_hard_samples(prior: NoisePrior) -> NDArray:
     """Return the probability of each share of doubtful labels to be wrong, for each noise."""
-    some = np.where(noises.forms == 0, _SETTINGS.hard_alone, _SETTINGS.hard_beside_noise)
-    some = np.where(known, 0.0, some)[:, None]
+    beside = 0.0 if prior.known else _SETTINGS.hard_beside_noise
+    some = np.where(prior.forms == 0, _SETTINGS.hard_alone, beside)[:, None]
     return some * _HARD_PRIOR + (1 - some) * (_HARD_SHARES == 0)
 
 

@@ -26,7 +26,7 @@ from .._validation.sklearn_private import HasMethods, StrOptions, _fit_context
 from .._validation.transitions import check_invertible
 from ._annotators import aggregate_labels, fit_annotators_with_features
 from ._duplicates import has_enough_rows
-from ._forms import known_noises, list_noises
+from ._forms import make_known_prior, make_noise_prior
 from ._noise_model import NoisePosterior, fit_noise
 from ._observed_labels import ObservedLabels, labels_as_given, observe_labels
 from ._probabilities import out_of_bag_probabilities, out_of_fold_probabilities
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["LabelRefiner"]
+
+#: What classifiers that have a LabelRefiner say of the noise, too.
+NOISE_ATTRIBUTES = ("transition_matrix_", "noise_rate_", "noise_evidence_", "noise_posterior_")
 
 #: Probability that the interval of the number of wrong labels holds it.
 _LEVEL = 0.9
@@ -162,7 +165,8 @@ class LabelRefiner(BaseEstimator):
     **Interval.** The upper end of `n_wrong_interval_` is the 95 % quantile of the posterior. The
     lower end is the 5 % quantile under even prior odds for no noise; if it is 0, the data can be
     explained without a wrong label. Under a known noise, :math:`\beta` is such that the number of
-    wrong labels agrees with the rates, and the interval is that of the draws.
+    wrong labels agrees with the rates, and the interval is that of the draws. Predictions are taken
+    to err independently of each other: with tens of thousands of samples the interval is too short.
 
     **Several annotators.** The answers of a sample are combined as [2]_
 
@@ -420,11 +424,11 @@ def _refine(
             float(np.nanmean(wrong)), transition=annotators.common,
             annotator_transitions=annotators.transitions,
         )  # fmt: skip
-    if known is None:  # noqa: SIM108
-        noises = list_noises(codes, proba, classes, trusted)
+    if known is None:
+        prior = make_noise_prior(codes, proba, classes, trusted)
     else:
-        noises = known_noises(known)
-    found = fit_noise(codes, proba, noises, weight / weight.max(), trusted)
+        prior = make_known_prior(known)
+    found = fit_noise(codes, proba, prior, weight / weight.max(), trusted)
     wrong = 1 - found.label_probabilities[np.arange(len(codes)), codes]
     # The number of wrong labels in these samples varies about the rate of a known noise.
     rates = wrong if known is None else found.label_probabilities @ (1 - known.diagonal())

@@ -10,7 +10,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class NoiseSettings:
-    """The noise model of tables with one label per sample."""
+    """The noise model of tables with one label per sample.
+
+    Chosen by benchmarks/number_of_wrong_labels.py, with its real and simulated cases in sight.
+    """
 
     # Prior probabilities of the forms: none, symmetric, sparse, full.
     form_prior: tuple[float, ...] = (0.15, 0.5, 0.2, 0.15)
@@ -32,7 +35,8 @@ class NoiseSettings:
     label_weight_of_two: float = 0.3
     label_weight: float = 0.1
     # Probability that doubtful labels are wrong by a share other than 0: without a noise of another
-    # kind, and beside one. Chosen on half of the real label sets of benchmarks/real_noise.py.
+    # kind, and beside one. The real sets of benchmarks/number_of_wrong_labels.py need the first for
+    # their intervals to hold; the second is small because it widens all other intervals.
     hard_alone: float = 0.4
     hard_beside_noise: float = 0.04
     hard_shares: tuple[tuple[float, float], ...] = (  # share, and its prior
