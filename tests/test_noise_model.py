@@ -303,6 +303,16 @@ def test_labels_of_hard_samples_may_be_wrong_without_a_trace():
     assert 0.1 < found.evidence["hard samples"] < found.evidence["none"]
 
 
+def test_the_noise_if_there_is_any_is_known_where_there_is_none_for_sure():
+    rng = np.random.RandomState(0)
+    proba = softmax(3 * rng.normal(size=(100_000, 2)), axis=1)
+    found = find_noise(draw(proba, rng), proba)
+    assert found.evidence["symmetric"] == 0
+    np.testing.assert_array_equal(found.transition, np.eye(2))
+    assert 0 < found.if_noisy[0, 1] < 0.05
+    np.testing.assert_allclose(found.if_noisy.sum(axis=1), 1)
+
+
 def test_the_posterior_of_two_classes_interpolates():
     # The label probabilities rise with the prediction, without steps.
     proba = np.linspace(0.2, 0.8, 1001)
