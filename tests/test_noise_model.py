@@ -142,7 +142,7 @@ def test_forms_have_probabilities():
     np.testing.assert_array_equal(noises.matrices[noises.forms == 0], np.eye(3)[None])
     found = fit_noise(codes, proba, noises)
     assert sum(found.evidence.values()) == pytest.approx(1)
-    assert {*found.evidence} == {*FORMS, "hard samples"}
+    assert {*found.evidence} == {*FORMS, "hard_samples"}
 
 
 def test_a_matrix_has_no_more_entries_than_there_are_rows():
@@ -245,7 +245,7 @@ def test_trusted_labels_show_how_hard_samples_are():
     for hard in (True, False):
         codes = np.where(wrong & (hard | ~trusted), 1 - y, y)
         evidence = find_noise(codes, proba, trusted=trusted).evidence
-        none[hard] = evidence["none"] + evidence["hard samples"]
+        none[hard] = evidence["none"] + evidence["hard_samples"]
     assert none[True] > 0.2 > 0.001 > none[False]
 
 
@@ -300,7 +300,7 @@ def test_labels_of_hard_samples_may_be_wrong_without_a_trace():
     low, high = found.number_of_wrong.interval(4000, 0.9)
     assert low == 0
     assert high > 0.8 * contradicting
-    assert 0.1 < found.evidence["hard samples"] < found.evidence["none"]
+    assert 0.1 < found.evidence["hard_samples"] < found.evidence["none"]
 
 
 def test_the_noise_if_there_is_any_is_known_where_there_is_none_for_sure():

@@ -419,7 +419,7 @@ def test_the_noise_is_the_mean_of_what_it_may_be():
     assert (posterior.conservative_weights >= posterior.weights)[none].all()
     evidence = refiner.noise_evidence_
     assert posterior.weights[none].sum() == pytest.approx(
-        evidence["none"] + evidence["hard samples"]
+        evidence["none"] + evidence["hard_samples"]
     )
     assert posterior.n_rows.sum() == pytest.approx(len(y))
 

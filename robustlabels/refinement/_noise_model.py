@@ -314,4 +314,4 @@ def _find_evidence(weights: NDArray, forms: NDArray, hard_prior: NDArray) -> dic
     """Return the probability of each form, with that of noise on hard samples alone apart."""
     evidence = dict(zip(FORMS, np.bincount(forms, weights, len(FORMS)).tolist(), strict=True))
     hard = evidence["none"] * float(1 - hard_prior[0, _HARD_SHARES == 0].sum())
-    return {"none": evidence.pop("none") - hard, "hard samples": hard, **evidence}
+    return {"none": evidence.pop("none") - hard, "hard_samples": hard, **evidence}

@@ -105,7 +105,7 @@ class LabelRefiner(BaseEstimator):
         A row for each annotator: "n_answers", and "quality", the probability that an answer is
         right given the class frequencies in these samples. Needs pandas. None as above.
     noise_evidence_ : dict or None
-        Probability of each form of the noise, see Notes: "none", "hard samples" (no noise but on
+        Probability of each form of the noise, see Notes: "none", "hard_samples" (no noise but on
         these), "symmetric", "sparse" and "full". None if the noise is known or there are several
         annotators.
     row_groups_ : ndarray of shape (n_samples,)
