@@ -135,10 +135,10 @@ class LabelRefiner(BaseEstimator):
     **Forms of noise.** The noise T may have one of four forms: *none*; *symmetric*, where all wrong
     labels are equally probable; *sparse*, where the labels of one of two classes are all right or,
     with more classes, all wrong labels of a class name one other class; and *full*, any matrix.
-    A priori they have the probabilities .15, .5, .2 and .15. With two classes T is a grid over both
-    rates. Otherwise it is a share of the noise that the confident joint [1]_ counts, which takes
-    right labels of hard samples for wrong ones. No form is chosen: all results are averaged over
-    the posterior of the forms and amounts.
+    A priori they have the probabilities .15, .5, .2 and .15. Sparse and full noises of two classes
+    are a grid over both rates. All others are shares of the noise that the confident joint [1]_
+    counts, which takes right labels of hard samples for wrong ones. No form is chosen: all results
+    are averaged over the posterior of the forms and amounts.
 
     **Amount of noise.** A label has the probability
 
