@@ -173,6 +173,7 @@ class RefinedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         y: ArrayLike,
         sample_weight: ArrayLike | None = None,
         trusted: ArrayLike | None = None,
+        trusted_at_random: ArrayLike = False,
     ) -> Self:
         """Estimate the probabilities of the true labels, and fit the estimator to them.
 
@@ -185,8 +186,12 @@ class RefinedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             answers of several annotators, some of them missing, see :class:`LabelRefiner`.
         sample_weight : array-like of shape (n_samples,) or None, default=None
             Non-negative weights. Only their ratios matter to the refiner.
-        trusted : array-like of bool of shape (n_samples,) or None, default=None
-            Which labels are known to be right; with several annotators also in the shape of y.
+        trusted : array-like of shape (n_samples,) or None, default=None
+            Booleans that say which labels are right, with several annotators also in the shape of
+            y; or the true labels, and None or NaN where they are unknown. See
+            :meth:`LabelRefiner.fit`.
+        trusted_at_random : bool or array-like of bool of shape (n_samples,), default=False
+            Which of the trusted samples were drawn at random.
 
         Returns
         -------
@@ -207,7 +212,8 @@ class RefinedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
                 weight_name = check_weights_reach(estimator)
             else:
                 weight_name = None if sample_weight is None else need_weight_parameter(estimator)
-            rows = read_rows(self, lambda: read_features(refiner, X), y, sample_weight, trusted)
+            passed = y, sample_weight, trusted, trusted_at_random
+            rows = read_rows(self, lambda: read_features(refiner, X), *passed)
             found = refiner.fit_rows(rows)
             self.refiner_, self.classes_ = refiner, rows.classes
             take_attributes(self, refiner, "n_features_in_", "feature_names_in_")

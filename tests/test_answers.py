@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import config_context
 from sklearn.base import clone
-from sklearn.datasets import load_wine
+from sklearn.datasets import load_breast_cancer, load_wine
 from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
@@ -397,6 +397,62 @@ def test_classifiers_take_trusted_labels(checked, clf):
     assert routed.score(X[300:], y[300:]) > 0.6
 
 
+def test_true_labels_of_some_rows_show_the_noise_of_the_others():
+    rng = np.random.RandomState(0)
+    y = np.arange(900) % 3
+    X = np.eye(3)[y] + 1.2 * rng.normal(size=(900, 3))  # too hard to tell noise from hardness
+    T = np.array([[0.5, 0.5, 0], [0, 0.9, 0.1], [0.1, 0, 0.9]])
+    y_noisy = corrupt_labels(y, T, random_state=1)
+    truth = np.where(np.arange(900) < 150, y, np.nan)
+    refiner = LabelRefiner(random_state=0).fit(X, y_noisy, trusted=truth)
+    alone = LabelRefiner(random_state=0).fit(X, y_noisy)
+    error, error_alone = (np.abs(found.transition_matrix_ - T).sum() for found in (refiner, alone))
+    assert error < error_alone / 2
+    np.testing.assert_array_equal(refiner.label_probabilities_[:150], np.eye(3)[y[:150]])
+    np.testing.assert_allclose(refiner.wrong_probability_[:150], (y != y_noisy)[:150], atol=1e-9)
+    low, high = refiner.n_wrong_interval_
+    assert low <= (y != y_noisy).sum() <= high
+    assert high - low < np.subtract(*alone.n_wrong_interval_[::-1]) / 2
+    names = np.array(["ape", "bee", "cat"])
+    known = np.where(np.arange(900) < 150, names[y], None)
+    same = LabelRefiner(random_state=0).fit(X, names[y_noisy], trusted=known)
+    np.testing.assert_array_equal(same.label_probabilities_, refiner.label_probabilities_)
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.3])
+def test_the_interval_holds_after_the_most_doubtful_rows_were_picked(rate):
+    X, y = load_breast_cancer(return_X_y=True)
+    y_noisy = corrupt_labels(y, "symmetric", rate, exact=True, random_state=0)
+    listed = LabelRefiner(random_state=0).fit(X, y_noisy)
+    picked = np.argsort(-listed.wrong_probability_)[: round(listed.n_wrong_)]
+    looked = np.isin(np.arange(len(y)), picked)
+    n_left = (y != y_noisy)[~looked].sum()
+    assert n_left > 2
+    mended = LabelRefiner(random_state=0).fit(X, np.where(looked, y, y_noisy), trusted=looked)
+    low, high = mended.n_wrong_interval_
+    assert low <= n_left <= high
+    beside = LabelRefiner(random_state=0).fit(X, y_noisy, trusted=np.where(looked, y, np.nan))
+    near, far = np.array(beside.n_wrong_interval_) - (y != y_noisy)[looked].sum()
+    assert near <= n_left <= far
+    assert far - near < (high - low) * 0.8
+
+
+def test_only_rows_drawn_at_random_show_how_hard_the_others_are(checked):
+    X, _, y_given, trusted = checked
+
+    def fit(**drawn):
+        return LabelRefiner(random_state=0).fit(X, y_given, trusted=trusted, **drawn)
+
+    picked, drawn = fit(), fit(trusted_at_random=True)
+    assert drawn.n_wrong_interval_[1] < picked.n_wrong_interval_[1]
+    same = fit(trusted_at_random=trusted)
+    np.testing.assert_array_equal(same.label_probabilities_, drawn.label_probabilities_)
+    with pytest.raises(ValueError, match="True in the rows .*, which are not trusted"):
+        fit(trusted_at_random=~trusted)
+    with pytest.raises(ValueError, match="must be True, False, or an array"):
+        fit(trusted_at_random=np.ones(3, dtype=bool))
+
+
 def test_an_expert_beside_the_noisy_labels_tells_the_noise():
     rng = np.random.RandomState(0)
     y = np.arange(900) % 3
@@ -420,8 +476,10 @@ def test_an_expert_beside_the_noisy_labels_tells_the_noise():
     ("trusted", "message"),
     [
         (np.ones(3, bool), r"must have the shape \(600,\)"),
-        (np.full(600, 0.5), "True or False"),
-        (np.full(600, np.nan), "NaN"),
+        (np.ones(600), "True or False for each row, or its true label"),
+        (np.full(600, 0.5), r"trusted has the labels \[0.5\]"),
+        (np.full(600, "ape"), "trusted has labels that are strings"),
+        (True, "True or False"),
     ],
 )
 def test_a_mask_is_checked(checked, trusted, message):

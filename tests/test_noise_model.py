@@ -38,8 +38,8 @@ def corrupted(y, noise, rate, X):
     return y_noisy, cross_val_predict(TEACHER, X, y_noisy, method="predict_proba")
 
 
-def find_noise(codes, proba, **given):
-    return fit_noise(codes, proba, make_noise_prior(codes, proba), **given)
+def find_noise(codes, proba, truth=None):
+    return fit_noise(codes, proba, make_noise_prior(codes, proba, truth=truth), truth=truth)
 
 
 def rate_of(codes, proba):
@@ -223,7 +223,8 @@ def test_trusted_labels_thin_the_noise_of_all_labels(drawn):
     trusted = np.arange(len(y)) % 2 == 0
     codes = np.where(trusted, y, codes)
     half = (np.eye(3) + T) / 2
-    found = label_probabilities(codes, clean @ half, T, trusted=trusted)
+    truth = np.where(trusted, y, -1)
+    found = label_probabilities(np.where(trusted, -1, codes), clean @ half, T, truth=truth)
     np.testing.assert_array_equal(found[trusted], np.eye(3)[y[trusted]])
     expected = bayes(clean, codes, T)
     assert np.abs(found - expected)[~trusted].mean() < 0.02
@@ -244,7 +245,8 @@ def test_trusted_labels_show_how_hard_samples_are():
     none = {}
     for hard in (True, False):
         codes = np.where(wrong & (hard | ~trusted), 1 - y, y)
-        evidence = find_noise(codes, proba, trusted=trusted).evidence
+        truth = np.where(trusted, codes, -1)
+        evidence = find_noise(np.where(trusted, -1, codes), proba, truth).evidence
         none[hard] = evidence["none"] + evidence["hard_samples"]
     assert none[True] > 0.2 > 0.001 > none[False]
 

@@ -247,6 +247,7 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         y: ArrayLike,
         sample_weight: ArrayLike | None = None,
         trusted: ArrayLike | None = None,
+        trusted_at_random: ArrayLike = False,
     ) -> Self:
         """Estimate the noise, train the learners and weight them.
 
@@ -261,8 +262,12 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
             :class:`LabelRefiner`.
         sample_weight : array-like of shape (n_samples,) or None, default=None
             Non-negative weights; only their ratios matter.
-        trusted : array-like of bool of shape (n_samples,) or None, default=None
-            Which labels are known to be right; with several annotators also in the shape of y.
+        trusted : array-like of shape (n_samples,) or None, default=None
+            Booleans that say which labels are right, with several annotators also in the shape of
+            y; or the true labels, and None or NaN where they are unknown. See
+            :meth:`LabelRefiner.fit`.
+        trusted_at_random : bool or array-like of bool of shape (n_samples,), default=False
+            Which of the trusted samples were drawn at random.
 
         Returns
         -------
@@ -280,7 +285,8 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         with unchanged_on_error(self), without_autologging(), np.errstate(under="ignore"):
             for name in ("n_features_in_", "feature_names_in_"):
                 self.__dict__.pop(name, None)
-            rows = read_rows(self, lambda: self._read_features(X), y, sample_weight, trusted)
+            passed = y, sample_weight, trusted, trusted_at_random
+            rows = read_rows(self, lambda: self._read_features(X), *passed)
             self._fit_rows(rows, chosen)
         return self
 

@@ -286,6 +286,7 @@ class RobustClassifier(SkorchRoutes, ClassifierMixin, BaseEstimator):
         y: ArrayLike,
         sample_weight: ArrayLike | None = None,
         trusted: ArrayLike | None = None,
+        trusted_at_random: ArrayLike = False,
     ) -> Self:
         """Train the network.
 
@@ -301,8 +302,12 @@ class RobustClassifier(SkorchRoutes, ClassifierMixin, BaseEstimator):
             answers of several annotators, some missing, see :class:`LabelRefiner`.
         sample_weight : array-like of shape (n_samples,) or None, default=None
             Non-negative weights; only their ratios matter.
-        trusted : array-like of bool of shape (n_samples,) or None, default=None
-            Which labels are known to be right; with several annotators also in the shape of y.
+        trusted : array-like of shape (n_samples,) or None, default=None
+            Booleans that say which labels are right, with several annotators also in the shape of
+            y; or the true labels, and None or NaN where they are unknown. See
+            :meth:`LabelRefiner.fit`.
+        trusted_at_random : bool or array-like of bool of shape (n_samples,), default=False
+            Which of the trusted samples were drawn at random.
 
         Returns
         -------
@@ -324,7 +329,9 @@ class RobustClassifier(SkorchRoutes, ClassifierMixin, BaseEstimator):
         with unchanged_on_error(self, Exception) as restore:
             # Ctrl-C before the first step is an error like others: nothing is learned yet.
             with unchanged_on_error(self):
-                rows = read_training_rows(self, X, y, sample_weight, trusted, previous)
+                rows = read_training_rows(
+                    self, X, y, sample_weight, trusted, trusted_at_random, engine=previous
+                )
                 training = prepare_training(self, rows, previous)
                 self.__dict__.update(training.fitted)
             training.run(restore)

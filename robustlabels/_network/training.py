@@ -138,6 +138,7 @@ def read_training_rows(
     y: ArrayLike,
     sample_weight: ArrayLike | None,
     trusted: ArrayLike | None = None,
+    trusted_at_random: ArrayLike = False,
     engine: NetworkEngine | None = None,
 ) -> TrainingRows:
     """Check the data of `fit`, and aggregate the answers of annotators."""
@@ -147,7 +148,9 @@ def read_training_rows(
         # Trees see each row as one long vector.
         return features, features if features.ndim == 2 else features.reshape(len(features), -1)
 
-    return aggregate_labels(read_rows(classifier, read, y, sample_weight, trusted))
+    return aggregate_labels(
+        read_rows(classifier, read, y, sample_weight, trusted, trusted_at_random)
+    )
 
 
 def weigh_classes(

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_array
 
 from .._plotting import import_pandas
 from .labels import check_labels, find_missing, shorten
@@ -86,23 +85,40 @@ def read_labels(y: Any) -> Any:
     return Answers(codes, classes, names or [str(a) for a in range(codes.shape[1])])
 
 
-def check_trusted(trusted: ArrayLike | None, y: Any) -> NDArray | None:
-    """Return which labels or answers are known to be right; None if none is."""
+def check_trusted(trusted: ArrayLike | None, y: Any) -> tuple[NDArray | None, NDArray | None]:
+    """Return which labels or answers are known to be right, and true labels if these were passed.
+
+    Both are None if nothing is known. True labels are arbitrary where they are unknown.
+    """
     if trusted is None:
-        return None
+        return None, None
     if np.ndim(trusted) == 0:
         raise ValueError(f"trusted must be True or False for each row. Got {trusted!r}.")
-    mask = check_array(trusted, ensure_2d=False, dtype=None, input_name="trusted")
-    if not np.isin(mask, [False, True]).all():
-        raise ValueError(f"trusted must be True or False for each row. Got {shorten(mask)}.")
-    mask = mask.astype(bool)
+    is_array = hasattr(trusted, "__array__")
+    values = np.asarray(trusted) if is_array else np.array(trusted, dtype=object)
     several = isinstance(y, Answers)
     shapes = [(len(y),), y.codes.shape] if several else [(len(y),)]
-    if mask.shape not in shapes:
+    if values.shape not in shapes:
         raise ValueError(
             f"trusted must have the shape {' or '.join(map(str, shapes))}, a value for each row"
-            f"{' or each answer' * several}. Got {mask.shape}."
+            f"{' or each answer' * several}. Got {values.shape}."
         )
+    unknown = find_missing(values.ravel()).reshape(values.shape)
+    if isinstance(trusted, np.ma.MaskedArray):
+        unknown |= np.ma.getmaskarray(trusted)
+    booleans = values.dtype == bool or all(isinstance(v, bool | np.bool_) for v in values.flat)
+    if unknown.any() or not booleans:
+        if several or (not unknown.any() and np.isin(values, [0, 1]).all()):
+            raise ValueError(
+                "trusted must be True or False for each row"
+                + (" or each answer" if several else ", or its true label, None where unknown")
+                + f". Got {shorten(values)}."
+            )
+        labels = check_labels(values[~unknown], "trusted") if not unknown.all() else np.zeros(0)
+        truth = np.empty(len(values), dtype=labels.dtype)
+        truth[~unknown] = labels
+        return (None, None) if unknown.all() else (~unknown, truth)
+    mask = values.astype(bool)
     if several:
         mask = (mask if mask.ndim == 2 else mask[:, None]) & (y.codes >= 0)
         lowest = np.where(mask, y.codes, len(y.classes)).min(axis=1)
@@ -110,7 +126,28 @@ def check_trusted(trusted: ArrayLike | None, y: Any) -> NDArray | None:
         if against.any():
             rows = shorten(against.nonzero()[0])
             raise ValueError(f"Trusted answers contradict each other in the rows {rows}.")
-    return mask if mask.any() else None
+    return (mask if mask.any() else None), None
+
+
+def check_at_random(at_random: ArrayLike, trusted: NDArray | None, n_rows: int) -> NDArray | None:
+    """Return which samples are trusted and were drawn at random; None if nothing is trusted."""
+    if np.ndim(at_random) == 0 and isinstance(at_random, bool | np.bool_):
+        mask = np.full(n_rows, at_random)
+        strict = False
+    else:
+        mask, strict = np.asarray(at_random), True
+        if mask.shape != (n_rows,) or mask.dtype != bool:
+            raise ValueError(
+                "trusted_at_random must be True, False, or an array of these of shape "
+                f"({n_rows},), a value for each row. Got {shorten(np.atleast_1d(mask))}."
+            )
+    known = np.zeros(n_rows, dtype=bool)
+    if trusted is not None:
+        known = trusted if trusted.ndim == 1 else trusted.any(axis=1)
+    if strict and (mask & ~known).any():
+        rows = shorten((mask & ~known).nonzero()[0])
+        raise ValueError(f"trusted_at_random is True in the rows {rows}, which are not trusted.")
+    return None if trusted is None else mask & known
 
 
 def pivot_answers(

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_consistent_length
 
-from .answers import Answers, check_trusted, read_labels
+from .answers import Answers, check_at_random, check_trusted, read_labels
 from .labels import encode, find_rows_and_classes
 from .sklearn_private import _check_sample_weight, _safe_indexing
 
@@ -19,11 +19,13 @@ class TrainingRows:
 
     X: Any  # features as a network or a teacher takes them; None where only trees look at them
     numbers: Any  # features as trees take them; None if only a teacher understands them
-    codes: Any  # labels, as positions in `classes`; None before answers are aggregated
+    codes: Any  # labels to learn, as positions in `classes`; None before answers are aggregated
+    given: Any  # labels that may be wrong, -1 where unknown; None for the answers of annotators
     answers: Answers | None  # answers of several annotators
     classes: NDArray  # sorted
     weight: NDArray  # positive sample weights, as they were given
     trusted: NDArray | None  # labels known to be right, in the shape of `codes` or of the answers
+    at_random: NDArray | None  # trusted samples that were drawn at random
     kept: NDArray  # positions of these samples among those that were passed
     n_passed: int
 
@@ -31,7 +33,7 @@ class TrainingRows:
         return len(self.kept)
 
     def with_codes(self, codes: NDArray) -> Self:
-        """Return the same samples with one label each."""
+        """Return the same samples with one label each to learn."""
         return replace(self, codes=codes)
 
     def spread(self, values: NDArray, fill: float = np.nan) -> NDArray:
@@ -47,6 +49,7 @@ def read_rows(
     y: ArrayLike,
     sample_weight: ArrayLike | None,
     trusted: ArrayLike | None,
+    trusted_at_random: ArrayLike = False,
 ) -> TrainingRows:
     """Check what was passed to the `fit` of an estimator, which messages name.
 
@@ -56,7 +59,8 @@ def read_rows(
     labels = read_labels(y)
     X, numbers = read_features()
     check_consistent_length(X if numbers is None else numbers, labels)
-    known = check_trusted(trusted, labels)
+    known, truth = check_trusted(trusted, labels)
+    at_random = check_at_random(trusted_at_random, known, len(labels))
     n_passed = len(labels)
     weight = _check_sample_weight(
         sample_weight, np.empty((n_passed, 1)), dtype=np.float64, ensure_non_negative=True
@@ -69,15 +73,27 @@ def read_rows(
         X = None if X is None else _safe_indexing(X, kept)
         numbers = None if numbers is None else numbers[kept]
         labels, weight = labels[kept], weight[kept]
-        known = None if known is None else known[kept]
+        known, truth, at_random = (
+            None if values is None else values[kept] for values in (known, truth, at_random)
+        )
+    codes = given = None
+    if not several:
+        codes = given = encode(labels, classes)
+        if truth is not None:
+            codes = given.copy()
+            codes[known] = encode(truth[known], classes, "trusted")
+        elif known is not None:
+            given = np.where(known, -1, codes)
     return TrainingRows(
         X=X,
         numbers=numbers,
-        codes=None if several else encode(labels, classes),
+        codes=codes,
+        given=given,
         answers=labels if several else None,
         classes=classes,
         weight=weight,
         trusted=known,
+        at_random=at_random,
         kept=kept,
         n_passed=n_passed,
     )

@@ -4,8 +4,9 @@ A noise has one of four forms. *none*: all labels are right. *symmetric*: all wr
 equally probable. *sparse*: with two classes, the labels of one of them are all right; with more,
 the wrong labels of a class all name one other class, as under pair noise. *full*: any matrix.
 
-In this module `codes`, of shape (n_samples,), are noisy labels from 0 to n_classes - 1, and
-`proba`, of shape (n_samples, n_classes), are out-of-sample probabilities of these labels.
+In this module `codes`, of shape (n_samples,), are noisy labels from 0 to n_classes - 1, or -1 where
+the label is unknown, and `proba`, of shape (n_samples, n_classes), are out-of-sample probabilities
+of the labels.
 """
 
 from typing import NamedTuple
@@ -51,19 +52,22 @@ class NoisePrior(NamedTuple):
 
 
 def make_noise_prior(
-    codes: NDArray, proba: NDArray, classes: NDArray | None = None, trusted: NDArray | None = None
+    codes: NDArray, proba: NDArray, classes: NDArray | None = None, truth: NDArray | None = None
 ) -> NoisePrior:
     """Return the noises that the labels may have.
 
     Symmetric matrices, and with three or more classes the others, are shares of a matrix that is
     counted by the confident joint. It counts right labels of hard samples as wrong, so that its
-    noise is not real in full. Two classes have few enough matrices to list all of them. Trusted
-    labels are left out; `classes` are the names for warnings.
+    noise is not real in full. Two classes have few enough matrices to list all of them. `truth`, of
+    shape (n_samples,), are true classes, -1 where they are unknown; `classes` are the names for
+    warnings.
     """
     n_classes = proba.shape[1]
     classes = np.arange(n_classes) if classes is None else classes
-    if trusted is not None and not trusted.all():
-        codes, proba = codes[~trusted], proba[~trusted]
+    if truth is not None:
+        codes = codes if (codes >= 0).any() else truth
+        seen = codes >= 0
+        codes, proba, truth = codes[seen], proba[seen], truth[seen]
     counted = estimate_transition_matrix(classes[codes], proba, labels=classes)
     known = find_known_classes(codes, proba)
     if 2 <= known.sum() < n_classes:
@@ -79,8 +83,11 @@ def make_noise_prior(
     if n_classes == 2:
         found += _two_rates()
     elif len(codes) >= n_classes**2:
-        counted = _recount(counted, codes, proba)
+        counted = _recount(counted, codes, proba, truth)
         found += [_shares(_keep_largest(counted)), _shares(counted)]
+        if truth is not None and (truth >= 0).any():
+            # Samples that were picked have too many wrong labels, but their kinds are right.
+            found[-1] = np.concatenate([found[-1], _shares(_count_pairs(counted, codes, truth))])
     of_forms = np.array(_SETTINGS.form_prior[: len(found)])
     label_weight = _SETTINGS.label_weight_of_two if n_classes == 2 else _SETTINGS.label_weight
     if n_classes > 2:
@@ -153,10 +160,19 @@ def _count_entries(transition: NDArray) -> float:
     return float(np.exp(each).sum() - (rates == 0).sum())
 
 
-def _recount(transition: NDArray, codes: NDArray, proba: NDArray) -> NDArray:
+def _count_pairs(transition: NDArray, codes: NDArray, truth: NDArray) -> NDArray:
+    """Count the labels of samples with a known true class, beside prior ones under a noise."""
+    counts = _SETTINGS.pairs_per_class * transition
+    np.add.at(counts, (truth[truth >= 0], codes[truth >= 0]), 1)
+    return counts / counts.sum(axis=1, keepdims=True)
+
+
+def _recount(transition: NDArray, codes: NDArray, proba: NDArray, truth: NDArray | None) -> NDArray:
     """Count the labels by their posterior; misplaced samples blur the confident joint."""
     one_hot = np.eye(len(transition))[codes]
     for _ in range(_SETTINGS.n_recounts):
         posterior = make_soft_labels(transition.T[codes], proba, transition)
+        if truth is not None:
+            posterior[truth >= 0] = np.eye(len(transition))[truth[truth >= 0]]
         transition = posterior.T @ one_hot / posterior.sum(axis=0)[:, None]
     return transition

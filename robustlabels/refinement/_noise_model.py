@@ -1,8 +1,9 @@
 """The noise of a table: the posterior of its possible forms and amounts, and of the true labels.
 
-In this module `codes`, of shape (n_samples,), are noisy labels from 0 to n_classes - 1, `proba`, of
-shape (n_samples, n_classes), are out-of-sample probabilities of these labels, and `trusted`, of the
-shape of `codes` or None, says which labels are known to be right.
+In this module `codes`, of shape (n_samples,), are noisy labels from 0 to n_classes - 1, or -1 where
+the label is unknown; `truth`, of that shape, are true classes, or -1 where they are unknown; and
+`proba`, of shape (n_samples, n_classes), are out-of-sample probabilities of the true class where it
+is known, and of the noisy label elsewhere.
 """
 
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
+from scipy.special import logsumexp, softmax
 from scipy.stats import norm
 from sklearn.utils import gen_batches
 
@@ -18,8 +19,8 @@ from ._bayes import (
     SMALLEST_CLASS,
     SMALLEST_LABEL,
     fit_label_prior,
-    noise_beside_trusted,
     remove_noise,
+    scale_noise,
     subsample_rows,
 )
 from ._forms import FORMS, NoisePrior
@@ -117,39 +118,61 @@ class FittedNoise(NamedTuple):
 
 
 class _Rows(NamedTuple):
-    """Labels and their probabilities; `number` is how many of each may be wrong."""
+    """Labels and their probabilities; `number` is how many samples a row stands for."""
 
     codes: NDArray
+    truth: NDArray
     proba: NDArray
-    trusted: NDArray
     weight: NDArray
     number: NDArray
 
     def merge(self) -> Self:
-        """Return samples of two classes at few probabilities, between which each is divided."""
+        """Return samples of two classes at few probabilities, between which each is divided.
+
+        Those whose true class is unknown come first, by label.
+        """
         n_knots = len(_KNOTS)
         place = self.proba[:, 1] * (n_knots - 1)
         below = np.minimum(place.astype(np.intp), n_knots - 2)
-        key, above = (2 * self.trusted + self.codes) * n_knots + below, place - below
-        kind, knot = np.divmod(np.arange((4 if self.trusted.any() else 2) * n_knots), n_knots)
+        kind = 3 * (self.truth + 1) + self.codes % 3
+        kinds = np.union1d(kind, [0, 1])
+        key, above = np.searchsorted(kinds, kind) * n_knots + below, place - below
         weight, number = (
-            np.bincount(key, values * (1 - above), len(kind))
-            + np.bincount(key + 1, values * above, len(kind))
+            np.bincount(key, values * (1 - above), len(kinds) * n_knots)
+            + np.bincount(key + 1, values * above, len(kinds) * n_knots)
             for values in (self.weight, self.number)
         )
-        proba = np.column_stack([1 - _KNOTS, _KNOTS])[knot]
-        return type(self)(kind % 2, proba, kind > 1, weight, number)
+        kind = kinds.repeat(n_knots)
+        proba = np.tile(np.column_stack([1 - _KNOTS, _KNOTS]), (len(kinds), 1))
+        return type(self)((kind + 1) % 3 - 1, kind // 3 - 1, proba, weight, number)
 
-    def log_likelihood(self, matrices: NDArray, p: NDArray) -> NDArray:
-        """Return the log-likelihood of the labels under each noise, given its p."""
-        noisy = np.einsum("mik,mki->mi", p, matrices[:, :, self.codes])
-        clean = p[:, np.arange(len(self.codes)), self.codes]
-        chance = np.where(self.trusted, clean, noisy)
+    def subsample(self) -> Self:
+        """Return a random sample, and without weight all other samples of a known true class."""
+        n_rows, n_classes = self.proba.shape
+        drawn = subsample_rows(n_rows, n_classes)
+        beside = np.setdiff1d(np.flatnonzero(self.truth >= 0), drawn)
+        found = type(self)(*(values[np.append(drawn, beside)] for values in self))
+        found.weight[len(drawn) :] = 0
+        return found
+
+    def likelihood(self, matrices: NDArray) -> NDArray:
+        """Return the likelihood of the labels under each noise and class."""
+        found = matrices[:, :, self.codes].swapaxes(1, 2)
+        found[:, self.codes < 0] = 1
+        return found
+
+    def log_likelihood(self, likelihood: NDArray, p: NDArray) -> NDArray:
+        """Return the log-likelihood of the labels under each noise, given its p.
+
+        A true class takes the place of a label that is unknown.
+        """
+        chance = np.einsum("mik,mik->mi", p, likelihood)
+        alone = np.flatnonzero(self.codes < 0)
+        chance[:, alone] = p[:, alone, self.truth[alone]]
         return np.log(np.maximum(chance, _SETTINGS.smallest_label)) @ self.weight
 
-    def posterior(self, matrices: NDArray, p: NDArray) -> NDArray:
-        """Return the probabilities of the true labels under each noise."""
-        likelihood = matrices[:, :, self.codes].swapaxes(1, 2)
+    def posterior(self, likelihood: NDArray, p: NDArray) -> NDArray:
+        """Return the probabilities of the true classes under each noise, given the labels."""
         posterior = p * (likelihood + SMALLEST_LABEL)  # impossible labels say nothing
         return posterior / posterior.sum(axis=2, keepdims=True)
 
@@ -160,12 +183,28 @@ class _Rows(NamedTuple):
         """
         right = posterior[:, np.arange(len(self.codes)), self.codes]
         doubtful = right * _contradiction(p, self.codes)
+        known = (self.truth >= 0) | (self.codes < 0)
+        right[:, known] = (self.codes == self.truth)[known] | (self.codes < 0)[known]
+        doubtful[:, known] = 0
         return np.stack([1 - right, right * (1 - right), doubtful], axis=1) @ self.number
+
+    def log_chance_of_truth(self, posterior: NDArray, p: NDArray) -> NDArray:
+        """Return how probable the true classes of known labels are, for each share of doubt."""
+        row = np.flatnonzero((self.truth >= 0) & (self.codes >= 0))
+        found = np.zeros((len(p), len(_HARD_SHARES)))
+        if len(row):
+            codes, truth, p = self.codes[row], self.truth[row], p[:, row]
+            moved = posterior[:, row, codes] * _contradiction(p, codes)
+            change = (p.argmax(axis=2) == truth) * moved - (codes == truth) * moved
+            chance = posterior[:, row, truth, None] + change[:, :, None] * _HARD_SHARES
+            chance = np.log(np.maximum(chance, _SETTINGS.smallest_label))
+            found = np.tensordot(chance, self.number[row], (1, 0))
+        return found
 
 
 def fit_noise(
     codes: NDArray, proba: NDArray, prior: NoisePrior,
-    weight: NDArray | None = None, trusted: NDArray | None = None,
+    weight: NDArray | None = None, truth: NDArray | None = None,
 ) -> FittedNoise:  # fmt: skip
     r"""Find how probable each noise is, and the probabilities of the true labels.
 
@@ -182,23 +221,26 @@ def fit_noise(
     tell which share of them is wrong; it keeps its prior.
 
     If only one noise is possible, it is known: there is no other beside it, and :math:`\beta` is
-    such that as many labels are wrong as its rates say. Only the ratios of `weight` matter. Trusted
-    labels show how hard samples are without noise.
+    such that as many labels are wrong as its rates say. Only the ratios of `weight` matter.
+
+    A sample whose label and true class are both known shows the noise, whatever it was picked by,
+    and which share of the doubtful labels is wrong. One whose true class alone is known shows how
+    hard samples are.
     """
     n_rows, n_classes = proba.shape
     start = fit_label_prior(proba)
-    is_trusted = np.zeros(n_rows, dtype=bool) if trusted is None else trusted
-    weight = np.ones(n_rows) if weight is None else weight / weight.mean()
-    rows = _Rows(codes, proba, is_trusted, weight, 1.0 - is_trusted)
+    truth = np.full(n_rows, -1) if truth is None else truth
+    checked = truth >= 0
+    weight = np.ones(n_rows) if weight is None else weight / weight[weight > 0].mean()
+    rows = _Rows(codes, truth, proba, weight, np.ones(n_rows))
     rows = rows.merge() if n_classes == 2 else rows
-    drawn = subsample_rows(len(rows.codes), n_classes)
-    seen = _Rows(*(values[drawn] for values in rows))
+    seen = rows.subsample()
 
     def class_probabilities(rows: _Rows, which: NDArray) -> Iterator[tuple[NDArray, int, NDArray]]:
         """Yield noises, the position of a power, and the class probabilities under these."""
         size = max(1, _AT_ONCE // rows.proba.size)
         for part in (which[batch] for batch in gen_batches(len(which), size)):
-            noise = noise_beside_trusted(prior.matrices[part], trusted)
+            noise = scale_noise(prior.matrices[part], 1 - checked.mean())
             log_q = np.log(remove_noise(rows.proba, noise, start) + SMALLEST_CLASS)
             for j, log_power in enumerate(_LOG_POWERS):
                 p = np.exp(np.exp(log_power) * log_q)
@@ -207,29 +249,37 @@ def fit_noise(
 
     off = (_LOG_POWERS - _SETTINGS.log_power_mean) / _SETTINGS.log_power_std
     log_posterior = np.log(prior.weights)[:, None] - off**2 / 2
+    with np.errstate(divide="ignore"):
+        log_hard = np.log(_prior_of_hard_samples(prior))[:, None].repeat(len(_LOG_POWERS), axis=1)
     for part, j, p in class_probabilities(seen, np.arange(len(prior.weights))):
-        found = seen.log_likelihood(prior.matrices[part], p)
+        likelihood = seen.likelihood(prior.matrices[part])
+        found = seen.log_likelihood(likelihood, p)
         log_posterior[part, j] += prior.label_weight * found
+        if prior.known or checked.any():
+            posterior = seen.posterior(likelihood, p)
         if prior.known:
-            log_posterior[part, j] += _log_fit_of_number(seen, prior.matrices[part], p)
+            rates = 1 - prior.matrices[part].diagonal(axis1=1, axis2=2)
+            log_posterior[part, j] += _log_fit_of_number(seen, posterior, p, rates)
+        if checked.any():
+            log_hard[part, j] += seen.log_chance_of_truth(posterior, p)
+    log_posterior += logsumexp(log_hard, axis=2)
     weights = _drop_negligible(softmax(log_posterior))
+    hard = softmax(log_hard, axis=2)
 
-    hard_prior = _prior_of_hard_samples(prior)
-    mean_share = hard_prior @ _HARD_SHARES
+    mean_share = hard @ _HARD_SHARES
     counts = np.zeros((*weights.shape, 3))
     probabilities = np.zeros_like(rows.proba)
     for part, j, p in class_probabilities(rows, np.flatnonzero(weights.any(axis=1))):
         if weights[part, j].any():
-            posterior = rows.posterior(prior.matrices[part], p)
+            posterior = rows.posterior(rows.likelihood(prior.matrices[part]), p)
             counts[part, j] = rows.count_wrong(posterior, p)
-            _doubt(posterior, rows.codes, p, mean_share[part])
+            _doubt(posterior, rows.codes, p, mean_share[part, j])
             probabilities += np.tensordot(weights[part, j], posterior, 1)
     if n_classes == 2:
         curves = probabilities[: 2 * len(_KNOTS), 1].reshape(2, -1)
-        second = np.choose(codes, [np.interp(proba[:, 1], _KNOTS, curve) for curve in curves])
+        second = np.choose(codes % 2, [np.interp(proba[:, 1], _KNOTS, curve) for curve in curves])
         probabilities = np.column_stack([1 - second, second])
-    if trusted is not None:
-        probabilities[trusted] = np.eye(n_classes)[codes[trusted]]
+    probabilities[checked] = np.eye(n_classes)[truth[checked]]
 
     total = weights.sum(axis=1)
     conservative = _favour_no_noise(total, prior.forms)
@@ -242,18 +292,17 @@ def fit_noise(
         np.tensordot(total, prior.matrices, 1),
         np.tensordot(if_noisy, prior.matrices[noisy], 1),
         NoisePosterior(prior.matrices[kept], total[kept], conservative[kept], n_behind),
-        _number_of_wrong(counts, weights, hard_prior, conservative),
-        _find_evidence(total, prior.forms, hard_prior),
+        _number_of_wrong(counts, weights, hard, conservative),
+        _find_evidence(weights, prior.forms, hard),
     )
 
 
-def _log_fit_of_number(rows: _Rows, matrices: NDArray, p: NDArray) -> NDArray:
+def _log_fit_of_number(rows: _Rows, posterior: NDArray, p: NDArray, rates: NDArray) -> NDArray:
     """Return how well the number of wrong labels agrees with the rates of a known noise."""
-    posterior = rows.posterior(matrices, p)
     found = rows.count_wrong(posterior, p)[:, 0]
-    rates = np.einsum("mik,mk->mi", posterior, 1 - matrices.diagonal(axis1=1, axis2=2))
-    variance = np.maximum((rates * (1 - rates)) @ rows.number, 0.25)
-    return -((found - rates @ rows.number) ** 2) / (2 * variance)
+    expected = np.einsum("mik,mk->mi", posterior, rates) * (rows.codes >= 0)
+    variance = np.maximum((expected * (1 - expected)) @ rows.number, 0.25)
+    return -((found - expected @ rows.number) ** 2) / (2 * variance)
 
 
 def _drop_negligible(weights: NDArray) -> NDArray:
@@ -295,12 +344,12 @@ def _favour_no_noise(weights: NDArray, forms: NDArray) -> NDArray:
 
 
 def _number_of_wrong(
-    counts: NDArray, weights: NDArray, hard_prior: NDArray, conservative: NDArray
+    counts: NDArray, weights: NDArray, hard: NDArray, conservative: NDArray
 ) -> NumberOfWrong:
     """Return the number of wrong labels, from that of each noise and power."""
     noise, power = np.nonzero(weights)
     mean, variance, doubtful = counts[noise, power].T
-    each = weights[noise, power][:, None] * hard_prior[noise]
+    each = weights[noise, power][:, None] * hard[noise, power]
     factor = conservative[noise] / weights.sum(axis=1)[noise]
     return NumberOfWrong(
         (mean[:, None] + doubtful[:, None] * _HARD_SHARES).ravel(),
@@ -310,8 +359,10 @@ def _number_of_wrong(
     )
 
 
-def _find_evidence(weights: NDArray, forms: NDArray, hard_prior: NDArray) -> dict[str, float]:
+def _find_evidence(weights: NDArray, forms: NDArray, hard: NDArray) -> dict[str, float]:
     """Return the probability of each form, with that of noise on hard samples alone apart."""
-    evidence = dict(zip(FORMS, np.bincount(forms, weights, len(FORMS)).tolist(), strict=True))
-    hard = evidence["none"] * float(1 - hard_prior[0, _HARD_SHARES == 0].sum())
-    return {"none": evidence.pop("none") - hard, "hard_samples": hard, **evidence}
+    total = np.bincount(forms, weights.sum(axis=1), len(FORMS))
+    evidence = dict(zip(FORMS, total.tolist(), strict=True))
+    without = forms == 0
+    some = float((weights * (1 - hard[..., 0]))[without].sum())
+    return {"none": evidence.pop("none") - some, "hard_samples": some, **evidence}

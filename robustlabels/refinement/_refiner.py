@@ -180,8 +180,11 @@ class LabelRefiner(BaseEstimator):
     makes the answers most probable. Answers are assumed to be independent given the true class. If
     annotators are misled together, as in real crowds, the probabilities are overconfident.
 
-    **Trusted labels.** A trusted label has probability 1. Trusted labels also show how hard the
-    samples are without noise, and so which part of the contradictions is noise.
+    **True labels.** A known true label has probability 1. If the given label is known, too, the
+    pair enters the likelihood with :math:`P(k \mid x, \tilde{y})`: it shows the noise, and which
+    share of the doubtful labels is wrong. That holds even for samples that were picked by their
+    features and labels. A label that was put right enters with :math:`P(k \mid x)` if it was drawn
+    at random, and not at all if it was picked.
 
     **Assumptions.** T depends on the class alone. Errors that follow the features as a rule does,
     such as those of a keyword search, look like classes and cannot be found.
@@ -261,6 +264,7 @@ class LabelRefiner(BaseEstimator):
         y: ArrayLike,
         sample_weight: ArrayLike | None = None,
         trusted: ArrayLike | None = None,
+        trusted_at_random: ArrayLike = False,
     ) -> Self:
         """Estimate the noise and the probabilities of the true labels.
 
@@ -276,8 +280,15 @@ class LabelRefiner(BaseEstimator):
             without an answer count as samples without weight.
         sample_weight : array-like of shape (n_samples,) or None, default=None
             Non-negative weights; only their ratios matter.
-        trusted : array-like of bool of shape (n_samples,) or None, default=None
-            Labels that are known to be right; with several annotators also of the shape of y.
+        trusted : array-like of shape (n_samples,) or None, default=None
+            What is known of the true labels. Either booleans: which labels are right, because they
+            were put right or confirmed; with several annotators also of the shape of y. Or true
+            labels, and None, NaN or NA where nobody has looked: y then keeps the labels that were
+            given, and the comparison says most about the others, however the samples were picked.
+        trusted_at_random : bool or array-like of bool of shape (n_samples,), default=False
+            Which of the trusted samples were drawn at random. If y has been put right, only these
+            show how hard samples are: samples that were picked because their labels look doubtful
+            do not. With true labels as `trusted` it makes no difference.
 
         Returns
         -------
@@ -292,9 +303,8 @@ class LabelRefiner(BaseEstimator):
         with unchanged_on_error(self):
             for name in ("n_features_in_", "feature_names_in_"):
                 self.__dict__.pop(name, None)
-            self.fit_rows(
-                read_rows(self, lambda: read_features(self, X), y, sample_weight, trusted)
-            )
+            passed = y, sample_weight, trusted, trusted_at_random
+            self.fit_rows(read_rows(self, lambda: read_features(self, X), *passed))
         return self
 
     @np.errstate(under="ignore")
@@ -323,9 +333,9 @@ class LabelRefiner(BaseEstimator):
         else:
             found = cached_call(
                 usable_memory(self), _refine, None if self.teacher is None else rows.X,
-                self.teacher, rows.numbers, rows.answers, rows.codes, rows.trusted, rows.classes,
-                rows.weight, known, rng=fresh_random_state(self.random_state),
-                n_jobs=self.n_jobs, verbose=self.verbose,
+                self.teacher, rows.numbers, rows.answers, rows.codes, rows.given, rows.trusted,
+                rows.at_random, rows.classes, rows.weight, known,
+                rng=fresh_random_state(self.random_state), n_jobs=self.n_jobs, verbose=self.verbose,
             )  # fmt: skip
         self.classes_ = rows.classes
         self.transition_matrix_, self.noise_posterior_ = found.transition, found.posterior
@@ -404,8 +414,9 @@ def _take_as_given(rows: TrainingRows) -> Refinement:
 
 def _refine(
     X: Features, teacher: Any, numbers: Features, answers: Answers | None, codes: NDArray,
-    trusted: NDArray | None, classes: NDArray, weight: NDArray, known: NDArray | None,
-    rng: np.random.RandomState, n_jobs: int | None, verbose: int,
+    given: NDArray, trusted: NDArray | None, at_random: NDArray | None, classes: NDArray,
+    weight: NDArray, known: NDArray | None, rng: np.random.RandomState, n_jobs: int | None,
+    verbose: int,
 ) -> Refinement:  # fmt: skip
     """Estimate the noise, unless it is `known`, and the probabilities of the true labels."""
     rest = codes, len(classes), weight, rng, n_jobs
@@ -424,16 +435,22 @@ def _refine(
             float(np.nanmean(wrong)), transition=annotators.common,
             annotator_transitions=annotators.transitions,
         )  # fmt: skip
+    truth, counted = None, weight / weight.max()
+    if trusted is not None and at_random is not None:
+        truth = np.where(trusted, codes, -1)
+        # Mended labels that were picked say nothing of how hard other samples are.
+        counted = np.where((given < 0) & ~at_random, 0, counted)
     if known is None:
-        prior = make_noise_prior(codes, proba, classes, trusted)
+        prior = make_noise_prior(given, proba, classes, truth)
     else:
         prior = make_known_prior(known)
-    found = fit_noise(codes, proba, prior, weight / weight.max(), trusted)
-    wrong = 1 - found.label_probabilities[np.arange(len(codes)), codes]
-    # The number of wrong labels in these samples varies about the rate of a known noise.
-    rates = wrong if known is None else found.label_probabilities @ (1 - known.diagonal())
-    if trusted is not None:
-        rates = np.where(trusted, 0, rates)
+    found = fit_noise(given, proba, prior, counted, truth)
+    wrong = np.where(given < 0, 0, 1 - found.label_probabilities[np.arange(len(codes)), given])
+    rates = wrong
+    if known is not None:
+        # The number of wrong labels in these samples varies about the rate of a known noise.
+        rates = found.label_probabilities @ (1 - known.diagonal())
+        rates = rates if trusted is None else np.where(trusted, wrong, rates)
     # Overlooking noise costs a learner more than assuming noise that is not there.
     observed = observe_labels(codes, found.if_noisy, trusted)
     return Refinement(

@@ -22,6 +22,7 @@ class NoiseSettings:
     shares: tuple[float, float, int] = (0.1, 1.6, 11)  # grid
     max_relative_rate: float = 0.95  # largest rate, relative to random labels (theory: below 1)
     n_recounts: int = 3  # rounds of counting labels by their posterior, after the confident joint
+    pairs_per_class: float = 5.0  # prior pairs of label and true class, where some are known
     # Rates of two classes, and the largest sum of both: labels must still say something.
     rates: tuple[float, ...] = (0, 0.02, 0.05, 0.08, 0.12, 0.16, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45)
     max_sum_of_rates: float = 0.8

@@ -23,6 +23,7 @@ def find_wrong_labels(
     X: Features,
     y: ArrayLike,
     trusted: ArrayLike | None = None,
+    trusted_at_random: ArrayLike = False,
     *,
     refiner: LabelRefiner | None = None,
     random_state: Seed = None,
@@ -35,9 +36,11 @@ def find_wrong_labels(
         Features, with categories and missing values as they are; see :class:`LabelRefiner`.
     y : array-like of shape (n_samples,)
         Labels of two or more classes, at least 50 and 10 times the number of classes.
-    trusted : array-like of bool of shape (n_samples,) or None, default=None
-        Labels that are known to be right, because somebody has checked them. They get the
-        probability 0 and improve the others.
+    trusted : array-like of shape (n_samples,) or None, default=None
+        True labels where somebody has checked them, and None, NaN or NA elsewhere. They improve the
+        probabilities and the number of all others. Or booleans that say which labels are right.
+    trusted_at_random : bool or array-like of bool of shape (n_samples,), default=False
+        Which of the trusted samples were drawn at random; see :meth:`LabelRefiner.fit`.
     refiner : LabelRefiner or None, default=None
         Estimates the noise; it is cloned. Pass one to set `n_jobs`, `memory`, a `teacher` and so
         on. None takes ``LabelRefiner(random_state=random_state)``.
@@ -92,7 +95,8 @@ def find_wrong_labels(
             f"refiner={type(refiner).__name__}(..., random_state={random_state!r})."
         )
     # Refiners of users need not take trusted labels.
-    refiner = clone(refiner).fit(X, given, **({} if trusted is None else {"trusted": trusted}))
+    known = {"trusted": trusted, "trusted_at_random": trusted_at_random}
+    refiner = clone(refiner).fit(X, given, **({} if trusted is None else known))
     if refiner.transition_matrix_ is None:
         raise ValueError(
             f"{len(given)} rows of {len(refiner.classes_)} classes are too few to find wrong "
