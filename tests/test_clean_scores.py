@@ -16,6 +16,7 @@ from sklearn.pipeline import make_pipeline
 from robustlabels import (
     CleanScores,
     LabelRefiner,
+    NoisyConformalClassifier,
     RefinedClassifier,
     RobustClassifier,
     UnhingedClassifier,
@@ -179,6 +180,48 @@ def test_an_estimated_noise_leaves_the_truth_inside(distance, noise):
     scores = CleanScores.from_estimator(clf, X, y_noisy, random_state=0)
     assert scores.accuracy.low <= truth <= scores.accuracy.high
     assert scores.accuracy.low <= scores.accuracy.value <= scores.accuracy.high
+
+
+@pytest.mark.parametrize("distance", [4.0, 1.7], ids=["easy", "hard"])
+def test_checked_labels_do_not_have_the_noise_of_training(distance):
+    clf, X, y, _ = draw_classes(distance, 2, seed=0, n_rows=2000)
+    y_noisy = corrupt_labels(y, "symmetric", 0.28, random_state=0)
+    clf = RefinedClassifier(clf, random_state=0).fit(X[:1000], y_noisy[:1000])
+    with pytest.warns(UserWarning, match="more often than the noise allows"):
+        scores = CleanScores.from_estimator(clf, X[1000:], y[1000:])
+    assert scores.accuracy.low < clf.score(X[1000:], y[1000:]) < scores.accuracy.high
+    # Labels with that noise do not warn, nor do those with more.
+    CleanScores.from_estimator(clf, X[1000:], y_noisy[1000:])
+    CleanScores.from_estimator(
+        clf, X[1000:], corrupt_labels(y_noisy[1000:], "symmetric", 0.1, random_state=1)
+    )
+    sets = NoisyConformalClassifier(clf, random_state=0)
+    with pytest.warns(UserWarning, match="more often than the noise allows"):
+        sets.conformalize(X[1000:1500], y[1000:1500])
+    held = sets.predict_set(X[1500:])[1][np.arange(500), y[1500:], 0]
+    assert held.mean() > 0.87
+
+
+def test_copies_and_groups_of_rows_count_once():
+    clf, X, y, _ = draw_classes(2.5, 3, seed=0)
+    T = symmetric_transition(3, 0.2)
+    y = corrupt_labels(y, T, random_state=0)
+    rows = np.repeat(np.arange(500), 10)
+    rng = np.random.RandomState(0)
+
+    def score(X, y):
+        return CleanScores.from_estimator(clf, X, y, transition_matrix=T).accuracy[:3]
+
+    once = score(X, y)
+    np.testing.assert_allclose(score(X[rows], y[rows]), once, rtol=0.01)
+    near = score(X[rows] + 1e-6 * rng.normal(size=(5000, 6)), y[rows])
+    np.testing.assert_allclose(near, once, rtol=0.01)
+    independent = CleanScores.from_predictions(y[rows], clf.predict(X[rows]), T).accuracy
+    assert independent.high - independent.low < (once[2] - once[1]) / 2
+    grouped = CleanScores.from_predictions(y[rows], clf.predict(X[rows]), T, groups=rows).accuracy
+    np.testing.assert_allclose(grouped[:3], once, rtol=0.01)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        CleanScores.from_predictions(y, y, T, groups=rows)
 
 
 def test_the_same_seed_gives_the_same_scores():

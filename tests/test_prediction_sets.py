@@ -155,7 +155,7 @@ def test_an_estimated_noise():
     centres = 2.2 * rng.normal(size=(3, 4))
     y = rng.randint(3, size=5000)
     X = centres[y] + rng.normal(size=(5000, 4))
-    given_ = corrupt_labels(y, "symmetric", 0.3, random_state=0)
+    given_ = corrupt_labels(y, "symmetric", 0.15, random_state=0)
     clf = LogisticRegression().fit(X[:500], given_[:500])
     found = NoisyConformalClassifier(clf, random_state=0).conformalize(
         X[500:1500], given_[500:1500]

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
+from scipy.sparse import csr_array
 from scipy.special import ndtr
-from sklearn.utils.validation import check_consistent_length, check_is_fitted
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
 from .._plotting import COLORS, import_pandas, make_axes
 from .._typing import Features, Seed
@@ -19,7 +20,13 @@ from .._validation.labels import check_labels, encode, encode_together
 from .._validation.sklearn_private import Interval, validate_params
 from .._validation.transitions import check_correctable
 from ._corrected_scores import clean_counts, count_labels
-from ._possible_noise import NOISE_CONSTRAINTS, SETTINGS, resolve_noise
+from ._possible_noise import (
+    NOISE_CONSTRAINTS,
+    SETTINGS,
+    Predictions,
+    group_copies,
+    resolve_noise,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,6 +37,7 @@ _CONSTRAINTS = {
     "y_pred": ["array-like"],
     "labels": ["array-like", None],
     "transition_matrix": NOISE_CONSTRAINTS,
+    "groups": ["array-like", None],
     "confidence_level": [Interval(Real, 0, 1, closed="neither")],
     "random_state": ["random_state"],
 }
@@ -131,6 +139,7 @@ class CleanScores:
         y: ArrayLike,
         *,
         transition_matrix: ArrayLike | None = "auto",
+        groups: ArrayLike | None = None,
         confidence_level: float = 0.95,
         random_state: Seed = None,
     ) -> Self:
@@ -148,9 +157,12 @@ class CleanScores:
             The noise of these labels. A matrix of shape (n_classes, n_classes) is the known noise:
             ``T[i, j]`` is the probability of label j if the true class is i, the classes sorted.
             "estimate" fits a :class:`LabelRefiner` to X and y. "auto" takes the noise that
-            `estimator` found in training, if it did, and otherwise estimates it. A fitted
-            LabelRefiner or classifier provides the noise that it found. None means that the labels
-            are right.
+            `estimator` found in training, unless these labels contradict it, and otherwise
+            estimates it. A fitted LabelRefiner or classifier provides the noise that it found. None
+            means that the labels are right.
+        groups : array-like of shape (n_samples,) or None, default=None
+            Samples that share a value here, such as those of one patient, count as dependent: the
+            intervals get wider. None looks for copies and near copies in X.
         confidence_level : float, default=0.95
             Probability that each interval contains the true score.
         random_state : int, RandomState instance or None, default=None
@@ -166,14 +178,28 @@ class CleanScores:
         ValueError
             If labels are unknown to the estimator, the matrix is singular or needs more samples to
             be estimated (50, and 10 per class), or `random_state` would have no effect.
+
+        Warns
+        -----
+        UserWarning
+            If "auto" estimates the noise because these labels agree with the predictions more often
+            than the noise of training allows, as checked labels do.
         """
         check_is_fitted(estimator)
         labels, classes = check_labels(y), estimator.classes_
         check_consistent_length(X, labels)
         codes = encode(labels, classes)
         predicted = encode(np.ravel(estimator.predict(X)), classes)
-        noise = resolve_noise(transition_matrix, classes, estimator, X, labels, random_state)
-        return cls._from_codes(codes, predicted, noise, classes, confidence_level)
+        confidence = None
+        if hasattr(estimator, "predict_proba"):
+            confidence = np.asarray(estimator.predict_proba(X)).max(axis=1)
+        noise = resolve_noise(
+            transition_matrix, classes, estimator, X, labels, random_state,
+            Predictions(codes, predicted, confidence),
+        )  # fmt: skip
+        if groups is None:
+            _, groups = group_copies(X, len(codes), len(classes))
+        return cls._from_codes(codes, predicted, groups, noise, classes, confidence_level)
 
     @classmethod
     @validate_params(_CONSTRAINTS, prefer_skip_nested_validation=True)
@@ -184,6 +210,7 @@ class CleanScores:
         transition_matrix: ArrayLike | None,
         *,
         labels: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
         confidence_level: float = 0.95,
     ) -> Self:
         """Score predictions, such as those of ``cross_val_predict``.
@@ -198,6 +225,8 @@ class CleanScores:
             As in :meth:`from_estimator`, with a matrix in the order of `labels`.
         labels : array-like of shape (n_classes,), default=None
             The classes. None takes the sorted classes found in `y_noisy` and `y_pred`.
+        groups : array-like of shape (n_samples,) or None, default=None
+            As in :meth:`from_estimator`. None takes all samples for independent.
         confidence_level : float, default=0.95
             Probability that each interval contains the true score.
 
@@ -218,20 +247,24 @@ class CleanScores:
             )
         codes, predicted, classes = encode_together(labels, y_noisy=y_noisy, y_pred=y_pred)
         noise = resolve_noise(transition_matrix, classes)
-        return cls._from_codes(codes, predicted, noise, classes, confidence_level)
+        groups = np.arange(len(codes)) if groups is None else groups
+        return cls._from_codes(codes, predicted, groups, noise, classes, confidence_level)
 
     @classmethod
-    def _from_codes(cls, codes, predicted, noise, classes, confidence_level):
+    def _from_codes(cls, codes, predicted, groups, noise, classes, confidence_level):
         """Compute the scores from labels and predictions as positions in the classes."""
         n_classes = len(classes)
+        groups = column_or_1d(groups)
+        check_consistent_length(codes, groups)
         counts = count_labels(codes, predicted, n_classes)
+        together = _count_together(codes * n_classes + predicted, groups, n_classes**2)
         found = [
-            _scores_and_errors(matrix, inverse, counts, noise.n_rows)
+            _scores_and_errors(matrix, inverse, counts, together, noise.n_rows)
             for matrix, inverse in zip(noise.matrices, noise.inverses, strict=True)
         ]
         values, errors = np.swapaxes(found, 0, 1)
         expected = noise.expected
-        on_noisy, _ = _scores_and_errors(np.eye(n_classes), np.eye(n_classes), counts, noise.n_rows)
+        on_noisy, _ = _scores_and_errors(*[np.eye(n_classes)] * 2, counts, together, noise.n_rows)
         on_noisy[2] = np.nan
         tail = (1 - confidence_level) / 2
         columns = zip(values.T, errors.T, on_noisy.tolist(), strict=True)
@@ -334,10 +367,19 @@ class CleanScores:
         return f"<table><caption>{title}</caption>{body}</table><p>{note}</p>"
 
 
-def _scores_and_errors(matrix, inverse, counts, n_rows):
+def _count_together(cells, groups, n_cells):
+    """Return the number of pairs of samples of one group in each pair of cells."""
+    _, group = np.unique(groups, return_inverse=True)
+    counts = csr_array((np.ones(len(cells)), (group, cells)), shape=(len(cells), n_cells))
+    return counts.T @ counts
+
+
+def _scores_and_errors(matrix, inverse, counts, together, n_rows):
     """Return accuracy, balanced accuracy, noise rate and recalls, and their standard errors.
 
-    Row i of the matrix was counted from ``n_rows[i]`` samples.
+    `together`, of shape (n_classes ** 2, n_classes ** 2), has the number of pairs of dependent
+    samples in each pair of cells of `counts`. Row i of the matrix was counted from ``n_rows[i]``
+    samples.
     """
     n_classes, n_samples = len(matrix), counts.sum()
     share = counts / n_samples
@@ -347,8 +389,8 @@ def _scores_and_errors(matrix, inverse, counts, n_rows):
 
     def error(values, slope):
         # `values` and `slope` are the derivatives of a score by the shares and by the matrix.
-        mean = (share * values).sum()
-        variance = (share * (values - mean) ** 2).sum() / n_samples
+        off = (values - (share * values).sum()).ravel()
+        variance = off @ (together @ off) / n_samples**2
         variance += (SETTINGS.extra_labels * np.ptp(values) / n_samples) ** 2
         mean = (matrix * slope).sum(axis=1, keepdims=True)
         of_noise = (matrix * (slope - mean) ** 2).sum(axis=1)

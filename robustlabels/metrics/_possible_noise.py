@@ -1,15 +1,19 @@
 """The noise that scores and prediction sets account for: known, found in training, or estimated."""
 
+import warnings
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from scipy.stats import binom
 
 from .._validation.labels import find_classes, shorten
 from .._validation.sklearn_private import HasMethods, StrOptions
 from .._validation.transitions import check_correctable
 from ..refinement import LabelRefiner
+from ..refinement._duplicates import group_duplicates
 from ..refinement._noise_model import NoisePosterior, known_noise
+from ..refinement._refiner import read_features
 
 #: What a `transition_matrix` parameter accepts where the noise can be estimated.
 NOISE_CONSTRAINTS = ["array-like", StrOptions({"auto", "estimate"}), HasMethods("fit"), None]
@@ -22,6 +26,10 @@ class Settings:
     smallest_singular_value: float = 1e-3  # of possible matrices that are kept (numerics)
     extra_labels: int = 2  # added to standard errors: those of equal values are 0 by theory
     shown_recalls: int = 30  # in a table or figure, to fit on a page
+    # Shares of the samples, the most confident ones, whose labels are compared with the
+    # predictions, and the level of the test: false alarms are rare.
+    confident_shares: tuple[float, ...] = (1, 0.5, 0.25, 0.125)
+    level: float = 1e-4
 
 
 SETTINGS = Settings()
@@ -42,15 +50,36 @@ class PossibleNoise(NamedTuple):
         return np.tensordot(self.weights, self.matrices, 1)
 
 
-def resolve_noise(transition_matrix, classes, estimator=None, X=None, y=None, random_state=None):
+class Predictions(NamedTuple):
+    """Labels and predictions as positions in the classes, and how sure the predictions are."""
+
+    codes: np.ndarray
+    predicted: np.ndarray
+    confidence: np.ndarray | None
+
+
+def resolve_noise(
+    transition_matrix, classes, estimator=None, X=None, y=None, random_state=None, predictions=None
+):
     """Return the noise that a `transition_matrix` parameter stands for, in the order of `classes`.
 
-    A string needs the fitted `estimator`, and `X` and `y` that it was not trained on.
+    A string needs the fitted `estimator`, `X` and `y` that it was not trained on, and its
+    `predictions`.
     """
     if transition_matrix is None:
         found = known_noise(np.eye(len(classes))), classes
     elif isinstance(transition_matrix, str):
         found = _find_posterior(estimator) if transition_matrix == "auto" else None
+        if found is not None:
+            noise = _invert(_reorder(*found, classes))
+            if _agree_too_often(noise, predictions):
+                warnings.warn(
+                    "These labels agree with the predictions more often than the noise allows "
+                    "that was found in training. The noise of these labels is estimated instead. "
+                    "Pass transition_matrix=None if they were checked, or 'estimate'.",
+                    stacklevel=4,
+                )
+                found = None
         if found is None:
             return _invert(_reorder(*_estimate(X, y, random_state), classes))
     elif hasattr(transition_matrix, "fit"):
@@ -71,6 +100,29 @@ def resolve_noise(transition_matrix, classes, estimator=None, X=None, y=None, ra
     return _invert(_reorder(*found, classes))
 
 
+def _agree_too_often(noise, predictions):
+    """Return whether labels agree with predictions more often than the noise allows.
+
+    A label agrees with the prediction k with a probability of at most the largest entry of column k
+    of the transition matrix, whatever the true class is. The number of agreements exceeds a
+    binomial quantile under most of the matrices that are possible.
+    """
+    codes, predicted, confidence = predictions
+    largest = noise.matrices.max(axis=1)[:, predicted]
+    shares, order = SETTINGS.confident_shares, np.arange(len(codes))
+    if confidence is None:
+        shares = shares[:1]
+    else:
+        order = np.argsort(-confidence, kind="stable")
+    p_value = np.ones(len(largest))
+    for share in shares:
+        rows = order[: int(np.ceil(share * len(order)))]
+        agreements = np.count_nonzero(codes[rows] == predicted[rows])
+        chance = binom.sf(agreements - 1, len(rows), largest[:, rows].mean(axis=1))
+        p_value = np.minimum(p_value, len(shares) * chance)
+    return noise.weights @ (p_value < SETTINGS.level) > 0.5
+
+
 def _estimate(X, y, random_state):
     """Return the noise found by a LabelRefiner in these samples, and its classes."""
     refiner = LabelRefiner(random_state=random_state)
@@ -82,6 +134,15 @@ def _estimate(X, y, random_state):
             f"LabelRefiner fitted to more samples, such as the training set."
         )
     return found
+
+
+def group_copies(X, n_rows, n_classes):
+    """Return group numbers shared by copies of a sample, and by copies and near copies."""
+    try:
+        _, numbers = read_features(LabelRefiner(), X)
+    except (TypeError, ValueError):  # not a table: images, texts
+        return np.arange(n_rows), np.arange(n_rows)
+    return group_duplicates(numbers, n_classes)
 
 
 def _find_posterior(estimator):

@@ -16,7 +16,7 @@ from .._typing import Features, Seed
 from .._validation.answers import read_labels
 from .._validation.labels import check_labels, encode
 from .._validation.sklearn_private import HasMethods, Interval, StrOptions, _fit_context
-from ._possible_noise import NOISE_CONSTRAINTS, resolve_noise
+from ._possible_noise import NOISE_CONSTRAINTS, Predictions, group_copies, resolve_noise
 
 
 class NoisyConformalClassifier(ClassifierMixin, BaseEstimator):
@@ -72,14 +72,16 @@ class NoisyConformalClassifier(ClassifierMixin, BaseEstimator):
 
     .. math:: B(q) = \frac{1}{n} \sum_i \sum_k [T^{-1}]_{\tilde{y}_i k} \, 1[s_k(x_i) \le q],
 
-    made monotone in q by isotonic regression, and averaged over the posterior of an estimated
-    noise. The threshold is the smallest q with :math:`B(q) \ge (n + 1) (1 - \alpha) / n`, where
-    :math:`1 - \alpha` is the confidence level. Without noise this is split conformal prediction.
-    For noise that replaces labels at random it is the method of [1]_.
+    made monotone in q by isotonic regression, and averaged over the posterior of an estimated noise
+    under even prior odds for no noise. The threshold is the smallest q with
+    :math:`B(q) \ge (m + 1) (1 - \alpha) / m`, where :math:`1 - \alpha` is the confidence level and
+    m the number of distinct samples. Without noise this is split conformal prediction. For noise
+    that replaces labels at random it is the method of [1]_.
 
     Unlike with clean labels, there is no finite-sample guarantee. The level holds approximately, on
     average over draws of the noise, which must depend on the true class alone. An error of an
-    estimated noise carries over to the level; overlooked noise makes the sets too large.
+    estimated noise carries over to the level; overlooked noise makes the sets too large, and noise
+    where there is none too small.
 
     References
     ----------
@@ -206,12 +208,15 @@ class NoisyConformalClassifier(ClassifierMixin, BaseEstimator):
             labels, classes = check_labels(y), self.classes_
             check_consistent_length(X, labels)
             codes = encode(labels, classes)
-            scores = self._conformity_scores(X)
+            proba = self._proba(X)
             noise = resolve_noise(
-                self.transition_matrix, classes, self.estimator_, X, labels, self.random_state
-            )
-            coverage, thresholds = _coverage(codes, scores, noise)
-            required = (len(codes) + 1) * levels / len(codes)
+                self.transition_matrix, classes, self.estimator_, X, labels, self.random_state,
+                Predictions(codes, proba.argmax(axis=1), proba.max(axis=1)),
+            )  # fmt: skip
+            coverage, thresholds = _coverage(codes, self._conformity_scores(proba), noise)
+            copies, _ = group_copies(X, len(codes), len(classes))
+            n_distinct = len(np.unique(copies))
+            required = (n_distinct + 1) * levels / n_distinct
             first = np.searchsorted(coverage, np.round(required, 9))
             self.thresholds_ = np.append(thresholds, np.inf)[first]
             self.transition_matrix_ = noise.expected
@@ -233,7 +238,7 @@ class NoisyConformalClassifier(ClassifierMixin, BaseEstimator):
             Whether each class is in the set, for each confidence level.
         """
         check_is_fitted(self, "thresholds_")
-        scores = self._conformity_scores(X)
+        scores = self._conformity_scores(self._proba(X))
         return self.predict(X), scores[:, :, None] <= self.thresholds_
 
     def predict(self, X: Features) -> NDArray:
@@ -276,9 +281,11 @@ class NoisyConformalClassifier(ClassifierMixin, BaseEstimator):
         take_attributes(self, estimator, "classes_", "n_features_in_", "feature_names_in_")
         self.estimator_ = estimator
 
-    def _conformity_scores(self, X):
+    def _proba(self, X):
+        return np.asarray(self.estimator_.predict_proba(X), dtype=np.float64)
+
+    def _conformity_scores(self, proba):
         """Return the conformity scores, of shape (n_samples, n_classes); low ones are in sets."""
-        proba = np.asarray(self.estimator_.predict_proba(X), dtype=np.float64)
         if self.conformity_score == "lac":
             return 1 - proba
         order = np.argsort(-proba, axis=1, kind="stable")
@@ -292,7 +299,7 @@ def _coverage(codes, scores, noise):
     """Return the estimated coverage of the sets of each threshold, and the sorted thresholds."""
     thresholds, place = np.unique(scores, return_inverse=True)
     coverage = np.zeros(len(thresholds))
-    for weight, inverse in zip(noise.weights, noise.inverses, strict=True):
+    for weight, inverse in zip(noise.conservative_weights, noise.inverses, strict=True):
         steps = np.bincount(place.ravel(), inverse[codes].ravel(), minlength=len(thresholds))
         contained = steps.cumsum() / len(codes)
         coverage += weight * isotonic_regression(contained, y_min=0, y_max=1)
