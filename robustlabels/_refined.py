@@ -174,6 +174,7 @@ class RefinedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         sample_weight: ArrayLike | None = None,
         trusted: ArrayLike | None = None,
         trusted_at_random: ArrayLike = False,
+        groups: ArrayLike | None = None,
     ) -> Self:
         """Estimate the probabilities of the true labels, and fit the estimator to them.
 
@@ -192,6 +193,9 @@ class RefinedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             :meth:`LabelRefiner.fit`.
         trusted_at_random : bool or array-like of bool of shape (n_samples,), default=False
             Which of the trusted samples were drawn at random.
+        groups : array-like of shape (n_samples,) or None, default=None
+            Samples that depend on each other share a value here, such as those of one patient. They
+            are held out together. At least 10 groups.
 
         Returns
         -------
@@ -212,7 +216,7 @@ class RefinedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
                 weight_name = check_weights_reach(estimator)
             else:
                 weight_name = None if sample_weight is None else need_weight_parameter(estimator)
-            passed = y, sample_weight, trusted, trusted_at_random
+            passed = y, sample_weight, trusted, trusted_at_random, groups
             rows = read_rows(self, lambda: read_features(refiner, X), *passed)
             found = refiner.fit_rows(rows)
             self.refiner_, self.classes_ = refiner, rows.classes

@@ -453,6 +453,18 @@ def test_only_rows_drawn_at_random_show_how_hard_the_others_are(checked):
         fit(trusted_at_random=np.ones(3, dtype=bool))
 
 
+@pytest.mark.parametrize("clf", CLASSIFIERS[:3], ids=lambda clf: type(clf).__name__)
+def test_classifiers_keep_groups_together(checked, clf):
+    X, _, y_given, _ = checked
+    groups = np.arange(300) // 3
+    found = clone(clf).fit(X[:300], y_given[:300], groups=groups)
+    without = clone(clf).fit(X[:300], y_given[:300])
+    assert not np.allclose(found.predict_proba(X), without.predict_proba(X))
+    if hasattr(found, "refiner_"):
+        together = found.refiner_.row_groups_
+        np.testing.assert_array_equal(together[::3].repeat(3), together)
+
+
 def test_an_expert_beside_the_noisy_labels_tells_the_noise():
     rng = np.random.RandomState(0)
     y = np.arange(900) % 3

@@ -15,6 +15,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
@@ -666,11 +667,60 @@ def test_errors_leave_a_refiner_as_it_was():
 
 
 def test_numbers_of_copies():
-    X = np.array([[0.0, np.nan], [-0.0, np.nan], [1.0, 2.0]] * 30, dtype=np.float32)
+    X = np.array([[0.0, np.nan], [-0.0, np.nan], [1.0, 2.0]] * 3, dtype=np.float32)
     X = np.concatenate([X, np.random.RandomState(0).normal(size=(60, 2)).astype(np.float32)])
     copy, _ = group_duplicates(X, 2)
     assert len(np.unique(copy)) == 62
     assert copy[0] == copy[1] == copy[3] != copy[2]
+
+
+@pytest.mark.parametrize("n_values", [45, 60, 200])
+def test_samples_that_are_equal_by_chance_are_not_copies(n_values):
+    # One code tells the class, at random: a code that is held out is unknown.
+    rng = np.random.RandomState(0)
+    code = rng.randint(n_values, size=2000)
+    y = rng.randint(2, size=n_values)[code]
+    y_noisy, wrong = corrupt_labels(
+        y, "symmetric", 0.2, exact=True, random_state=0, return_mask=True
+    )
+    refiner = LabelRefiner(random_state=0).fit(code[:, None], y_noisy)
+    low, high = refiner.n_wrong_interval_
+    assert low <= 400 <= high
+    assert roc_auc_score(wrong, refiner.wrong_probability_) > 0.98
+
+
+@pytest.fixture(scope="module")
+def patients():
+    """Eight samples of each of 120 patients, whose labels are all right or all wrong."""
+    rng = np.random.RandomState(0)
+    of_patient, wrong = rng.randint(2, size=120), rng.permutation(120) < 24
+    centres = rng.normal(size=(120, 5)) + 2 * of_patient[:, None]
+    groups = np.arange(120).repeat(8)
+    X = centres[groups] + 0.3 * rng.normal(size=(960, 5))
+    return X, np.where(wrong, 1 - of_patient, of_patient)[groups], wrong[groups], groups
+
+
+def test_groups_of_samples_do_not_confirm_each_other(patients):
+    X, y_noisy, wrong, groups = patients
+    alone = LabelRefiner(random_state=0).fit(X, y_noisy)
+    assert alone.n_wrong_ < 40
+    names = np.array([f"patient {number}" for number in groups])
+    refiner = LabelRefiner(random_state=0).fit(X, y_noisy, groups=names)
+    low, high = refiner.n_wrong_interval_
+    assert low <= wrong.sum() <= high
+    assert refiner.n_wrong_ > 100
+    _, first = np.unique(groups, return_index=True)
+    np.testing.assert_array_equal(refiner.row_groups_[first][groups], refiner.row_groups_)
+    by_teacher = LabelRefiner(teacher=TEACHER, random_state=0).fit(X, y_noisy, groups=names)
+    assert by_teacher.n_wrong_ > 100
+    listed = find_wrong_labels(X, y_noisy, groups=names, random_state=0)
+    assert listed.attrs["n_wrong"] == refiner.n_wrong_
+    with pytest.raises(ValueError, match="groups has 4 different values"):
+        LabelRefiner().fit(X, y_noisy, groups=groups % 4)
+    with pytest.raises(ValueError, match="groups must have a value for each of the 960 rows"):
+        LabelRefiner().fit(X, y_noisy, groups=groups[:5])
+    with pytest.raises(ValueError, match="missing values"):
+        LabelRefiner().fit(X, y_noisy, groups=np.where(groups == 3, np.nan, groups))
 
 
 @pytest.mark.parametrize("huge", [1e9, 1e155])

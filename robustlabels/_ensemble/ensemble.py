@@ -42,6 +42,7 @@ from ..refinement._duplicates import (
     group_duplicates,
     group_equal_rows,
     has_enough_rows,
+    join_groups,
     scale_features,
 )
 from ..refinement._observed_labels import ObservedLabels, labels_as_given
@@ -248,6 +249,7 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         sample_weight: ArrayLike | None = None,
         trusted: ArrayLike | None = None,
         trusted_at_random: ArrayLike = False,
+        groups: ArrayLike | None = None,
     ) -> Self:
         """Estimate the noise, train the learners and weight them.
 
@@ -268,6 +270,9 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
             :meth:`LabelRefiner.fit`.
         trusted_at_random : bool or array-like of bool of shape (n_samples,), default=False
             Which of the trusted samples were drawn at random.
+        groups : array-like of shape (n_samples,) or None, default=None
+            Samples that depend on each other share a value here, such as those of one patient. They
+            are held out together. At least 10 groups.
 
         Returns
         -------
@@ -285,7 +290,7 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         with unchanged_on_error(self), without_autologging(), np.errstate(under="ignore"):
             for name in ("n_features_in_", "feature_names_in_"):
                 self.__dict__.pop(name, None)
-            passed = y, sample_weight, trusted, trusted_at_random
+            passed = y, sample_weight, trusted, trusted_at_random, groups
             rows = read_rows(self, lambda: self._read_features(X), *passed)
             self._fit_rows(rows, chosen)
         return self
@@ -344,7 +349,7 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         if self.transition_matrix is None:
             codes = aggregate_labels(rows).codes
             observed = labels_as_given(codes, len(rows.classes))
-            groups = group_duplicates(rows.numbers, len(rows.classes))[1]
+            groups = group_duplicates(rows.numbers, len(rows.classes), rows.groups)[1]
         else:
             self.refiner_ = LabelRefiner(
                 self.transition_matrix, n_jobs=self.n_jobs, verbose=self.verbose, random_state=rng,
@@ -358,6 +363,7 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         if not has_enough_rows(len(rows), len(rows.classes)):
             copies = group_equal_rows(rows.numbers)[1]
             groups = copies if copies.any() else np.arange(len(rows))
+            groups = join_groups(groups, rows.groups)
         return observed, groups
 
     def _find_factors(self, soft_labels: NDArray, folds: NDArray, weight: NDArray) -> NDArray:

@@ -287,6 +287,7 @@ class RobustClassifier(SkorchRoutes, ClassifierMixin, BaseEstimator):
         sample_weight: ArrayLike | None = None,
         trusted: ArrayLike | None = None,
         trusted_at_random: ArrayLike = False,
+        groups: ArrayLike | None = None,
     ) -> Self:
         """Train the network.
 
@@ -308,6 +309,9 @@ class RobustClassifier(SkorchRoutes, ClassifierMixin, BaseEstimator):
             :meth:`LabelRefiner.fit`.
         trusted_at_random : bool or array-like of bool of shape (n_samples,), default=False
             Which of the trusted samples were drawn at random.
+        groups : array-like of shape (n_samples,) or None, default=None
+            Samples that depend on each other share a value here, such as those of one patient. They
+            are held out together. At least 10 groups.
 
         Returns
         -------
@@ -330,7 +334,7 @@ class RobustClassifier(SkorchRoutes, ClassifierMixin, BaseEstimator):
             # Ctrl-C before the first step is an error like others: nothing is learned yet.
             with unchanged_on_error(self):
                 rows = read_training_rows(
-                    self, X, y, sample_weight, trusted, trusted_at_random, engine=previous
+                    self, X, y, sample_weight, trusted, trusted_at_random, groups, engine=previous
                 )
                 training = prepare_training(self, rows, previous)
                 self.__dict__.update(training.fitted)

@@ -139,6 +139,7 @@ def read_training_rows(
     sample_weight: ArrayLike | None,
     trusted: ArrayLike | None = None,
     trusted_at_random: ArrayLike = False,
+    groups: ArrayLike | None = None,
     engine: NetworkEngine | None = None,
 ) -> TrainingRows:
     """Check the data of `fit`, and aggregate the answers of annotators."""
@@ -149,7 +150,7 @@ def read_training_rows(
         return features, features if features.ndim == 2 else features.reshape(len(features), -1)
 
     return aggregate_labels(
-        read_rows(classifier, read, y, sample_weight, trusted, trusted_at_random)
+        read_rows(classifier, read, y, sample_weight, trusted, trusted_at_random, groups)
     )
 
 

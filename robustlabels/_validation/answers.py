@@ -129,13 +129,12 @@ def check_trusted(trusted: ArrayLike | None, y: Any) -> tuple[NDArray | None, ND
     return (mask if mask.any() else None), None
 
 
-def check_at_random(at_random: ArrayLike, trusted: NDArray | None, n_rows: int) -> NDArray | None:
-    """Return which samples are trusted and were drawn at random; None if nothing is trusted."""
+def check_at_random(at_random: ArrayLike, trusted: NDArray | None, n_rows: int) -> NDArray:
+    """Return which samples are trusted and were drawn at random."""
     if np.ndim(at_random) == 0 and isinstance(at_random, bool | np.bool_):
-        mask = np.full(n_rows, at_random)
-        strict = False
+        mask, listed = np.full(n_rows, at_random), False
     else:
-        mask, strict = np.asarray(at_random), True
+        mask, listed = np.asarray(at_random), True
         if mask.shape != (n_rows,) or mask.dtype != bool:
             raise ValueError(
                 "trusted_at_random must be True, False, or an array of these of shape "
@@ -144,10 +143,10 @@ def check_at_random(at_random: ArrayLike, trusted: NDArray | None, n_rows: int) 
     known = np.zeros(n_rows, dtype=bool)
     if trusted is not None:
         known = trusted if trusted.ndim == 1 else trusted.any(axis=1)
-    if strict and (mask & ~known).any():
+    if listed and (mask & ~known).any():
         rows = shorten((mask & ~known).nonzero()[0])
         raise ValueError(f"trusted_at_random is True in the rows {rows}, which are not trusted.")
-    return None if trusted is None else mask & known
+    return mask & known
 
 
 def pivot_answers(

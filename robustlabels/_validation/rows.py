@@ -6,11 +6,14 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils.validation import check_consistent_length
+from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from .answers import Answers, check_at_random, check_trusted, read_labels
-from .labels import encode, find_rows_and_classes
+from .labels import encode, find_missing, find_rows_and_classes
 from .sklearn_private import _check_sample_weight, _safe_indexing
+
+#: Groups that are needed to predict some from the others.
+MIN_GROUPS = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +28,8 @@ class TrainingRows:
     classes: NDArray  # sorted
     weight: NDArray  # positive sample weights, as they were given
     trusted: NDArray | None  # labels known to be right, in the shape of `codes` or of the answers
-    at_random: NDArray | None  # trusted samples that were drawn at random
+    at_random: NDArray  # trusted samples that were drawn at random
+    groups: NDArray | None  # numbers shared by samples that depend on each other
     kept: NDArray  # positions of these samples among those that were passed
     n_passed: int
 
@@ -43,6 +47,28 @@ class TrainingRows:
         return spread
 
 
+def check_groups(groups: ArrayLike | None, n_rows: int) -> NDArray | None:
+    """Return the number of the group of each sample, from 0, or None."""
+    if groups is None:
+        return None
+    values = column_or_1d(groups)
+    if len(values) != n_rows:
+        raise ValueError(
+            f"groups must have a value for each of the {n_rows} rows. Got {len(values)}."
+        )
+    if find_missing(values).any():
+        raise ValueError(
+            "groups has missing values. Give each row without a group a value of its own."
+        )
+    names, number = np.unique(values, return_inverse=True)
+    if len(names) < MIN_GROUPS:
+        raise ValueError(
+            f"groups has {len(names)} different values. At least {MIN_GROUPS} are needed, to "
+            "predict the labels of some groups from those of others."
+        )
+    return number
+
+
 def read_rows(
     estimator: Any,
     read_features: Callable[[], tuple[Any, Any]],
@@ -50,6 +76,7 @@ def read_rows(
     sample_weight: ArrayLike | None,
     trusted: ArrayLike | None,
     trusted_at_random: ArrayLike = False,
+    groups: ArrayLike | None = None,
 ) -> TrainingRows:
     """Check what was passed to the `fit` of an estimator, which messages name.
 
@@ -62,6 +89,7 @@ def read_rows(
     known, truth = check_trusted(trusted, labels)
     at_random = check_at_random(trusted_at_random, known, len(labels))
     n_passed = len(labels)
+    group = check_groups(groups, n_passed)
     weight = _check_sample_weight(
         sample_weight, np.empty((n_passed, 1)), dtype=np.float64, ensure_non_negative=True
     )
@@ -73,8 +101,9 @@ def read_rows(
         X = None if X is None else _safe_indexing(X, kept)
         numbers = None if numbers is None else numbers[kept]
         labels, weight = labels[kept], weight[kept]
-        known, truth, at_random = (
-            None if values is None else values[kept] for values in (known, truth, at_random)
+        at_random = at_random[kept]
+        known, truth, group = (
+            None if values is None else values[kept] for values in (known, truth, group)
         )
     codes = given = None
     if not several:
@@ -94,6 +123,7 @@ def read_rows(
         weight=weight,
         trusted=known,
         at_random=at_random,
+        groups=group,
         kept=kept,
         n_passed=n_passed,
     )

@@ -44,27 +44,66 @@ def scale_features(X: Features, scale: tuple[NDArray, NDArray] | None = None) ->
     return np.clip(X, -_LARGEST, _LARGEST).astype(np.float32)
 
 
-def group_duplicates(X: Features, n_classes: int) -> tuple[NDArray, NDArray]:
-    """Return group numbers of equal samples, and of equal and near-duplicate samples.
+def group_duplicates(
+    X: Features, n_classes: int, given: NDArray | None = None
+) -> tuple[NDArray, NDArray]:
+    """Return group numbers of copies, and of copies, near-duplicates and `given` groups.
 
-    The duplicates of a sample carry the same label, so that a wrong label would look right if
-    they were learned from. If too few distinct samples would remain, each sample is a group of its
-    own: grouping duplicates would leave too little data to predict from.
+    The copies of a sample carry the same label, so that a wrong label would look right if they were
+    learned from. Samples that are equal by chance, because their features have few values, are no
+    copies. If too few distinct samples would remain, each sample is a group of its own: grouping
+    duplicates would leave too little data to predict from. Groups in `given`, of shape
+    (n_samples,), stay together in any case.
     """
+    copy, groups = _find_duplicates(X, n_classes)
+    return copy, join_groups(groups, given)
+
+
+def join_groups(groups: NDArray, others: NDArray | None) -> NDArray:
+    """Return group numbers of samples that are linked by either of two groupings."""
+    if others is None:
+        return groups
+    n_groups = groups.max() + 1
+    n_nodes = n_groups + others.max() + 1
+    links = coo_matrix((np.ones(len(groups)), (groups, n_groups + others)), shape=(n_nodes,) * 2)
+    return np.unique(connected_components(links, directed=False)[1][groups], return_inverse=True)[1]
+
+
+def _find_duplicates(X: Features, n_classes: int) -> tuple[NDArray, NDArray]:
+    """Return group numbers of copies, and of copies and near-duplicates."""
+    alone = np.arange(X.shape[0])
     first, copy = group_equal_rows(X)
-    if not has_enough_rows(len(first), n_classes):
-        copy = np.arange(X.shape[0])
-        return copy, copy
+    by_chance = _equal_by_chance(X, first, copy)
+
+    def number(groups: NDArray) -> NDArray:
+        groups = np.where(by_chance, groups.max() + 1 + alone, groups)
+        return np.unique(groups, return_inverse=True)[1]
+
+    copies = number(copy)
+    if not has_enough_rows(copies.max() + 1, n_classes):
+        return alone, alone
     distinct = scale_features(X[first])
     distinct = distinct if issparse(distinct) else np.nan_to_num(distinct)
     n_neighbors, any_near = _find_group_size(distinct)
     # Most large tables have no near-duplicates, and the search among all samples is slow.
     if len(first) <= n_neighbors or (len(first) > _SETTINGS.max_rows and not any_near):
-        return copy, copy
-    cluster = _group_near_rows(distinct, n_neighbors)
-    if not has_enough_rows(cluster.max() + 1, n_classes):
-        return copy, copy
-    return copy, cluster[copy]
+        return copies, copies
+    groups = number(_group_near_rows(distinct, n_neighbors)[copy])
+    return (copies, groups) if has_enough_rows(groups.max() + 1, n_classes) else (copies, copies)
+
+
+def _equal_by_chance(X: Features, first: NDArray, copy: NDArray) -> NDArray:
+    """Return which samples would occur more than once if features were independent."""
+    n_rows = X.shape[0]
+    if issparse(X) or len(first) == n_rows:
+        return np.zeros(n_rows, dtype=bool)
+    expected = np.full(len(first), float(n_rows))
+    for column in X.T:
+        values, counts = np.unique(column, return_counts=True)
+        expected *= counts[np.searchsorted(values, column[first])] / n_rows
+        if not (expected > 1).any():
+            break
+    return (expected > 1)[copy]
 
 
 def group_equal_rows(X: Features) -> tuple[NDArray, NDArray]:

@@ -33,7 +33,7 @@ _SETTINGS = TreeSettings()
 def out_of_bag_probabilities(
     X: Features, codes: NDArray, n_classes: int, weight: NDArray, rng: np.random.RandomState,
     n_jobs: int | None = None, n_trees: int = _SETTINGS.n_trees, verbose: int = 0,
-    random_splits: bool = False,
+    random_splits: bool = False, groups: NDArray | None = None,
 ) -> tuple[NDArray, NDArray]:  # fmt: skip
     """Estimate label probabilities by the out-of-bag predictions of a random forest.
 
@@ -52,7 +52,7 @@ def out_of_bag_probabilities(
     progress = tqdm(
         total=n_trees, desc="Looking for copies", unit="tree", leave=False, disable=not verbose
     )
-    copy, groups = group_duplicates(X, n_classes)
+    copy, groups = group_duplicates(X, n_classes, groups)
     progress.set_description("Refining labels")
     # Equal samples with the same label are merged, and their weights added.
     _, first, pair = np.unique(copy * n_classes + codes, return_index=True, return_inverse=True)
@@ -118,6 +118,7 @@ def _size_forest(n_rows: int, n_classes: int, n_trees: int) -> tuple[int, int, i
 def out_of_fold_probabilities(
     teacher: Any, X: Features, numbers: Features | None, codes: NDArray, n_classes: int,
     weight: NDArray, rng: np.random.RandomState, n_jobs: int | None = None,
+    groups: NDArray | None = None,
 ) -> tuple[NDArray, NDArray]:  # fmt: skip
     """Estimate label probabilities by a classifier that is fitted to all folds but one.
 
@@ -125,9 +126,10 @@ def out_of_fold_probabilities(
     the features as numbers, by which duplicates are found, or None. `n_jobs` folds are fitted at
     the same time. Returns the same as :func:`out_of_bag_probabilities`.
     """
-    groups = np.arange(len(codes))
     if numbers is not None:
-        _, groups = group_duplicates(numbers, n_classes)
+        _, groups = group_duplicates(numbers, n_classes, groups)
+    elif groups is None:
+        groups = np.arange(len(codes))
     weighted = np.ptp(weight) > 0
     if weighted and not has_fit_parameter(teacher, "sample_weight"):
         raise ValueError(f"sample_weight needs a teacher whose fit takes it. {teacher!r} does not.")

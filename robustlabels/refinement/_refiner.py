@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -19,13 +20,12 @@ from .._fitting import (
 )
 from .._plotting import import_pandas
 from .._typing import Features, Seed
-from .._validation.answers import Answers
 from .._validation.features import TableNumbers
 from .._validation.rows import TrainingRows, read_rows
 from .._validation.sklearn_private import HasMethods, StrOptions, _fit_context
 from .._validation.transitions import check_invertible
 from ._annotators import aggregate_labels, fit_annotators_with_features
-from ._duplicates import has_enough_rows
+from ._duplicates import has_enough_rows, join_groups
 from ._forms import make_known_prior, make_noise_prior
 from ._noise_model import NoisePosterior, fit_noise
 from ._observed_labels import ObservedLabels, labels_as_given, observe_labels
@@ -265,6 +265,7 @@ class LabelRefiner(BaseEstimator):
         sample_weight: ArrayLike | None = None,
         trusted: ArrayLike | None = None,
         trusted_at_random: ArrayLike = False,
+        groups: ArrayLike | None = None,
     ) -> Self:
         """Estimate the noise and the probabilities of the true labels.
 
@@ -289,6 +290,10 @@ class LabelRefiner(BaseEstimator):
             Which of the trusted samples were drawn at random. If y has been put right, only these
             show how hard samples are: samples that were picked because their labels look doubtful
             do not. With true labels as `trusted` it makes no difference.
+        groups : array-like of shape (n_samples,) or None, default=None
+            Samples that depend on each other share a value here, such as those of one patient. They
+            are held out together, and count as much as one sample. At least 10 groups. Copies and
+            near-duplicates of a sample are found without it.
 
         Returns
         -------
@@ -303,7 +308,7 @@ class LabelRefiner(BaseEstimator):
         with unchanged_on_error(self):
             for name in ("n_features_in_", "feature_names_in_"):
                 self.__dict__.pop(name, None)
-            passed = y, sample_weight, trusted, trusted_at_random
+            passed = y, sample_weight, trusted, trusted_at_random, groups
             self.fit_rows(read_rows(self, lambda: read_features(self, X), *passed))
         return self
 
@@ -331,10 +336,10 @@ class LabelRefiner(BaseEstimator):
         if known is None and not has_enough_rows(len(rows), n_classes):
             found = _take_as_given(rows)
         else:
+            # Only a teacher looks at these, and the cache would compare them.
+            rows = rows if self.teacher is not None else replace(rows, X=None)
             found = cached_call(
-                usable_memory(self), _refine, None if self.teacher is None else rows.X,
-                self.teacher, rows.numbers, rows.answers, rows.codes, rows.given, rows.trusted,
-                rows.at_random, rows.classes, rows.weight, known,
+                usable_memory(self), _refine, rows, self.teacher, known,
                 rng=fresh_random_state(self.random_state), n_jobs=self.n_jobs, verbose=self.verbose,
             )  # fmt: skip
         self.classes_ = rows.classes
@@ -407,24 +412,28 @@ def _take_as_given(rows: TrainingRows) -> Refinement:
         label_probabilities=observed.likelihood,
         soft_labels=observed.likelihood,
         wrong_probability=np.full(labels.shape, np.nan),
-        groups=np.arange(len(rows)),
+        groups=join_groups(np.arange(len(rows)), rows.groups),
         n_wrong_interval=(0, len(rows)),
     )
 
 
 def _refine(
-    X: Features, teacher: Any, numbers: Features, answers: Answers | None, codes: NDArray,
-    given: NDArray, trusted: NDArray | None, at_random: NDArray | None, classes: NDArray,
-    weight: NDArray, known: NDArray | None, rng: np.random.RandomState, n_jobs: int | None,
-    verbose: int,
+    rows: TrainingRows, teacher: Any, known: NDArray | None,
+    rng: np.random.RandomState, n_jobs: int | None, verbose: int,
 ) -> Refinement:  # fmt: skip
     """Estimate the noise, unless it is `known`, and the probabilities of the true labels."""
-    rest = codes, len(classes), weight, rng, n_jobs
+    codes, given, trusted, weight = rows.codes, rows.given, rows.trusted, rows.weight
+    rest = codes, len(rows.classes), weight, rng, n_jobs
     if teacher is None:
-        proba, groups = out_of_bag_probabilities(numbers, *rest, verbose=verbose)
+        proba, groups = out_of_bag_probabilities(
+            rows.numbers, *rest, verbose=verbose, groups=rows.groups
+        )
     else:
-        proba, groups = out_of_fold_probabilities(teacher, X, numbers, *rest)
-    if answers is not None:
+        proba, groups = out_of_fold_probabilities(
+            teacher, rows.X, rows.numbers, *rest, groups=rows.groups
+        )
+    if rows.answers is not None:
+        answers = rows.answers
         annotators, observed, soft_labels = fit_annotators_with_features(
             answers, trusted, weight, codes, proba, known
         )
@@ -436,14 +445,18 @@ def _refine(
             annotator_transitions=annotators.transitions,
         )  # fmt: skip
     truth, counted = None, weight / weight.max()
-    if trusted is not None and at_random is not None:
+    if trusted is not None:
         truth = np.where(trusted, codes, -1)
         # Mended labels that were picked say nothing of how hard other samples are.
-        counted = np.where((given < 0) & ~at_random, 0, counted)
+        counted = np.where((given < 0) & ~rows.at_random, 0, counted)
     if known is None:
-        prior = make_noise_prior(given, proba, classes, truth)
+        prior = make_noise_prior(given, proba, rows.classes, truth)
     else:
         prior = make_known_prior(known)
+    if rows.groups is not None:
+        # The labels of a group may have one cause: they count as much as one label.
+        share = len(np.unique(rows.groups)) / len(codes)
+        prior = prior._replace(label_weight=share * prior.label_weight)
     found = fit_noise(given, proba, prior, counted, truth)
     wrong = np.where(given < 0, 0, 1 - found.label_probabilities[np.arange(len(codes)), given])
     rates = wrong

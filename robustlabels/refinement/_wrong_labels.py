@@ -24,6 +24,7 @@ def find_wrong_labels(
     y: ArrayLike,
     trusted: ArrayLike | None = None,
     trusted_at_random: ArrayLike = False,
+    groups: ArrayLike | None = None,
     *,
     refiner: LabelRefiner | None = None,
     random_state: Seed = None,
@@ -41,6 +42,8 @@ def find_wrong_labels(
         probabilities and the number of all others. Or booleans that say which labels are right.
     trusted_at_random : bool or array-like of bool of shape (n_samples,), default=False
         Which of the trusted samples were drawn at random; see :meth:`LabelRefiner.fit`.
+    groups : array-like of shape (n_samples,) or None, default=None
+        Samples that depend on each other share a value here, such as those of one patient.
     refiner : LabelRefiner or None, default=None
         Estimates the noise; it is cloned. Pass one to set `n_jobs`, `memory`, a `teacher` and so
         on. None takes ``LabelRefiner(random_state=random_state)``.
@@ -94,9 +97,11 @@ def find_wrong_labels(
             "random_state has no effect if a refiner is passed. Set it there: "
             f"refiner={type(refiner).__name__}(..., random_state={random_state!r})."
         )
-    # Refiners of users need not take trusted labels.
-    known = {"trusted": trusted, "trusted_at_random": trusted_at_random}
-    refiner = clone(refiner).fit(X, given, **({} if trusted is None else known))
+    # Refiners of users need not take all of these.
+    passed = {"groups": groups} if groups is not None else {}
+    if trusted is not None:
+        passed |= {"trusted": trusted, "trusted_at_random": trusted_at_random}
+    refiner = clone(refiner).fit(X, given, **passed)
     if refiner.transition_matrix_ is None:
         raise ValueError(
             f"{len(given)} rows of {len(refiner.classes_)} classes are too few to find wrong "
