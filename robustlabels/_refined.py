@@ -217,7 +217,7 @@ class RefinedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             else:
                 weight_name = None if sample_weight is None else need_weight_parameter(estimator)
             passed = y, sample_weight, trusted, trusted_at_random, groups
-            rows = read_rows(self, lambda: read_features(refiner, X), *passed)
+            rows = read_rows(self, X, lambda X: read_features(refiner, X), *passed)
             found = refiner.fit_rows(rows)
             self.refiner_, self.classes_ = refiner, rows.classes
             take_attributes(self, refiner, "n_features_in_", "feature_names_in_")

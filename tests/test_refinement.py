@@ -1,5 +1,7 @@
 """LabelRefiner and its parts: trees, duplicates, features, temperatures, pools; wrong labels."""
 
+import pickle
+from contextlib import nullcontext
 from dataclasses import replace
 
 import dask.dataframe
@@ -14,6 +16,7 @@ from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.naive_bayes import GaussianNB
@@ -21,7 +24,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from robustlabels import LabelRefiner, corrupt_labels, find_wrong_labels
+from robustlabels import LabelRefiner, RefinedClassifier, corrupt_labels, find_wrong_labels
 from robustlabels._inner.folds import assign_folds
 from robustlabels._validation.features import TableNumbers
 from robustlabels.noise import pair_transition, symmetric_transition
@@ -49,7 +52,7 @@ def test_probabilities_come_from_trees_that_have_not_seen_the_row():
     # Features say nothing about the labels, so that nothing but the row itself could.
     rng = np.random.RandomState(0)
     X, y = rng.normal(size=(600, 5)), rng.randint(3, size=600)
-    proba, _ = out_of_bag_probabilities(X, y, 3, np.ones(600), rng)
+    proba, *_ = out_of_bag_probabilities(X, y, 3, np.ones(600), rng)
     np.testing.assert_allclose(proba.sum(axis=1), 1)
     assert (proba > 0).all()
     assert (proba.argmax(axis=1) == y).mean() < 0.4
@@ -73,7 +76,7 @@ def test_rows_of_the_same_features_do_not_tell_each_others_labels(n_features):
     # 2 to 256 different rows, whose labels say nothing: neither is one's own likelier nor rarer.
     rng = np.random.RandomState(0)
     X, y = rng.randint(2, size=(2000, n_features)), rng.randint(2, size=2000)
-    proba, _ = out_of_bag_probabilities(X, y, 2, np.ones(2000), rng)
+    proba, *_ = out_of_bag_probabilities(X, y, 2, np.ones(2000), rng)
     assert proba[np.arange(2000), y].mean() == pytest.approx(0.5, abs=0.03)
 
 
@@ -84,7 +87,9 @@ def test_noise_is_found_in_few_features_of_few_values(n_features, rate):
     X = np.random.RandomState(0).randint(2, size=(2000, n_features))
     y = X[:, :2].sum(axis=1) % 2 if n_features < 6 else np.int64(X[:, :3].sum(axis=1) >= 2)
     y_noisy = corrupt_labels(y, "symmetric", rate, random_state=0)
-    refiner = LabelRefiner(random_state=0).fit(X, y_noisy)
+    is_label = n_features == 1 and rate == 0
+    with pytest.warns(UserWarning, match="the label among") if is_label else nullcontext():
+        refiner = LabelRefiner(random_state=0).fit(X, y_noisy)
     low, high = refiner.n_wrong_interval_
     assert low <= (y_noisy != y).sum() <= high
     if n_features < 6 and rate > 0:
@@ -181,7 +186,7 @@ def test_splits_are_drawn_for_folds_and_not_for_labels_that_are_looked_at(monkey
 
 def test_rows_that_every_tree_has_seen():
     rng = np.random.RandomState(0)
-    proba, number = out_of_bag_probabilities(np.zeros((2, 1)), np.arange(2), 2, np.ones(2), rng)
+    proba, number, _ = out_of_bag_probabilities(np.zeros((2, 1)), np.arange(2), 2, np.ones(2), rng)
     np.testing.assert_allclose(proba.sum(axis=1), 1)
     assert sorted(number) == [0, 1]
 
@@ -698,6 +703,109 @@ def patients():
     groups = np.arange(120).repeat(8)
     X = centres[groups] + 0.3 * rng.normal(size=(960, 5))
     return X, np.where(wrong, 1 - of_patient, of_patient)[groups], wrong[groups], groups
+
+
+@pytest.fixture(scope="module")
+def digits():
+    """Digits to fit and later ones: features, labels, and which labels are wrong."""
+    X, y = load_digits(return_X_y=True)
+    y_noisy, wrong = corrupt_labels(y, "symmetric", 0.2, random_state=0, return_mask=True)
+    refiner = LabelRefiner(random_state=0).fit(X[:1200], y_noisy[:1200])
+    return refiner, X, y, y_noisy, wrong
+
+
+def test_later_labels_are_refined_as_those_of_the_fit(digits):
+    refiner, X, y, y_noisy, wrong = digits
+    later = slice(1200, None)
+    proba = refiner.refine(X[later], y_noisy[later])
+    np.testing.assert_allclose(proba.sum(axis=1), 1)
+    assert (proba.argmax(axis=1) == y[later]).mean() > 0.95
+    doubt = 1 - proba[np.arange(len(proba)), y_noisy[later]]
+    ranked = roc_auc_score(wrong[:1200], refiner.wrong_probability_)
+    assert roc_auc_score(wrong[later], doubt) == pytest.approx(ranked, abs=0.01)
+    listed = find_wrong_labels(X[later], y_noisy[later], refiner=refiner, prefit=True)
+    assert listed.attrs["n_wrong"] == pytest.approx(doubt.sum())
+    low, high = listed.attrs["n_wrong_interval"]
+    assert low <= wrong[later].sum() <= high
+    stored = pickle.loads(pickle.dumps(refiner))
+    np.testing.assert_array_equal(stored.refine(X[later], y_noisy[later]), proba)
+
+
+def test_labels_of_the_fit_are_found_again(digits):
+    refiner, X, _, y_noisy, _ = digits
+    rows = np.r_[1300:1310, 5:0:-1]
+    proba = refiner.refine(X[rows], y_noisy[rows])
+    np.testing.assert_array_equal(proba[10:], refiner.label_probabilities_[5:0:-1])
+    np.testing.assert_array_equal(proba[:10], refiner.refine(X[rows[:10]], y_noisy[rows[:10]]))
+    listed = find_wrong_labels(X[:1200], y_noisy[:1200], refiner=refiner, prefit=True)
+    np.testing.assert_allclose(listed.sort_index().wrong_probability, refiner.wrong_probability_)
+    # The same features with another label are another sample.
+    other = (y_noisy[5] + 1) % 10
+    assert refiner.refine(X[5:6], [other])[0, other] < 0.5
+
+
+def test_another_noise_of_later_labels_is_noticed(digits):
+    refiner, X, y, y_noisy, _ = digits
+    with pytest.warns(UserWarning, match="of these labels agree with the predictions, in fit"):
+        refiner.refine(X[1200:], y[1200:])
+    noisier = corrupt_labels(y_noisy, "symmetric", 0.2, random_state=1)
+    with pytest.warns(UserWarning, match="have changed"):
+        refiner.refine(X[1200:], noisier[1200:])
+
+
+@pytest.mark.parametrize("kind", ["frame", "sparse", "teacher"])
+def test_later_labels_of_any_features(kind):
+    rng = np.random.RandomState(0)
+    X, y = blobs(3, 0, 600)
+    teacher = TEACHER if kind == "teacher" else None
+    if kind == "frame":
+        X = pd.DataFrame({"a": X[:, 0], "b": np.where(X[:, 1] > 0.5, "high", "low")})
+        X["b"] = X["b"].where(rng.uniform(size=600) < 0.9, None)
+        y = (X["a"] > 0.5).astype(int) + (X["b"] == "high")
+    elif kind == "sparse":
+        X = sparse.csr_matrix(np.where(np.abs(X) < 0.2, 0, X))
+    y_noisy = corrupt_labels(np.asarray(y), "symmetric", 0.2, random_state=0)
+    refiner = LabelRefiner(teacher=teacher, random_state=0).fit(X[:400], y_noisy[:400])
+    found = refiner.refine(X[400:], y_noisy[400:])
+    assert (found.argmax(axis=1) == y[400:]).mean() > 0.8
+    np.testing.assert_array_equal(
+        refiner.refine(X[:50], y_noisy[:50]), refiner.label_probabilities_[:50]
+    )
+
+
+def test_later_labels_that_cannot_be_refined(digits):
+    refiner, X, _, y_noisy, _ = digits
+    with pytest.raises(NotFittedError):
+        LabelRefiner().refine(X, y_noisy)
+    with pytest.raises(ValueError, match="not among the classes"):
+        refiner.refine(X[:5], np.full(5, 11))
+    with pytest.raises(ValueError, match="64 features"):
+        refiner.refine(X[:5, 1:], y_noisy[:5])
+    with pytest.raises(ValueError, match="inconsistent numbers"):
+        refiner.refine(X[:5], y_noisy[:4])
+    few = LabelRefiner().fit(X[:40], np.arange(40) % 2)
+    with pytest.raises(ValueError, match="cannot refine other labels"):
+        few.refine(X, y_noisy)
+    for wrong in ({"refiner": None}, {"trusted": y_noisy == 0}, {"groups": y_noisy}):
+        with pytest.raises(ValueError, match="prefit=True takes a fitted refiner"):
+            find_wrong_labels(X, y_noisy, **({"refiner": refiner, "prefit": True} | wrong))
+
+
+@pytest.mark.parametrize("kind", ["numbers", "texts", "mapped"])
+def test_the_label_among_the_features_is_noticed(kind):
+    X, y = load_iris(return_X_y=True, as_frame=True)
+    y_noisy = corrupt_labels(y, "symmetric", 0.2, exact=True, random_state=0)
+    copy = {"numbers": y_noisy, "texts": y_noisy.astype(str) + "!", "mapped": 7 - 3 * y_noisy}
+    X["diagnosis"] = copy[kind]
+    with pytest.warns(UserWarning, match=r"the label among its features: \['diagnosis'\]"):
+        refiner = LabelRefiner(random_state=0).fit(X, y_noisy)
+    assert refiner.n_wrong_ < 5  # 30 are wrong
+    with pytest.warns(UserWarning, match="the label among its features"):
+        RefinedClassifier(GaussianNB(), random_state=0).fit(X.assign(diagnosis=y_noisy), y_noisy)
+    # Two classes have one value, or the agreement is that of a good feature.
+    LabelRefiner(random_state=0).fit(X.assign(diagnosis=y_noisy > 0), y_noisy)
+    swapped = corrupt_labels(y_noisy, "symmetric", 0.05, exact=True, random_state=1)
+    LabelRefiner(random_state=0).fit(X.assign(diagnosis=swapped), y_noisy)
 
 
 def test_groups_of_samples_do_not_confirm_each_other(patients):

@@ -417,7 +417,8 @@ def test_no_row_that_a_member_has_not_seen(monkeypatch):
     # Rows of the same features are held out together: hardly any sample has another.
     few = dataclasses.replace(NETWORK, calibration_rows=8)
     monkeypatch.setattr("robustlabels._network.training.NETWORK", few)
-    X = np.repeat(np.arange(30.0), np.where(np.isin(np.arange(30), (3, 20)), 500, 1))[:, None]
+    X = np.repeat(np.arange(30.0), np.where(np.isin(np.arange(30), (3, 20)), 500, 1))
+    X = np.tile(X[:, None], 12)  # in one column they would be equal by chance
     y = np.int64(X[:, 0] >= 15)
     params = {"hidden_layer_sizes": (), "n_members": 2, "batch_size": -1, "max_epochs": 1}
     n_held_out = set()

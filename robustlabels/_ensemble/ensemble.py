@@ -291,7 +291,7 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
             for name in ("n_features_in_", "feature_names_in_"):
                 self.__dict__.pop(name, None)
             passed = y, sample_weight, trusted, trusted_at_random, groups
-            rows = read_rows(self, lambda: self._read_features(X), *passed)
+            rows = read_rows(self, X, self._read_features, *passed)
             self._fit_rows(rows, chosen)
         return self
 

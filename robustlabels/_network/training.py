@@ -144,13 +144,13 @@ def read_training_rows(
 ) -> TrainingRows:
     """Check the data of `fit`, and aggregate the answers of annotators."""
 
-    def read() -> tuple[Any, Any]:
+    def read(X: Any) -> tuple[Any, Any]:
         features = read_features(classifier, X, engine)
         # Trees see each row as one long vector.
         return features, features if features.ndim == 2 else features.reshape(len(features), -1)
 
     return aggregate_labels(
-        read_rows(classifier, read, y, sample_weight, trusted, trusted_at_random, groups)
+        read_rows(classifier, X, read, y, sample_weight, trusted, trusted_at_random, groups)
     )
 
 

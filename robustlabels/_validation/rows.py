@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from .answers import Answers, check_at_random, check_trusted, read_labels
 from .labels import encode, find_missing, find_rows_and_classes
+from .leaks import warn_of_label_columns
 from .sklearn_private import _check_sample_weight, _safe_indexing
 
 #: Groups that are needed to predict some from the others.
@@ -71,7 +72,8 @@ def check_groups(groups: ArrayLike | None, n_rows: int) -> NDArray | None:
 
 def read_rows(
     estimator: Any,
-    read_features: Callable[[], tuple[Any, Any]],
+    X: Any,
+    read_features: Callable[[Any], tuple[Any, Any]],
     y: ArrayLike,
     sample_weight: ArrayLike | None,
     trusted: ArrayLike | None,
@@ -80,11 +82,11 @@ def read_rows(
 ) -> TrainingRows:
     """Check what was passed to the `fit` of an estimator, which messages name.
 
-    `read_features` returns the checked `X` and `numbers` of all samples. It is called after the
-    cheaper check of the labels.
+    `read_features` returns the checked features and `numbers` of all samples. It is called after
+    the cheaper check of the labels.
     """
-    labels = read_labels(y)
-    X, numbers = read_features()
+    labels, passed = read_labels(y), X
+    X, numbers = read_features(X)
     check_consistent_length(X if numbers is None else numbers, labels)
     known, truth = check_trusted(trusted, labels)
     at_random = check_at_random(trusted_at_random, known, len(labels))
@@ -113,6 +115,8 @@ def read_rows(
             codes[known] = encode(truth[known], classes, "trusted")
         elif known is not None:
             given = np.where(known, -1, codes)
+    if given is not None:
+        warn_of_label_columns(passed, kept, given, len(classes), stacklevel=5)
     return TrainingRows(
         X=X,
         numbers=numbers,

@@ -2,7 +2,7 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_matrix, issparse
+from scipy.sparse import coo_matrix, diags_array, issparse
 from scipy.sparse.csgraph import connected_components
 from sklearn.metrics import pairwise_distances
 from sklearn.preprocessing import MaxAbsScaler
@@ -21,11 +21,14 @@ def has_enough_rows(n_rows: int, n_classes: int) -> bool:
     return n_rows >= max(_SETTINGS.min_rows, _SETTINGS.min_rows_per_class * n_classes)
 
 
-def fit_scale(X: NDArray) -> tuple[NDArray, NDArray]:
+def fit_scale(X: Features) -> tuple[NDArray, NDArray]:
     """Return the median of each feature and the divisor that brings it to a common scale.
 
-    Quartiles are used because a single huge value must not compress all others.
+    Quartiles are used because a single huge value must not compress all others. In a sparse matrix,
+    where zeros stay zeros, the divisor is the largest absolute value.
     """
+    if issparse(X):
+        return np.zeros(X.shape[1]), MaxAbsScaler().fit(X).scale_
     X = np.where(np.isnan(X).all(axis=0), 0.0, X)
     with np.errstate(over="ignore", invalid="ignore"):
         low, middle, high = np.nanpercentile(X, [25, 50, 75], axis=0)
@@ -36,9 +39,9 @@ def fit_scale(X: NDArray) -> tuple[NDArray, NDArray]:
 
 def scale_features(X: Features, scale: tuple[NDArray, NDArray] | None = None) -> Features:
     """Return features as float32 on a common scale, by default by their own :func:`fit_scale`."""
-    if issparse(X):
-        return MaxAbsScaler().set_output(transform="default").fit_transform(X).astype(np.float32)
     middle, spread = fit_scale(X) if scale is None else scale
+    if issparse(X):
+        return (X @ diags_array(1 / spread)).tocsr().astype(np.float32)
     with np.errstate(over="ignore", invalid="ignore"):
         X = (X - middle) / spread
     return np.clip(X, -_LARGEST, _LARGEST).astype(np.float32)

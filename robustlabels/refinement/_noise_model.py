@@ -101,12 +101,64 @@ class NumberOfWrong(NamedTuple):
         return above
 
 
+class NoiseModel(NamedTuple):
+    """The posterior of the noise and of the power, which refines labels.
+
+    Attributes
+    ----------
+    matrices : ndarray of shape (n_matrices, n_classes, n_classes)
+        Possible noises.
+    weights : ndarray of shape (n_matrices, n_powers)
+        Probabilities of pairs of a noise and a power.
+    hard : ndarray of shape (n_matrices, n_powers, n_shares)
+        Probability of each share of doubtful labels to be wrong, for each pair.
+    conservative_weights : ndarray of shape (n_matrices,)
+        Probabilities of the noises under even prior odds for no noise.
+    start : ndarray of shape (n_classes,)
+        Where the removal of noise starts.
+    learned : float
+        Share of the labels that the predictions were learned from that have a noise.
+    """
+
+    matrices: NDArray
+    weights: NDArray
+    hard: NDArray
+    conservative_weights: NDArray
+    start: NDArray
+    learned: float
+
+    def refine(
+        self, codes: NDArray, proba: NDArray, truth: NDArray
+    ) -> tuple[NDArray, NumberOfWrong]:
+        """Return the probabilities of the true labels, and the number of wrong ones."""
+        n_rows, n_classes = proba.shape
+        rows = _Rows(codes, truth, proba, np.ones(n_rows), np.ones(n_rows))
+        rows = rows.merge() if n_classes == 2 else rows
+        mean_share = self.hard @ _HARD_SHARES
+        counts = np.zeros((*self.weights.shape, 3))
+        found = np.zeros_like(rows.proba)
+        fixed = self.matrices, self.start, self.learned
+        for part, j, p in _class_probabilities(rows.proba, *fixed):
+            if self.weights[part, j].any():
+                posterior = rows.posterior(rows.likelihood(self.matrices[part]), p)
+                counts[part, j] = rows.count_wrong(posterior, p)
+                _doubt(posterior, rows.codes, p, mean_share[part, j])
+                found += np.tensordot(self.weights[part, j], posterior, 1)
+        if n_classes == 2:
+            curves = found[: 2 * len(_KNOTS), 1].reshape(2, -1)
+            second = np.choose(codes % 2, [np.interp(proba[:, 1], _KNOTS, of) for of in curves])
+            found = np.column_stack([1 - second, second])
+        checked = truth >= 0
+        found[checked] = np.eye(n_classes)[truth[checked]]
+        return found, _number_of_wrong(counts, self.weights, self.hard, self.conservative_weights)
+
+
 class FittedNoise(NamedTuple):
     """The noise, and the true labels given the observed ones.
 
     `label_probabilities`, of shape (n_samples, n_classes), are those of the true labels,
     `transition` is the posterior mean of the noise, and `if_noisy` the same if there is any noise.
-    `evidence` has the probability of each form.
+    `evidence` has the probability of each form, and `model` refines other labels.
     """
 
     label_probabilities: NDArray
@@ -115,6 +167,7 @@ class FittedNoise(NamedTuple):
     posterior: NoisePosterior
     number_of_wrong: NumberOfWrong
     evidence: dict[str, float]
+    model: NoiseModel
 
 
 class _Rows(NamedTuple):
@@ -228,30 +281,19 @@ def fit_noise(
     hard samples are.
     """
     n_rows, n_classes = proba.shape
-    start = fit_label_prior(proba)
     truth = np.full(n_rows, -1) if truth is None else truth
     checked = truth >= 0
-    weight = np.ones(n_rows) if weight is None else weight / weight[weight > 0].mean()
+    weight = np.ones(n_rows) if weight is None else weight
+    weight = weight * (np.count_nonzero(weight) / max(weight.sum(), SMALLEST_LABEL))
     rows = _Rows(codes, truth, proba, weight, np.ones(n_rows))
-    rows = rows.merge() if n_classes == 2 else rows
-    seen = rows.subsample()
-
-    def class_probabilities(rows: _Rows, which: NDArray) -> Iterator[tuple[NDArray, int, NDArray]]:
-        """Yield noises, the position of a power, and the class probabilities under these."""
-        size = max(1, _AT_ONCE // rows.proba.size)
-        for part in (which[batch] for batch in gen_batches(len(which), size)):
-            noise = scale_noise(prior.matrices[part], 1 - checked.mean())
-            log_q = np.log(remove_noise(rows.proba, noise, start) + SMALLEST_CLASS)
-            for j, log_power in enumerate(_LOG_POWERS):
-                p = np.exp(np.exp(log_power) * log_q)
-                p /= p.sum(axis=2, keepdims=True)
-                yield part, j, np.maximum(p, SMALLEST_CLASS, out=p)
+    seen = (rows.merge() if n_classes == 2 else rows).subsample()
+    start, learned = fit_label_prior(proba), float(1 - checked.mean())
 
     off = (_LOG_POWERS - _SETTINGS.log_power_mean) / _SETTINGS.log_power_std
     log_posterior = np.log(prior.weights)[:, None] - off**2 / 2
     with np.errstate(divide="ignore"):
         log_hard = np.log(_prior_of_hard_samples(prior))[:, None].repeat(len(_LOG_POWERS), axis=1)
-    for part, j, p in class_probabilities(seen, np.arange(len(prior.weights))):
+    for part, j, p in _class_probabilities(seen.proba, prior.matrices, start, learned):
         likelihood = seen.likelihood(prior.matrices[part])
         found = seen.log_likelihood(likelihood, p)
         log_posterior[part, j] += prior.label_weight * found
@@ -266,35 +308,43 @@ def fit_noise(
     weights = _drop_negligible(softmax(log_posterior))
     hard = softmax(log_hard, axis=2)
 
-    mean_share = hard @ _HARD_SHARES
-    counts = np.zeros((*weights.shape, 3))
-    probabilities = np.zeros_like(rows.proba)
-    for part, j, p in class_probabilities(rows, np.flatnonzero(weights.any(axis=1))):
-        if weights[part, j].any():
-            posterior = rows.posterior(rows.likelihood(prior.matrices[part]), p)
-            counts[part, j] = rows.count_wrong(posterior, p)
-            _doubt(posterior, rows.codes, p, mean_share[part, j])
-            probabilities += np.tensordot(weights[part, j], posterior, 1)
-    if n_classes == 2:
-        curves = probabilities[: 2 * len(_KNOTS), 1].reshape(2, -1)
-        second = np.choose(codes % 2, [np.interp(proba[:, 1], _KNOTS, curve) for curve in curves])
-        probabilities = np.column_stack([1 - second, second])
-    probabilities[checked] = np.eye(n_classes)[truth[checked]]
-
     total = weights.sum(axis=1)
     conservative = _favour_no_noise(total, prior.forms)
     noisy = prior.forms > 0
     if_noisy = softmax(log_posterior[noisy]).sum(axis=1)
-    n_behind = np.full(n_classes, np.inf) if prior.known else probabilities.sum(axis=0)
     kept = total > 0
+    model = NoiseModel(
+        prior.matrices[kept], weights[kept], hard[kept], conservative[kept], start, learned
+    )
+    probabilities, number_of_wrong = model.refine(codes, proba, truth)
+    n_behind = np.full(n_classes, np.inf) if prior.known else probabilities.sum(axis=0)
     return FittedNoise(
         probabilities,
         np.tensordot(total, prior.matrices, 1),
         np.tensordot(if_noisy, prior.matrices[noisy], 1),
-        NoisePosterior(prior.matrices[kept], total[kept], conservative[kept], n_behind),
-        _number_of_wrong(counts, weights, hard, conservative),
+        NoisePosterior(model.matrices, total[kept], model.conservative_weights, n_behind),
+        number_of_wrong,
         _find_evidence(weights, prior.forms, hard),
+        model,
     )
+
+
+def _class_probabilities(
+    proba: NDArray, matrices: NDArray, start: NDArray, learned: float
+) -> Iterator[tuple[NDArray, int, NDArray]]:
+    """Yield positions of noises, that of a power, and the class probabilities under these.
+
+    A share `learned` of the labels that `proba` were learned from have a noise.
+    """
+    size = max(1, _AT_ONCE // proba.size)
+    for batch in gen_batches(len(matrices), size):
+        part = np.arange(len(matrices))[batch]
+        noise = scale_noise(matrices[part], learned)
+        log_q = np.log(remove_noise(proba, noise, start) + SMALLEST_CLASS)
+        for j, log_power in enumerate(_LOG_POWERS):
+            p = np.exp(np.exp(log_power) * log_q)
+            p /= p.sum(axis=2, keepdims=True)
+            yield part, j, np.maximum(p, SMALLEST_CLASS, out=p)
 
 
 def _log_fit_of_number(rows: _Rows, posterior: NDArray, p: NDArray, rates: NDArray) -> NDArray:

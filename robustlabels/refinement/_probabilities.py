@@ -6,7 +6,7 @@ in `groups`, of that shape, and are held out together.
 """
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -19,31 +19,82 @@ from sklearn.utils.validation import has_fit_parameter
 from .._inner.folds import assign_folds
 from .._typing import Features
 from .._validation.sklearn_private import (
+    _num_samples,
     _safe_indexing,
     apply_tree,
     fit_tree,
     predict_proba_of_tree,
 )
-from ._duplicates import group_duplicates, scale_features
+from ._duplicates import fit_scale, group_duplicates, scale_features
 from ._settings import TreeSettings
 
 _SETTINGS = TreeSettings()
 
 
+class FittedTrees(NamedTuple):
+    """Trees that predict labels of later samples, each with the classes in its leaves or None."""
+
+    trees: list[tuple[Any, Any]]
+    scale: tuple[NDArray, NDArray]
+    n_classes: int
+
+    def predict(self, _: Features, numbers: Features) -> NDArray:
+        """Return label probabilities of shape (n_samples, n_classes), given features as numbers."""
+        numbers = scale_features(numbers, self.scale)
+        votes = np.full((numbers.shape[0], self.n_classes), 1e-6)
+        for tree, in_leaves in self.trees:
+            if in_leaves is None:
+                votes[:, tree.classes_] += predict_proba_of_tree(tree, numbers)
+            else:
+                votes += in_leaves[apply_tree(tree, numbers)]
+        return votes / votes.sum(axis=1, keepdims=True)
+
+
+class FittedTeachers(NamedTuple):
+    """Classifiers, each fitted to all folds but one, that predict labels of later samples."""
+
+    teachers: list[Any]
+    n_classes: int
+
+    def predict(self, X: Features, _: Features | None) -> NDArray:
+        """Return label probabilities of shape (n_samples, n_classes)."""
+        proba = np.full((_num_samples(X), self.n_classes), 1e-6)
+        for teacher in self.teachers:
+            proba[:, teacher.classes_.astype(np.intp)] += teacher.predict_proba(X)
+        return proba / proba.sum(axis=1, keepdims=True)
+
+
+class OutOfSample(NamedTuple):
+    """Label probabilities of samples that were not learned from, and what predicts later ones.
+
+    Attributes
+    ----------
+    proba : ndarray of shape (n_samples, n_classes)
+        Positive probabilities.
+    groups : ndarray of shape (n_samples,)
+        Numbers shared by samples that were held out together.
+    fitted : FittedTrees, FittedTeachers or None
+        Predicts later samples.
+    """
+
+    proba: NDArray
+    groups: NDArray
+    fitted: FittedTrees | FittedTeachers | None
+
+
 def out_of_bag_probabilities(
     X: Features, codes: NDArray, n_classes: int, weight: NDArray, rng: np.random.RandomState,
     n_jobs: int | None = None, n_trees: int = _SETTINGS.n_trees, verbose: int = 0,
-    random_splits: bool = False, groups: NDArray | None = None,
-) -> tuple[NDArray, NDArray]:  # fmt: skip
+    random_splits: bool = False, groups: NDArray | None = None, keep: bool = False,
+) -> OutOfSample:  # fmt: skip
     """Estimate label probabilities by the out-of-bag predictions of a random forest.
 
     In large tables a tree draws a part of the samples. There are fewer trees then than `n_trees`,
     but as many predict each sample. With many classes a tree separates random groups of classes,
     and its leaves hold the classes. With `random_splits` most trees of a large table draw their
     splits at random: that is faster and less accurate, but costs nothing where several learners are
-    pooled. Missing values in X are NaN; `n_jobs` is the number of threads.
-
-    Returns positive probabilities, of shape (n_samples, n_classes), and the groups.
+    pooled. Missing values in X are NaN; `n_jobs` is the number of threads. With `keep` the result
+    predicts later samples, by as many trees as predict one of these.
     """
     # Slow to import.
     from sklearn.tree import DecisionTreeClassifier, ExtraTreeClassifier
@@ -56,7 +107,8 @@ def out_of_bag_probabilities(
     progress.set_description("Refining labels")
     # Equal samples with the same label are merged, and their weights added.
     _, first, pair = np.unique(copy * n_classes + codes, return_index=True, return_inverse=True)
-    X, codes, group = scale_features(X[first]), codes[first], groups[first]
+    scale = fit_scale(X[first])
+    X, codes, group = scale_features(X[first], scale), codes[first], groups[first]
     # Sums of weights far from 1 would under- or overflow in a tree.
     weight = np.bincount(pair, weight / weight.max())
     weight = np.maximum(weight / weight.max(), 1e-12)
@@ -66,7 +118,7 @@ def out_of_bag_probabilities(
     full = _SETTINGS.full_rows
     n_tried = round(_SETTINGS.random_features * math.sqrt(X.shape[1]))
 
-    def grow(seed: int) -> tuple[Any, NDArray]:
+    def grow(seed: int) -> tuple[Any, NDArray, Any]:
         rng = np.random.RandomState(seed)
         drawn = np.bincount(rng.randint(n_groups, size=n_drawn), minlength=n_groups)[group]
         if random_splits and n_groups > full and rng.uniform() > full / n_groups:
@@ -87,22 +139,27 @@ def out_of_bag_probabilities(
         if n_parts == n_classes:
             known = tree.classes_
             place = unseen if len(known) == n_classes else np.ix_(unseen, known)
-            return place, predict_proba_of_tree(tree, X[unseen])
+            return place, predict_proba_of_tree(tree, X[unseen]), (tree, None)
         leaf, shape = apply_tree(tree, X[learn]), (tree.tree_.node_count, n_classes)
         in_leaves = normalize(csr_matrix((drawn_weight, (leaf, codes[learn])), shape), "l1")
         # Sparse: a leaf of few samples has few of that many classes.
         proba = in_leaves[apply_tree(tree, X[unseen])]
-        return (unseen.repeat(np.diff(proba.indptr)), proba.indices), proba.data
+        place = unseen.repeat(np.diff(proba.indptr)), proba.indices
+        return place, proba.data, (tree, in_leaves)
 
     votes = np.full((X.shape[0], n_classes), 1e-6)
     seeds = rng.randint(2**31, size=n_trees)
     # In the order of the seeds, so that sums do not depend on n_jobs.
     parallel = Parallel(n_jobs, prefer="threads", return_as="generator")
-    for place, proba in parallel(delayed(grow)(seed) for seed in seeds):
+    n_kept = math.ceil(n_trees * math.exp(-n_drawn / n_groups)) if keep else 0
+    trees: list[tuple[Any, Any]] = []
+    for place, proba, tree in parallel(delayed(grow)(seed) for seed in seeds):
         votes[place] += proba
+        trees += [tree] * (len(trees) < n_kept)
         progress.update()
     progress.close()
-    return (votes / votes.sum(axis=1, keepdims=True))[pair], groups
+    proba = (votes / votes.sum(axis=1, keepdims=True))[pair]
+    return OutOfSample(proba, groups, FittedTrees(trees, scale, n_classes) if keep else None)
 
 
 def _size_forest(n_rows: int, n_classes: int, n_trees: int) -> tuple[int, int, int]:
@@ -119,7 +176,7 @@ def out_of_fold_probabilities(
     teacher: Any, X: Features, numbers: Features | None, codes: NDArray, n_classes: int,
     weight: NDArray, rng: np.random.RandomState, n_jobs: int | None = None,
     groups: NDArray | None = None,
-) -> tuple[NDArray, NDArray]:  # fmt: skip
+) -> OutOfSample:  # fmt: skip
     """Estimate label probabilities by a classifier that is fitted to all folds but one.
 
     The `teacher` is cloned, and gets X, of shape (n_samples, n_features), as it is. `numbers` are
@@ -135,7 +192,7 @@ def out_of_fold_probabilities(
         raise ValueError(f"sample_weight needs a teacher whose fit takes it. {teacher!r} does not.")
     folds = assign_folds(groups, codes, _SETTINGS.n_folds, rng)
 
-    def predict(fold: int) -> tuple[NDArray, NDArray]:
+    def predict(fold: int) -> tuple[NDArray, NDArray, Any]:
         learn, held_out = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
         params = {"sample_weight": weight[learn]} if weighted else {}
         fitted = clone(teacher).fit(_safe_indexing(X, learn), codes[learn], **params)
@@ -155,9 +212,12 @@ def out_of_fold_probabilities(
             raise ValueError(f"teacher={teacher!r} returns probabilities that are negative or NaN.")
         proba = np.full((len(held_out), n_classes), 1e-6)
         proba[:, learned.astype(np.intp)] += found
-        return held_out, proba
+        return held_out, proba, fitted
 
-    proba = np.empty((len(codes), n_classes))
-    for held_out, found in Parallel(n_jobs)(delayed(predict)(fold) for fold in np.unique(folds)):
+    proba, teachers = np.empty((len(codes), n_classes)), []
+    parallel = Parallel(n_jobs)
+    for held_out, found, fitted in parallel(delayed(predict)(fold) for fold in np.unique(folds)):
         proba[held_out] = found
-    return proba / proba.sum(axis=1, keepdims=True), groups
+        teachers.append(fitted)
+    proba /= proba.sum(axis=1, keepdims=True)
+    return OutOfSample(proba, groups, FittedTeachers(teachers, n_classes))

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils import indexable
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from .._fitting import (
     cached_call,
@@ -21,12 +22,14 @@ from .._fitting import (
 from .._plotting import import_pandas
 from .._typing import Features, Seed
 from .._validation.features import TableNumbers
+from .._validation.labels import check_labels, encode
 from .._validation.rows import TrainingRows, read_rows
-from .._validation.sklearn_private import HasMethods, StrOptions, _fit_context
+from .._validation.sklearn_private import HasMethods, StrOptions, _fit_context, _safe_indexing
 from .._validation.transitions import check_invertible
 from ._annotators import aggregate_labels, fit_annotators_with_features
 from ._duplicates import has_enough_rows, join_groups
 from ._forms import make_known_prior, make_noise_prior
+from ._later import LaterLabels, RefinedLabels, SeenRows
 from ._noise_model import NoisePosterior, fit_noise
 from ._observed_labels import ObservedLabels, labels_as_given, observe_labels
 from ._probabilities import out_of_bag_probabilities, out_of_fold_probabilities
@@ -308,19 +311,84 @@ class LabelRefiner(BaseEstimator):
         with unchanged_on_error(self):
             for name in ("n_features_in_", "feature_names_in_"):
                 self.__dict__.pop(name, None)
-            passed = y, sample_weight, trusted, trusted_at_random, groups
-            self.fit_rows(read_rows(self, lambda: read_features(self, X), *passed))
+            rest = y, sample_weight, trusted, trusted_at_random, groups
+            rows = read_rows(self, X, lambda X: read_features(self, X), *rest)
+            self._later = self.fit_rows(rows, keep=True).later
+            self._seen = None
+            if self._later is not None and rows.numbers is not None:
+                passed = np.where(rows.given < 0, rows.codes, rows.given)
+                self._seen = SeenRows(rows.numbers, passed, rows.kept)
         return self
 
     @np.errstate(under="ignore")
+    def refine(self, X: Features, y: ArrayLike) -> NDArray:
+        """Return the probabilities of the true labels of later samples.
+
+        The noise and the trees are those of `fit`. A sample that was in `fit` with the same label
+        gets its probabilities from there.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, data frame} of shape (n_samples, n_features)
+            Features, as in `fit`.
+        y : array-like of shape (n_samples,)
+            Noisy labels, among the classes of `fit`.
+
+        Returns
+        -------
+        label_probabilities : ndarray of shape (n_samples, n_classes)
+            Probabilities of the true labels given features and labels.
+
+        Raises
+        ------
+        ValueError
+            If features or labels do not fit those of `fit`, or `fit` had several annotators or too
+            few samples.
+
+        Warns
+        -----
+        UserWarning
+            If these labels agree with the predictions less often, or more often, than those of
+            `fit`: the noise or the samples have changed.
+        """
+        return self.refine_with_interval(X, y).label_probabilities
+
+    def refine_with_interval(self, X: Features, y: ArrayLike) -> RefinedLabels:
+        """Return the same as `refine`, and an interval of the number of wrong labels."""
+        check_is_fitted(self)
+        later: LaterLabels | None = getattr(self, "_later", None)
+        if later is None:
+            raise ValueError(
+                "This LabelRefiner cannot refine other labels. That takes a fit of its own, with "
+                "one label for each of at least 50 samples and 10 per class."
+            )
+        codes, (X,) = encode(check_labels(y), self.classes_), indexable(X)
+        numbers = None if self._table is None else self._table.transform(self, X)
+        check_consistent_length(X if numbers is None else numbers, codes)
+        place = np.full(len(codes), -1)
+        if self._seen is not None:
+            place = self._seen.find(numbers, codes)
+        known, new = np.flatnonzero(place >= 0), np.flatnonzero(place < 0)
+        proba = np.empty((len(codes), len(self.classes_)))
+        proba[known] = self.label_probabilities_[place[known]]
+        n_wrong, interval = len(known) - proba[known, codes[known]].sum(), (0, 0)
+        if len(new):
+            numbers = None if numbers is None else numbers[new]
+            proba[new], interval = later.refine(_safe_indexing(X, new), numbers, codes[new], _LEVEL)
+        low, high = (int(np.rint(n_wrong + end)) for end in interval)
+        return RefinedLabels(proba, (low, high))
+
+    @np.errstate(under="ignore")
     @without_autologging()
-    def fit_rows(self, rows: TrainingRows) -> Refinement:
+    def fit_rows(self, rows: TrainingRows, keep: bool = False) -> Refinement:
         """Fit to samples that an estimator of this package has already checked.
 
         Parameters
         ----------
         rows : TrainingRows
             The samples that have a weight and a label.
+        keep : bool, default=False
+            Whether to keep what refines the labels of later samples.
 
         Returns
         -------
@@ -339,7 +407,7 @@ class LabelRefiner(BaseEstimator):
             # Only a teacher looks at these, and the cache would compare them.
             rows = rows if self.teacher is not None else replace(rows, X=None)
             found = cached_call(
-                usable_memory(self), _refine, rows, self.teacher, known,
+                usable_memory(self), _refine, rows, self.teacher, known, keep,
                 rng=fresh_random_state(self.random_state), n_jobs=self.n_jobs, verbose=self.verbose,
             )  # fmt: skip
         self.classes_ = rows.classes
@@ -374,11 +442,13 @@ class LabelRefiner(BaseEstimator):
 def read_features(refiner: LabelRefiner, X: Features) -> tuple[Any, Any]:
     """Return the features, and the same as numbers or None if only a teacher takes them."""
     (X,) = indexable(X)
+    refiner._table = TableNumbers()
     try:
-        return X, TableNumbers().fit_transform(refiner, X)
+        return X, refiner._table.fit_transform(refiner, X)
     except (TypeError, ValueError):
         if refiner.teacher is None:
             raise
+        refiner._table = None
         return X, None
 
 
@@ -396,6 +466,7 @@ class Refinement(NamedTuple):
     evidence: dict | None = None
     annotator_transitions: NDArray | None = None
     n_wrong_interval: tuple[int, int] | None = None
+    later: LaterLabels | None = None
 
     @property
     def n_wrong(self) -> float:
@@ -418,18 +489,18 @@ def _take_as_given(rows: TrainingRows) -> Refinement:
 
 
 def _refine(
-    rows: TrainingRows, teacher: Any, known: NDArray | None,
+    rows: TrainingRows, teacher: Any, known: NDArray | None, keep: bool,
     rng: np.random.RandomState, n_jobs: int | None, verbose: int,
 ) -> Refinement:  # fmt: skip
     """Estimate the noise, unless it is `known`, and the probabilities of the true labels."""
     codes, given, trusted, weight = rows.codes, rows.given, rows.trusted, rows.weight
     rest = codes, len(rows.classes), weight, rng, n_jobs
     if teacher is None:
-        proba, groups = out_of_bag_probabilities(
-            rows.numbers, *rest, verbose=verbose, groups=rows.groups
+        proba, groups, fitted = out_of_bag_probabilities(
+            rows.numbers, *rest, verbose=verbose, groups=rows.groups, keep=keep
         )
     else:
-        proba, groups = out_of_fold_probabilities(
+        proba, groups, fitted = out_of_fold_probabilities(
             teacher, rows.X, rows.numbers, *rest, groups=rows.groups
         )
     if rows.answers is not None:
@@ -464,11 +535,15 @@ def _refine(
         # The number of wrong labels in these samples varies about the rate of a known noise.
         rates = found.label_probabilities @ (1 - known.diagonal())
         rates = rates if trusted is None else np.where(trusted, wrong, rates)
+    later = None
+    if keep and fitted is not None:
+        agree = int(np.count_nonzero(proba.argmax(axis=1) == codes))
+        later = LaterLabels(fitted, found.model, (agree, len(codes)))
     # Overlooking noise costs a learner more than assuming noise that is not there.
     observed = observe_labels(codes, found.if_noisy, trusted)
     return Refinement(
         observed, found.label_probabilities, observed.soft_labels(proba), wrong, groups,
         noise_rate=float(rates.mean()), transition=found.transition, posterior=found.posterior,
         evidence=found.evidence if known is None else None,
-        n_wrong_interval=found.number_of_wrong.interval(len(codes), _LEVEL),
+        n_wrong_interval=found.number_of_wrong.interval(len(codes), _LEVEL), later=later,
     )  # fmt: skip

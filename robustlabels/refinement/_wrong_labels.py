@@ -27,6 +27,7 @@ def find_wrong_labels(
     groups: ArrayLike | None = None,
     *,
     refiner: LabelRefiner | None = None,
+    prefit: bool = False,
     random_state: Seed = None,
 ) -> pd.DataFrame:
     """List the labels of a table, those most probably wrong first.
@@ -45,8 +46,10 @@ def find_wrong_labels(
     groups : array-like of shape (n_samples,) or None, default=None
         Samples that depend on each other share a value here, such as those of one patient.
     refiner : LabelRefiner or None, default=None
-        Estimates the noise; it is cloned. Pass one to set `n_jobs`, `memory`, a `teacher` and so
-        on. None takes ``LabelRefiner(random_state=random_state)``.
+        Estimates the noise; it is cloned, unless it is `prefit`. Pass one to set `n_jobs`,
+        `memory`, a `teacher` and so on. None takes ``LabelRefiner(random_state=random_state)``.
+    prefit : bool, default=False
+        Whether `refiner` is fitted, to these rows or others, and shall be used as it is.
     random_state : int, RandomState instance or None, default=None
         Randomness of the trees. Set it in `refiner` if you pass one.
 
@@ -63,7 +66,8 @@ def find_wrong_labels(
     ImportError
         If pandas is missing.
     ValueError
-        If the data are invalid or too few, or if both `refiner` and `random_state` are passed.
+        If the data are invalid or too few, or an argument has no effect: `random_state` with a
+        `refiner`; `trusted` or `groups` with ``prefit=True``.
 
     See Also
     --------
@@ -90,6 +94,11 @@ def find_wrong_labels(
     """
     pd = import_pandas("find_wrong_labels")
     given = check_labels(y)
+    if prefit and (refiner is None or trusted is not None or groups is not None):
+        raise ValueError(
+            "prefit=True takes a fitted refiner as it is: pass one, and pass trusted and groups to "
+            "its fit."
+        )
     if refiner is None:
         refiner = LabelRefiner(random_state=random_state)
     elif random_state is not None:
@@ -97,29 +106,34 @@ def find_wrong_labels(
             "random_state has no effect if a refiner is passed. Set it there: "
             f"refiner={type(refiner).__name__}(..., random_state={random_state!r})."
         )
-    # Refiners of users need not take all of these.
-    passed = {"groups": groups} if groups is not None else {}
-    if trusted is not None:
-        passed |= {"trusted": trusted, "trusted_at_random": trusted_at_random}
-    refiner = clone(refiner).fit(X, given, **passed)
+    if prefit:
+        proba, interval = refiner.refine_with_interval(X, given)
+    else:
+        # Refiners of users need not take all of these.
+        passed = {"groups": groups} if groups is not None else {}
+        if trusted is not None:
+            passed |= {"trusted": trusted, "trusted_at_random": trusted_at_random}
+        refiner = clone(refiner).fit(X, given, **passed)
+        proba, interval = refiner.label_probabilities_, refiner.n_wrong_interval_
     if refiner.transition_matrix_ is None:
         raise ValueError(
             f"{len(given)} rows of {len(refiner.classes_)} classes are too few to find wrong "
             f"labels: at least 50 are needed, and 10 for each class. Rank the labels by a "
             f"classifier that you trust instead, with robustlabels.metrics.label_quality."
         )
-    proba, codes = refiner.label_probabilities_, encode(given, refiner.classes_)
-    # The given label wins ties.
+    codes = encode(given, refiner.classes_)
     own = proba[np.arange(len(codes)), codes]
+    wrong = 1 - own if prefit else refiner.wrong_probability_
+    # The given label wins ties.
     best = np.where(own >= proba.max(axis=1), codes, proba.argmax(axis=1))
     frames = [data for data in (y, X) if isinstance(data, pd.Series | pd.DataFrame)]
     labels = pd.DataFrame(
         {
             "label": as_given(given, y),
             "suggested": as_given(refiner.classes_[best], y),
-            "wrong_probability": refiner.wrong_probability_,
+            "wrong_probability": wrong,
         },
         index=frames[0].index if frames else None,
     ).sort_values("wrong_probability", ascending=False, kind="stable")
-    labels.attrs = {"n_wrong": refiner.n_wrong_, "n_wrong_interval": refiner.n_wrong_interval_}
+    labels.attrs = {"n_wrong": float(wrong.sum()), "n_wrong_interval": interval}
     return labels
