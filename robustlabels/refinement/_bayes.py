@@ -1,8 +1,7 @@
 """Bayes' rule under a noise, and its inverse: probabilities of labels and of true classes.
 
 In this module `proba`, of shape (n_samples, n_classes), are out-of-sample probabilities of noisy
-labels, `transition`, of shape (n_classes, n_classes), is a transition matrix, and `trusted`, of
-shape (n_samples,) or None, says which labels are known to be right.
+labels, and `transition`, of shape (n_classes, n_classes), is a transition matrix.
 """
 
 from collections.abc import Callable
@@ -30,11 +29,6 @@ def subsample_rows(n_rows: int, n_classes: int) -> NDArray:
     """
     n_drawn = min(_SETTINGS.max_rows, max(1000, _SETTINGS.max_probabilities // n_classes))
     return np.random.RandomState(0).permutation(n_rows)[:n_drawn]
-
-
-def noise_beside_trusted(transition: NDArray, trusted: NDArray | None) -> NDArray:
-    """Return the transition matrix of all labels if trusted ones have no noise."""
-    return transition if trusted is None else scale_noise(transition, 1 - trusted.mean())
 
 
 def scale_noise(transition: NDArray, share: float) -> NDArray:

@@ -5,7 +5,7 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ._bayes import make_soft_labels, noise_beside_trusted
+from ._bayes import make_soft_labels, scale_noise
 
 
 class ObservedLabels(NamedTuple):
@@ -48,5 +48,5 @@ def observe_labels(
     likelihood = transition.T[codes]
     if trusted is not None:
         likelihood[trusted] = np.eye(len(transition))[codes[trusted]]
-        transition = noise_beside_trusted(transition, trusted)
+        transition = scale_noise(transition, 1 - trusted.mean())
     return ObservedLabels(codes, transition, likelihood)
