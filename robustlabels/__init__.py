@@ -11,6 +11,7 @@ _HOMES = {
     "AdaptationDisplay": "_network.adaptation.display",
     "ClassStatistics": "_linear.statistics",
     "CleanScores": "metrics._clean_scores",
+    "LabelAudit": "audit",
     "LabelNoiseInjector": "noise._injector",
     "LabelRefiner": "refinement",
     "NoiseCurveDisplay": "noise._curve",
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from ._refined import RefinedClassifier as RefinedClassifier
     from ._search import RobustSearchCV as RobustSearchCV
     from ._validation.answers import pivot_answers as pivot_answers
+    from .audit import LabelAudit as LabelAudit
     from .metrics._clean_scores import CleanScores as CleanScores
     from .metrics._prediction_sets import NoisyConformalClassifier as NoisyConformalClassifier
     from .noise import corrupt_labels as corrupt_labels

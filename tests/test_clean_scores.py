@@ -182,7 +182,7 @@ def test_an_estimated_noise_leaves_the_truth_inside(distance, noise):
     assert scores.accuracy.low <= scores.accuracy.value <= scores.accuracy.high
 
 
-@pytest.mark.parametrize("distance", [4.0, 1.7], ids=["easy", "hard"])
+@pytest.mark.parametrize("distance", [4.0, 1.1], ids=["easy", "hard"])
 def test_checked_labels_do_not_have_the_noise_of_training(distance):
     clf, X, y, _ = draw_classes(distance, 2, seed=0, n_rows=2000)
     y_noisy = corrupt_labels(y, "symmetric", 0.28, random_state=0)

@@ -15,6 +15,7 @@ from sklearn.utils.estimator_checks import (
 )
 
 from robustlabels import (
+    LabelAudit,
     LabelNoiseInjector,
     LabelRefiner,
     NoiseInjectedClassifier,
@@ -45,6 +46,7 @@ ESTIMATORS = [
     NoiseInjectedClassifier(UnhingedClassifier(), LabelNoiseInjector("instance")),
     NoiseInjectedClassifier(RobustClassifier(**SHORT), LabelNoiseInjector()),
     LabelRefiner(random_state=0),
+    LabelAudit(random_state=0),
     NoisyConformalClassifier(LogisticRegression(), prefit=False),
     RobustEnsembleClassifier(max_epochs=1, random_state=0),
     RefinedClassifier(LogisticRegression(), random_state=0),

@@ -1,0 +1,67 @@
+"""
+===================================
+How many labels do I have to check?
+===================================
+
+Labels alone cannot tell a wrong label from a hard row. A random sample that somebody has checked
+can, whatever the noise is. :class:`~robustlabels.LabelAudit` says which rows to check, and how many
+of all labels are wrong.
+
+Here people err on the rows that are hard. Such noise leaves no trace that a model could see.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from robustlabels import LabelAudit, LabelRefiner
+
+rng = np.random.RandomState(0)
+score = rng.normal(size=(1500, 2)) @ [2.0, 1.0]
+X = score[:, None] + 0.5 * rng.normal(size=(1500, 6))
+y = (score > 0).astype(int)
+wrong = rng.uniform(size=1500) < 0.45 * np.exp(-np.abs(score))
+y_given = np.where(wrong, 1 - y, y)
+
+alone = LabelRefiner(random_state=0).fit(X, y_given)
+print(f"{wrong.sum()} labels are wrong")
+print(f"the labels alone say {alone.n_wrong_:.0f}, {alone.n_wrong_interval_}")
+
+# %%
+# Check labels in the order that the audit gives, and look at the interval from time to time. In
+# real life a person answers; here the true labels do.
+
+audit = LabelAudit(alone, prefit=True, random_state=0).fit(X, y_given)
+numbers, estimates, intervals = [], [], []
+for _ in range(12):
+    rows = audit.draw(20)
+    audit.record(rows, y[rows])
+    numbers.append(audit.checked_.sum())
+    estimates.append(audit.n_wrong_)
+    intervals.append(audit.n_wrong_interval_)
+print(audit)
+print(f"{audit.rows_needed(50)} checks make it an interval of about 50 to both sides")
+
+# %%
+# The dashed line is the truth, the grey area what the labels alone say. If you look at the interval
+# after each batch and stop when you like it, set `anytime=True`: that interval holds at all times,
+# and is wider.
+
+low, high = np.transpose(intervals)
+_, ax = plt.subplots(figsize=(6.4, 3.6), layout="constrained")
+ax.axhspan(*alone.n_wrong_interval_, color="#dddddd", label="labels alone")
+ax.fill_between(numbers, low, high, color="#0072b2", alpha=0.25, label="90 % interval")
+ax.plot(numbers, estimates, "o-", color="#0072b2", label="estimate")
+ax.axhline(wrong.sum(), color="black", ls="--", label="truth")
+ax.set(xlabel="Checked labels", ylabel="Wrong labels", ylim=(0, None))
+ax.legend()
+plt.show()
+
+# %%
+# Put the most doubtful labels right. The rows that had been drawn stay a random sample of the rest,
+# and say how many wrong labels are left.
+
+
+rows = audit.worst(200)
+audit.record(rows, y[rows])
+print(audit)
+print(f"{np.sum(audit.labels_ != y)} are left in truth")
