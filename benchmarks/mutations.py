@@ -294,7 +294,7 @@ MUTATIONS = [
         "robustlabels/metrics/_possible_noise.py",
         "    if confidence is None:",
         "    if True:",
-        "tests/test_clean_scores.py::test_checked_labels_do_not_have_the_noise_of_training",
+        "tests/test_clean_scores.py::test_confident_predictions_show_what_all_do_not",
     ),
     (
         "scores: samples of a group count in full",
@@ -365,6 +365,34 @@ MUTATIONS = [
         "often = np.sqrt(np.bincount(proba.argmax(axis=1), minlength=proba.shape[1]) + 1.0)",
         "often = np.bincount(proba.argmax(axis=1), minlength=proba.shape[1]) + 1.0",
         "tests/test_noise_model.py::test_classes_that_labels_cannot_separate_keep_the_roots_of_their_frequencies",
+    ),
+    (
+        "audit: sizes of strata without what is known of them",
+        "robustlabels/audit/_intervals.py",
+        "return min(max(lower, known), possible), max(min(upper, possible), known)",
+        "return lower, upper",
+        "tests/test_audit.py::test_rows_of_ones_own_bound_the_number_and_nothing_more",
+    ),
+    (
+        "audit: rows put right stay in the population",
+        "robustlabels/audit/_audit.py",
+        "        rest[top] = False\n",
+        "",
+        "tests/test_audit.py::test_labels_put_right_leave_the_population",
+    ),
+    (
+        "audit: the tail of the melded interval",
+        "robustlabels/audit/_intervals.py",
+        "    tail = (1 - level) / 2\n    step",
+        "    tail = 1 - level\n    step",
+        "tests/test_audit.py::test_without_a_find_the_interval_is_nearly_that_of_a_uniform_sample",
+    ),
+    (
+        "audit: the limit of the interval that holds at all times",
+        "robustlabels/audit/_intervals.py",
+        "limit = -np.log1p(-level)",
+        "limit = -np.log1p(-level) / 2",
+        "tests/test_audit.py::test_numbers_that_hold_at_all_times_are_those_whose_best_split_is_possible",
     ),
     (
         "L2",

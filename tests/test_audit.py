@@ -10,6 +10,7 @@ from sklearn.datasets import load_breast_cancer
 from sklearn.exceptions import NotFittedError
 
 from robustlabels import LabelAudit, LabelRefiner, corrupt_labels
+from robustlabels.audit._intervals import Sample, anytime_interval
 
 N = 400
 
@@ -176,6 +177,27 @@ def test_the_interval_for_those_who_look_all_the_time():
         wider.append((high - low) / fixed)
     assert np.mean(held) > 0.88
     assert 1.2 < np.mean(wider) < 2.2
+
+
+def test_numbers_that_hold_at_all_times_are_those_whose_best_split_is_possible():
+    sizes, drawn, found, level = (30, 25), (12, 5), (4, 1), 0.9
+    ratios = []
+    for size, n_drawn, n_found in zip(sizes, drawn, found, strict=True):
+        chance = hypergeom.pmf(n_found, size, np.arange(size + 1), n_drawn)
+        prior = np.full(size + 1, 1 / (size + 1))
+        with np.errstate(divide="ignore"):
+            ratios.append(np.log(prior) - np.log(prior * chance / (prior @ chance)))
+    possible = {
+        first + second
+        for first in range(sizes[0] + 1)
+        for second in range(sizes[1] + 1)
+        if ratios[0][first] + ratios[1][second] <= -np.log(1 - level)
+    }
+    samples = [
+        Sample(size, n_drawn, n_found, n_found, n_found, n_drawn - n_found)
+        for size, n_drawn, n_found in zip(sizes, drawn, found, strict=True)
+    ]
+    assert anytime_interval(samples, level) == (min(possible), max(possible))
 
 
 def test_an_audit_that_is_done_has_few_wrong_labels_left():

@@ -182,7 +182,7 @@ def test_an_estimated_noise_leaves_the_truth_inside(distance, noise):
     assert scores.accuracy.low <= scores.accuracy.value <= scores.accuracy.high
 
 
-@pytest.mark.parametrize("distance", [4.0, 1.1], ids=["easy", "hard"])
+@pytest.mark.parametrize("distance", [4.0, 1.7], ids=["easy", "hard"])
 def test_checked_labels_do_not_have_the_noise_of_training(distance):
     clf, X, y, _ = draw_classes(distance, 2, seed=0, n_rows=2000)
     y_noisy = corrupt_labels(y, "symmetric", 0.28, random_state=0)
@@ -200,6 +200,16 @@ def test_checked_labels_do_not_have_the_noise_of_training(distance):
         sets.conformalize(X[1000:1500], y[1000:1500])
     held = sets.predict_set(X[1500:])[1][np.arange(500), y[1500:], 0]
     assert held.mean() > 0.87
+
+
+def test_confident_predictions_show_what_all_do_not():
+    T = symmetric_transition(2, 0.3)
+    clf, X, y, _ = draw_classes(0.75, 2, seed=0, n_rows=2000)
+    clf = RefinedClassifier(clf, LabelRefiner(T, random_state=0), random_state=0)
+    clf.fit(X[:1000], corrupt_labels(y[:1000], T, random_state=0))
+    assert clf.score(X[1000:], y[1000:]) < 0.7  # a label agrees as often under this noise
+    with pytest.warns(UserWarning, match="more often than the noise allows"):
+        CleanScores.from_estimator(clf, X[1000:], y[1000:])
 
 
 def test_copies_and_groups_of_rows_count_once():

@@ -58,17 +58,16 @@ def melded_interval(samples: list[Sample], level: float) -> tuple[int, int]:
     low, high = np.ones(1), np.ones(1)
     for sample in samples:
         grid = np.arange(0, sample.size + step, step)
-        marked = np.minimum(grid, sample.size)
         # Rounded down, L is at most a grid point if it is below the next one.
         below = _chance_of_at_least(sample, np.minimum(grid + step - 1, sample.size))
         below[grid + step > sample.size] = 1
-        low = np.convolve(low, np.diff(_bound(below, marked, sample, step), prepend=0))
+        low = np.convolve(low, np.diff(below, prepend=0))
         # Rounded up, U is at least a grid point if it is above the one before.
         above = _chance_of_at_most(sample, np.maximum(grid - step + 1, 0))
         above[grid == 0] = 1
         above[grid - step >= sample.size] = 0
         reached = 1 - np.append(above[1:], 0)  # P(U <= grid point)
-        high = np.convolve(high, np.diff(_bound(reached, marked, sample, step), prepend=0))
+        high = np.convolve(high, np.diff(reached, prepend=0))
     known = sum(sample.known for sample in samples)
     total = sum(sample.size for sample in samples)
     possible = total - sum(sample.known_not for sample in samples)
@@ -88,12 +87,6 @@ def _chance_of_at_least(sample: Sample, marked: NDArray) -> NDArray:
 def _chance_of_at_most(sample: Sample, marked: NDArray) -> NDArray:
     """Return P(X <= high) for each number of marked samples."""
     return hypergeom.cdf(sample.high, sample.size, marked, sample.n_drawn)
-
-
-def _bound(reached: NDArray, marked: NDArray, sample: Sample, step: int) -> NDArray:
-    """Return a distribution function on the grid, cut to what is known of the stratum."""
-    reached = np.where(marked + step <= sample.known, 0.0, reached)
-    return np.where(marked >= sample.size - sample.known_not, 1.0, reached)
 
 
 def _largest_without_a_find(samples: list[Sample], tail: float) -> int:
