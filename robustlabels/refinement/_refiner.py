@@ -351,32 +351,7 @@ class LabelRefiner(BaseEstimator):
             If these labels agree with the predictions less often, or more often, than those of
             `fit`: the noise or the samples have changed.
         """
-        return self.refine_with_interval(X, y).label_probabilities
-
-    def refine_with_interval(self, X: Features, y: ArrayLike) -> RefinedLabels:
-        """Return the same as `refine`, and an interval of the number of wrong labels."""
-        check_is_fitted(self)
-        later: LaterLabels | None = getattr(self, "_later", None)
-        if later is None:
-            raise ValueError(
-                "This LabelRefiner cannot refine other labels. That takes a fit of its own, with "
-                "one label for each of at least 50 samples and 10 per class."
-            )
-        codes, (X,) = encode(check_labels(y), self.classes_), indexable(X)
-        numbers = None if self._table is None else self._table.transform(self, X)
-        check_consistent_length(X if numbers is None else numbers, codes)
-        place = np.full(len(codes), -1)
-        if self._seen is not None:
-            place = self._seen.find(numbers, codes)
-        known, new = np.flatnonzero(place >= 0), np.flatnonzero(place < 0)
-        proba = np.empty((len(codes), len(self.classes_)))
-        proba[known] = self.label_probabilities_[place[known]]
-        n_wrong, interval = len(known) - proba[known, codes[known]].sum(), (0, 0)
-        if len(new):
-            numbers = None if numbers is None else numbers[new]
-            proba[new], interval = later.refine(_safe_indexing(X, new), numbers, codes[new], _LEVEL)
-        low, high = (int(np.rint(n_wrong + end)) for end in interval)
-        return RefinedLabels(proba, (low, high))
+        return refine_with_interval(self, X, y).label_probabilities
 
     @np.errstate(under="ignore")
     @without_autologging()
@@ -437,6 +412,32 @@ class LabelRefiner(BaseEstimator):
             {"n_answers": given.sum(axis=0), "quality": right @ frequency},
             index=pd.Index(self._annotators, name="annotator"),
         )
+
+
+def refine_with_interval(refiner: LabelRefiner, X: Features, y: ArrayLike) -> RefinedLabels:
+    """Return what `refine` does, and an interval of the number of wrong labels."""
+    check_is_fitted(refiner)
+    later: LaterLabels | None = getattr(refiner, "_later", None)
+    if later is None:
+        raise ValueError(
+            "This LabelRefiner cannot refine other labels. That takes a fit of its own, with "
+            "one label for each of at least 50 samples and 10 per class."
+        )
+    codes, (X,) = encode(check_labels(y), refiner.classes_), indexable(X)
+    numbers = None if refiner._table is None else refiner._table.transform(refiner, X)
+    check_consistent_length(X if numbers is None else numbers, codes)
+    place = np.full(len(codes), -1)
+    if refiner._seen is not None:
+        place = refiner._seen.find(numbers, codes)
+    known, new = np.flatnonzero(place >= 0), np.flatnonzero(place < 0)
+    proba = np.empty((len(codes), len(refiner.classes_)))
+    proba[known] = refiner.label_probabilities_[place[known]]
+    n_wrong, interval = len(known) - proba[known, codes[known]].sum(), (0, 0)
+    if len(new):
+        numbers = None if numbers is None else numbers[new]
+        proba[new], interval = later.refine(_safe_indexing(X, new), numbers, codes[new], _LEVEL)
+    low, high = (int(np.rint(n_wrong + end)) for end in interval)
+    return RefinedLabels(proba, (low, high))
 
 
 def read_features(refiner: LabelRefiner, X: Features) -> tuple[Any, Any]:

@@ -11,7 +11,7 @@ from sklearn.base import clone
 from .._plotting import import_pandas
 from .._typing import Features, Seed
 from .._validation.labels import as_given, check_labels, encode
-from ._refiner import LabelRefiner
+from ._refiner import LabelRefiner, refine_with_interval
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -107,7 +107,7 @@ def find_wrong_labels(
             f"refiner={type(refiner).__name__}(..., random_state={random_state!r})."
         )
     if prefit:
-        proba, interval = refiner.refine_with_interval(X, given)
+        proba, interval = refine_with_interval(refiner, X, given)
     else:
         # Refiners of users need not take all of these.
         passed = {"groups": groups} if groups is not None else {}
