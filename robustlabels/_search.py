@@ -30,6 +30,7 @@ from ._network.joint import MAY_DIFFER, fit_jointly
 from ._network.robust import RobustClassifier
 from ._refined import RefinedClassifier
 from ._typing import Features, Seed
+from ._validation.alignment import align_rows
 from ._validation.labels import check_labels, encode, find_rows_and_classes
 from ._validation.sklearn_private import (
     BaseSearchCV,
@@ -250,7 +251,7 @@ class RobustSearchCV(BaseSearchCV):
                     f"RobustSearchCV takes one label for each sample. Got y of shape {shape}. Use "
                     f"GridSearchCV with cv=KFold() and a scoring that takes several annotators."
                 )
-            y = check_labels(y)
+            y = check_labels(align_rows(X, y, "y"))
         if self.n_iter is None:
             candidates = list(ParameterGrid(self.param_grid))
         else:

@@ -13,6 +13,7 @@ from sklearn.utils import assert_all_finite, check_X_y
 from sklearn.utils.extmath import safe_sparse_dot
 
 from .._typing import Features
+from .._validation.alignment import align_rows
 from .._validation.labels import check_labels, class_factors, encode, find_classes
 from .._validation.sklearn_private import _check_sample_weight
 
@@ -116,7 +117,9 @@ class ClassStatistics:
             If X or y have missing values or different lengths, or a label is not in `classes`.
         """
         # Without weights the sums are finite only if all rows are: a pass over X is saved.
-        X, y = check_rows(X, check_labels(y), ensure_all_finite=sample_weight is not None)
+        sample_weight = align_rows(X, sample_weight, "sample_weight")
+        y = check_labels(align_rows(X, y, "y"))
+        X, y = check_rows(X, y, ensure_all_finite=sample_weight is not None)
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
         classes = find_classes(y if classes is None else check_labels(classes, "classes"))

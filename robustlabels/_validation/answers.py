@@ -65,7 +65,7 @@ def read_labels(y: Any) -> Any:
     if hasattr(y, "toarray"):
         raise TypeError("y is a sparse matrix, where a missing answer is 0. Pass an array and NaN.")
     answers = np.asarray(y, dtype=object)
-    missing = find_missing(answers.ravel()).reshape(answers.shape)
+    missing = find_missing(answers.ravel()).reshape(answers.shape) | np.ma.getmaskarray(y)
     if missing.all():
         raise ValueError("y has no answer of any annotator.")
     given = check_labels(answers[~missing])
@@ -149,6 +149,11 @@ def check_at_random(at_random: ArrayLike, trusted: NDArray | None, n_rows: int) 
     return mask & known
 
 
+def _as_objects(values: ArrayLike) -> NDArray:
+    """Return values as they are: NumPy would turn 1 beside "1" into a text."""
+    return np.asarray(values if hasattr(values, "__array__") else np.array(values, dtype=object))
+
+
 def pivot_answers(
     rows: ArrayLike, annotators: ArrayLike, answers: ArrayLike, *, index: ArrayLike | None = None
 ) -> pd.DataFrame:
@@ -161,10 +166,11 @@ def pivot_answers(
     annotators : array-like of shape (n_answers,)
         Who gave it.
     answers : array-like of shape (n_answers,)
-        The answers, labels of any kind.
+        The answers, labels of one kind. None, NaN, NA and blank texts are no answers.
     index : array-like of shape (n_samples,) or None, default=None
         All values that `rows` may have, in the order of the rows of X, such as ``X.index``. None
-        takes the values that occur, sorted.
+        takes the values that occur, in the order of their first answers. Where X has the same
+        index, the classifiers and :class:`LabelRefiner` bring the answers into its order.
 
     Returns
     -------
@@ -176,7 +182,8 @@ def pivot_answers(
     ImportError
         If pandas is missing.
     ValueError
-        If an annotator answers twice for a sample, or a sample is not in `index`.
+        If an annotator answers twice for a sample, a sample is not in `index`, `rows` or
+        `annotators` has missing values, or answers are of several kinds, such as 1 and "1".
 
     See Also
     --------
@@ -192,17 +199,27 @@ def pivot_answers(
     2  cat  NaN
     """
     pd = import_pandas("pivot_answers")
-    columns = {"row": rows, "annotator": annotators, "answer": answers}
-    long = pd.DataFrame({name: np.asarray(column) for name, column in columns.items()})
-    twice = long.duplicated(["row", "annotator"])
+    columns = {"rows": rows, "annotators": annotators, "answers": answers}
+    long = pd.DataFrame({name: _as_objects(column) for name, column in columns.items()})
+    for name in ("rows", "annotators"):
+        if long[name].isna().any():
+            raise ValueError(f"{name} has missing values. Say who answered for which sample.")
+    blank = [isinstance(v, str) and not v.strip() for v in long["answers"]]
+    given = long["answers"].notna() & ~np.array(blank, dtype=bool)
+    if given.any():
+        check_labels(long["answers"][given].to_numpy(), "answers")
+    order, names = (long[name].drop_duplicates() for name in ("rows", "annotators"))
+    long = long[given].infer_objects()
+    twice = long.duplicated(["rows", "annotators"])
     if twice.any():
         first = long[twice].iloc[0]
         raise ValueError(
-            f"Annotator {first['annotator']!r} answers twice for the row {first['row']!r}, and "
+            f"Annotator {first['annotators']!r} answers twice for the row {first['rows']!r}, and "
             f"{twice.sum() - 1} more answers are repeated. Keep one of each."
         )
-    table = long.pivot(index="row", columns="annotator", values="answer")
+    table = long.pivot(index="rows", columns="annotators", values="answers")
     table = table.rename_axis(index=None, columns=None)
+    table = table.reindex(index=pd.Index(order.tolist()), columns=sorted(names))
     if index is None:
         return table
     index = pd.Index(index)

@@ -18,6 +18,7 @@ from .._fitting import fresh_random_state
 from .._inner.folds import make_folds, weight_params
 from .._plotting import COLORS, import_pandas, make_axes, style_axes
 from .._typing import Features, Seed
+from .._validation.alignment import align_rows
 from .._validation.labels import check_labels, encode, find_classes
 from .._validation.sklearn_private import (
     HasMethods,
@@ -142,6 +143,10 @@ def _scores(
         if not hasattr(estimator, "fit") or not is_classifier(estimator):
             raise ValueError(f"{name or 'estimator'} must be a classifier. Got {estimator!r}.")
     check_consistent_length(X, y)
+    y, sample_weight, groups = (
+        align_rows(X, values, name)
+        for name, values in (("y", y), ("sample_weight", sample_weight), ("groups", groups))
+    )
     labels = check_labels(y)
     rates = np.asarray(noise_rates, dtype=float)
     if rates.ndim != 1 or len(rates) == 0 or not ((rates >= 0) & (rates <= 1)).all():

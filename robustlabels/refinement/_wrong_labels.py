@@ -10,6 +10,7 @@ from sklearn.base import clone
 
 from .._plotting import import_pandas
 from .._typing import Features, Seed
+from .._validation.alignment import align_rows
 from .._validation.labels import as_given, check_labels, encode
 from ._refiner import LabelRefiner, refine_with_interval
 
@@ -93,6 +94,7 @@ def find_wrong_labels(
     7  virginica    setosa
     """
     pd = import_pandas("find_wrong_labels")
+    y = align_rows(X, y, "y")
     given = check_labels(y)
     if prefit and (refiner is None or trusted is not None or groups is not None):
         raise ValueError(
