@@ -22,6 +22,7 @@ import hypothesis
 import joblib
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import sklearn
 import skorch
 import torch
@@ -40,8 +41,37 @@ PATIENCE = 120
 #: Where errors are raised on purpose.
 OWN = tuple(str(Path(package.__file__).parent) for package in (robustlabels, sklearn, skorch))
 
+#: Kinds of columns in a file.
+MESSY = [
+    "question marks", "decimal commas", "ids", "row numbers", "many categories", "dates", "blanks",
+    "nothing", "dictionary", "codes", "mixed",
+]  # fmt: skip
+
+DICTIONARY = pd.ArrowDtype(pa.dictionary(pa.int32(), pa.string()))
+
 
 # What goes in
+
+
+def messy_table(X, kind, rng):
+    """Return a data frame as `read_csv` makes it of many a file."""
+    n_rows = len(X)
+    X = pd.DataFrame(X).add_prefix("feature ")
+    if kind == "question marks":
+        return X.astype(str).mask(rng.random_sample(X.shape) < 0.05, "?")
+    columns = {
+        "decimal commas": [f"{v:.2f}".replace(".", ",") for v in X.iloc[:, 0]],
+        "ids": [f"P{number}" for number in rng.permutation(n_rows)],
+        "row numbers": np.arange(n_rows),
+        "many categories": [f"city {number}" for number in rng.randint(n_rows, size=n_rows)],
+        "dates": pd.date_range("2020", periods=n_rows),
+        "blanks": np.where(rng.random_sample(n_rows) < 0.5, "", " "),
+        "nothing": np.full(n_rows, None),
+        "dictionary": pd.Series(rng.choice(["a", "b"], n_rows)).astype(DICTIONARY),
+        "codes": [f"0{number}" for number in rng.randint(99, size=n_rows)],
+        "mixed": [*[1, "1", None, 2.5] * (n_rows // 4 + 1)][:n_rows],
+    }
+    return X.assign(**{kind: columns[kind]})
 
 
 @st.composite
@@ -64,6 +94,7 @@ def tables(draw, n_rows, n_features):
                 "list",
             ]
             + ["NaN", "infinite", "sparse", "frame", "categories", "texts", "one-dimensional"]
+            + [*MESSY, "masked"]
             + [
                 "three-dimensional",
                 "objects",
@@ -94,6 +125,10 @@ def tables(draw, n_rows, n_features):
         X = pd.DataFrame(X)
         X["kind"] = rng.choice(["red", "blue", None], n_rows)
         X["kind"] = X["kind"].astype("category" if kind == "categories" else "str")
+    elif kind in MESSY:
+        return messy_table(X, kind, rng)
+    elif kind == "masked":
+        X = np.ma.masked_array(X, mask=rng.random_sample(X.shape) < 0.2)
     elif kind == "read-only":
         X.setflags(write=False)
     makers = {
@@ -333,7 +368,9 @@ def cases(draw):
     X = draw(tables(n_rows, draw(st.integers(1, 4))))
     y = draw(label_arrays(n_rows, n_classes))
     kind = draw(
-        st.sampled_from(["fit"] * 5 + ["blocks", "refine", "corrupt", "inject"] + ["score"] * 3)
+        st.sampled_from(
+            ["fit"] * 5 + ["blocks", "refine", "check", "corrupt", "inject"] + ["score"] * 3
+        )
     )
     if kind == "fit":
         clf = draw(classifiers(n_classes))
@@ -352,6 +389,9 @@ def cases(draw):
             y=y,
             classes=known,
         )
+    if kind == "check":
+        other = draw(st.sampled_from([None, X[:3] if hasattr(X, "shape") else X]))
+        return Case("check_table", robustlabels.check_table, X=X, y=y, X_test=other)
     if kind == "refine":
         refiner = robustlabels.LabelRefiner(random_state=0).set_params(
             **draw(sometimes(transition_matrix=matrices(n_classes), n_jobs=numbers(1)))
@@ -532,6 +572,8 @@ def _give_up(number, frame):
 
 def _fingerprint(inputs):
     """Return what changes with the values of the inputs; frames also cache things."""
+    # joblib cannot hash masked arrays.
+    inputs = {n: v.tolist() if np.ma.isMaskedArray(v) else v for n, v in inputs.items()}
     frames = (pd.DataFrame, pd.Series)
     return {
         name: repr(value.to_dict()) if isinstance(value, frames) else joblib.hash(value)

@@ -21,8 +21,10 @@ _HOMES = {
     "RobustClassifier": "_network.robust",
     "RobustEnsembleClassifier": "_ensemble.ensemble",
     "RobustSearchCV": "_search",
+    "TableWarning": "_validation.table",
     "TransitionMatrixDisplay": "noise._transition_display",
     "UnhingedClassifier": "_linear.unhinged",
+    "check_table": "_validation.table",
     "corrupt_labels": "noise",
     "find_wrong_labels": "refinement",
     "losses": None,
@@ -50,6 +52,8 @@ if TYPE_CHECKING:
     from ._refined import RefinedClassifier as RefinedClassifier
     from ._search import RobustSearchCV as RobustSearchCV
     from ._validation.answers import pivot_answers as pivot_answers
+    from ._validation.table import TableWarning as TableWarning
+    from ._validation.table import check_table as check_table
     from .audit import LabelAudit as LabelAudit
     from .metrics._clean_scores import CleanScores as CleanScores
     from .metrics._prediction_sets import NoisyConformalClassifier as NoisyConformalClassifier

@@ -99,6 +99,8 @@ def test_method_without_docstring_overrides_one_with(path):
 
 @pytest.mark.parametrize("path", PUBLIC + METHODS)
 def test_public_functions_are_annotated(path):
+    if isinstance(resolve(path), type) and issubclass(resolve(path), Warning):
+        return  # its signature is that of all exceptions
     signature = inspect.signature(resolve(path))
     assert inspect.isclass(resolve(path)) or signature.return_annotation is not signature.empty
     for name, parameter in signature.parameters.items():

@@ -24,7 +24,13 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from robustlabels import LabelRefiner, RefinedClassifier, corrupt_labels, find_wrong_labels
+from robustlabels import (
+    LabelRefiner,
+    RefinedClassifier,
+    TableWarning,
+    corrupt_labels,
+    find_wrong_labels,
+)
 from robustlabels._inner.folds import assign_folds
 from robustlabels._validation.features import TableNumbers
 from robustlabels.noise import pair_transition, symmetric_transition
@@ -622,11 +628,15 @@ def test_some_row_must_have_a_weight():
 
 
 def test_categories_of_a_table():
-    frame = pd.DataFrame({"rare": [f"level {i}" for i in range(100)] + ["often"] * 100})
+    levels = [f"level {i // 2}" for i in range(700)] + [f"once {i}" for i in range(200)]
+    frame = pd.DataFrame({"rare": [*levels, *["often"] * 100]})
     estimator = LabelRefiner()
     numbers = TableNumbers().fit_transform(estimator, frame)
-    assert numbers.shape == (200, 31)
-    np.testing.assert_array_equal(numbers[:, 0], np.repeat([0.0, 1.0], 100))
+    # The most frequent categories have a column, and all have a number in the last one.
+    assert numbers.shape == (1000, 256)
+    np.testing.assert_array_equal(numbers[:, 0], np.repeat([0.0, 1.0], [900, 100]))
+    assert len(np.unique(numbers[:, -1])) == 256
+    np.testing.assert_array_equal(numbers[700:900, -1], -1)
     assert estimator.feature_names_in_.tolist() == ["rare"]
     frame = pd.DataFrame({"n": np.array([1, 2.5, None], dtype=object), "c": ["x", None, "y"]})
     np.testing.assert_array_equal(
@@ -755,7 +765,7 @@ def test_another_noise_of_later_labels_is_noticed(digits):
 
 @pytest.mark.parametrize("kind", ["frame", "sparse", "teacher"])
 def test_later_labels_of_any_features(kind):
-    rng = np.random.RandomState(0)
+    rng = np.random.RandomState(7)  # what is missing tells nothing of the noise
     X, y = blobs(3, 0, 600)
     teacher = TEACHER if kind == "teacher" else None
     if kind == "frame":
@@ -797,15 +807,18 @@ def test_the_label_among_the_features_is_noticed(kind):
     y_noisy = corrupt_labels(y, "symmetric", 0.2, exact=True, random_state=0)
     copy = {"numbers": y_noisy, "texts": y_noisy.astype(str) + "!", "mapped": 7 - 3 * y_noisy}
     X["diagnosis"] = copy[kind]
-    with pytest.warns(UserWarning, match=r"the label among its features: \['diagnosis'\]"):
+    with pytest.warns(TableWarning, match="the label among its features: 'diagnosis'"):
         refiner = LabelRefiner(random_state=0).fit(X, y_noisy)
     assert refiner.n_wrong_ < 5  # 30 are wrong
-    with pytest.warns(UserWarning, match="the label among its features"):
+    with pytest.warns(TableWarning, match="the label among its features"):
         RefinedClassifier(GaussianNB(), random_state=0).fit(X.assign(diagnosis=y_noisy), y_noisy)
     # Two classes have one value, or the agreement is that of a good feature.
     LabelRefiner(random_state=0).fit(X.assign(diagnosis=y_noisy > 0), y_noisy)
     swapped = corrupt_labels(y_noisy, "symmetric", 0.05, exact=True, random_state=1)
-    LabelRefiner(random_state=0).fit(X.assign(diagnosis=swapped), y_noisy)
+    LabelRefiner(random_state=0).fit(X.assign(diagnosis=swapped + 10), y_noisy)
+    # A copy with some mistakes has the names of the classes.
+    with pytest.warns(TableWarning, match="the label among its features"):
+        LabelRefiner(random_state=0).fit(X.assign(diagnosis=swapped), y_noisy)
 
 
 def test_groups_of_samples_do_not_confirm_each_other(patients):

@@ -257,7 +257,7 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
         ----------
         X : {array-like, data frame} of shape (n_samples, n_features)
             Features on any scale. Numbers may be missing. In a data frame columns may hold
-            categories or texts, of which the 31 most frequent are used.
+            categories or texts, of which the 255 most frequent are used.
         y : array-like of shape (n_samples,) or (n_samples, n_annotators)
             Labels of any kind, with at least two classes; some of them may be wrong. Several
             columns are the answers of several annotators, some of them missing, see
@@ -360,7 +360,7 @@ class RobustEnsembleClassifier(ClassifierMixin, BaseEstimator):
             if found.transition is not None:
                 for name in ("transition_matrix_", "noise_rate_", "noise_evidence_"):
                     setattr(self, name, getattr(self.refiner_, name))
-        if not has_enough_rows(len(rows), len(rows.classes)):
+        if not has_enough_rows(len(rows), rows.n_known_classes):
             copies = group_equal_rows(rows.numbers)[1]
             groups = copies if copies.any() else np.arange(len(rows))
             groups = join_groups(groups, rows.groups)

@@ -15,6 +15,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._fitting import unchanged_on_error
 from .._typing import Features, Seed
+from .._validation.alignment import align_rows
+from .._validation.features import explained_texts
 from .._validation.labels import (
     check_labels,
     check_same_classes,
@@ -482,12 +484,15 @@ class UnhingedClassifier(ClassifierMixin, BaseEstimator):
         return tags
 
     def _validate(self, X, y, sample_weight, reset=True, is_summed=False):
-        y = check_labels(y)
+        y = check_labels(align_rows(X, y, "y"))
+        sample_weight = align_rows(X, sample_weight, "sample_weight")
         # Without weights the sums are finite only if all rows are: a pass over X is saved.
         finite = sample_weight is not None or self.class_weight is not None or not is_summed
-        X, y = validate_data(
-            self, X, y, reset=reset, accept_sparse="csr", dtype=_FLOATS, ensure_all_finite=finite
-        )
+        with explained_texts():
+            X, y = validate_data(
+                self, X, y, reset=reset, accept_sparse="csr", dtype=_FLOATS,
+                ensure_all_finite=finite,
+            )  # fmt: skip
         if y.dtype.kind not in "iub":
             check_classification_targets(y)
         if sample_weight is not None:

@@ -13,6 +13,8 @@ from sklearn.utils.validation import check_consistent_length, validate_data
 
 from .._fitting import usable_memory, warn_unpredicted_classes
 from .._inner.folds import assign_folds
+from .._validation.alignment import align_rows
+from .._validation.features import explained_texts
 from .._validation.labels import (
     NO_CLASSES,
     check_labels,
@@ -123,10 +125,11 @@ class Training:
 
 def read_features(classifier: Any, X: Any, engine: NetworkEngine | None = None) -> Any:
     """Check the features of a first fit, or for an engine that is there."""
-    X = validate_data(
-        classifier, X, reset=engine is None, dtype=(np.float64, np.float32), order="C",
-        accept_sparse="csr", allow_nd=classifier.module is not None,
-    )  # fmt: skip
+    with explained_texts():
+        X = validate_data(
+            classifier, X, reset=engine is None, dtype=(np.float64, np.float32), order="C",
+            accept_sparse="csr", allow_nd=classifier.module is not None,
+        )  # fmt: skip
     if engine is not None and X.shape[1:] != engine.row_shape:
         raise ValueError(f"X has rows of shape {X.shape[1:]}; in fit they had {engine.row_shape}.")
     return X
@@ -196,7 +199,7 @@ def prepare_training(
     priors = check_priors(params["priors"], classes)
     if isinstance(priors, str):  # "balanced"
         priors = 1 / len(classes)
-    refined = transition is not None and has_enough_rows(len(rows), len(classes))
+    refined = transition is not None and has_enough_rows(len(rows), rows.n_known_classes)
     if not isinstance(transition, str | None):
         check_invertible(transition, len(classes), classes)
         refined = True
@@ -275,7 +278,8 @@ def prepare_block(
         )
     if params["priors"] is not None:
         raise ValueError("priors need all labels at once. Call fit, or set priors=None.")
-    y = check_labels(y)
+    y = check_labels(align_rows(X, y, "y"))
+    sample_weight = align_rows(X, sample_weight, "sample_weight")
     X = read_features(classifier, X, previous)
     check_consistent_length(X, y)
     weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)

@@ -8,10 +8,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
+from .alignment import align_rows
 from .answers import Answers, check_at_random, check_trusted, read_labels
 from .labels import encode, find_missing, find_rows_and_classes
-from .leaks import warn_of_label_columns
 from .sklearn_private import _check_sample_weight, _safe_indexing
+from .table import warn_of_findings
+
+#: Rows of a class that does not count in how many rows an estimate of the noise needs.
+_FEW_ROWS = 2
 
 #: Groups that are needed to predict some from the others.
 MIN_GROUPS = 10
@@ -36,6 +40,11 @@ class TrainingRows:
 
     def __len__(self) -> int:
         return len(self.kept)
+
+    @property
+    def n_known_classes(self) -> int:
+        """Number of classes of three rows or more: fewer may be mistyped, and say nothing."""
+        return int((np.bincount(self.codes, minlength=len(self.classes)) > _FEW_ROWS).sum())
 
     def with_codes(self, codes: NDArray) -> Self:
         """Return the same samples with one label each to learn."""
@@ -82,10 +91,22 @@ def read_rows(
 ) -> TrainingRows:
     """Check what was passed to the `fit` of an estimator, which messages name.
 
+    Values with the index of X in another order are brought into that of X.
     `read_features` returns the checked features and `numbers` of all samples. It is called after
     the cheaper check of the labels.
     """
-    labels, passed = read_labels(y), X
+    passed = X
+    y, sample_weight, trusted, trusted_at_random, groups = (
+        align_rows(X, values, name)
+        for name, values in (
+            ("y", y),
+            ("sample_weight", sample_weight),
+            ("trusted", trusted),
+            ("trusted_at_random", trusted_at_random),
+            ("groups", groups),
+        )
+    )
+    labels = read_labels(y)
     X, numbers = read_features(X)
     check_consistent_length(X if numbers is None else numbers, labels)
     known, truth = check_trusted(trusted, labels)
@@ -115,8 +136,7 @@ def read_rows(
             codes[known] = encode(truth[known], classes, "trusted")
         elif known is not None:
             given = np.where(known, -1, codes)
-    if given is not None:
-        warn_of_label_columns(passed, kept, given, len(classes), stacklevel=5)
+    warn_of_findings(passed, kept, given, labels, classes, stacklevel=5)
     return TrainingRows(
         X=X,
         numbers=numbers,

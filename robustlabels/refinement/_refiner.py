@@ -276,8 +276,9 @@ class LabelRefiner(BaseEstimator):
         ----------
         X : {array-like, sparse matrix, data frame} of shape (n_samples, n_features)
             Features on any scale. Numbers may be missing. In a data frame, columns of categories
-            and of strings are encoded, the rarest of more than 31 categories as none. A `teacher`
-            may take anything.
+            and of strings are encoded, the rarest of more than 255 categories as none, and from 50
+            rows on those of one row, such as ids. Texts that are numbers become numbers. See
+            :func:`check_table`. A `teacher` may take anything.
         y : array-like of shape (n_samples,) or (n_samples, n_annotators)
             Noisy labels of two or more classes. Several columns are the answers of several
             annotators, missing where they are None, NaN or NA; see :func:`pivot_answers`. Samples
@@ -376,7 +377,7 @@ class LabelRefiner(BaseEstimator):
         known = None
         if not isinstance(self.transition_matrix, str):
             known = check_invertible(self.transition_matrix, n_classes, rows.classes)
-        if known is None and not has_enough_rows(len(rows), n_classes):
+        if known is None and not has_enough_rows(len(rows), rows.n_known_classes):
             found = _take_as_given(rows)
         else:
             # Only a teacher looks at these, and the cache would compare them.
