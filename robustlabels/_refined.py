@@ -10,6 +10,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from ._fitting import fresh_random_state, take_attributes, unchanged_on_error, without_autologging
+from ._inner.boosters import BoosterTable, check_booster
 from ._inner.expanded_rows import ExpandedRows, expand, set_early_stopping, set_inner_folds
 from ._inner.sample_weight import (
     check_parameters,
@@ -109,6 +110,11 @@ class RefinedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     ``class_weight`` inside `estimator` refers to the labels in y. "balanced" gives each class the
     same total probability.
 
+    Of a data frame, LightGBM, XGBoost, CatBoost and
+    :class:`~sklearn.ensemble.HistGradientBoostingClassifier` get columns of texts as categories of
+    pandas, at most the 255 most frequent ones, and texts that are numbers as numbers. Other
+    classifiers need a pipeline that encodes texts.
+
     Predicted probabilities are about the true labels, and not calibrated any further. To calibrate,
     use ``RefinedClassifier(CalibratedClassifierCV(estimator))``; calibration around
     RefinedClassifier would fit the noisy labels. Predictions of a regressor are clipped at 0 and
@@ -205,13 +211,16 @@ class RefinedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a parameter or the data are invalid, the estimator takes no weights, or it would
-            split copies of a sample.
+            If a parameter or the data are invalid, the estimator takes no weights, it would split
+            copies of a sample, or it is to stop early by rows that it does not get.
         """
         with unchanged_on_error(self), without_autologging():
+            check_booster(self.estimator)
             estimator, refiner = clone(self.estimator), self._make_refiner()
             check_parameters(estimator)
             check_parameters(refiner)
+            self._table = BoosterTable(estimator, X)
+            X = self._table.take(X)
             if not is_regressor(estimator):
                 weight_name = check_weights_reach(estimator)
             else:
@@ -281,7 +290,9 @@ class RefinedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         check_is_fitted(self)
         if is_regressor(self.estimator_):
             return self.classes_[self.predict_proba(X).argmax(axis=1)]
-        predicted = np.ravel(self.estimator_.predict(X))  # CatBoost returns a column
+        predicted = np.ravel(
+            self.estimator_.predict(self._table.take(X))
+        )  # CatBoost returns a column
         known = np.isin(predicted, range(len(self.classes_))).all()
         if not known or len(predicted) != _num_samples(X):
             raise ValueError(
@@ -308,8 +319,8 @@ class RefinedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         """
         check_is_fitted(self)
         if not is_regressor(self.estimator_):
-            return self.estimator_.predict_proba(X)
-        proba = np.maximum(self.estimator_.predict(X), 0)
+            return self.estimator_.predict_proba(self._table.take(X))
+        proba = np.maximum(self.estimator_.predict(self._table.take(X)), 0)
         total = proba.sum(axis=1, keepdims=True)
         return np.where(total > 0, proba / np.where(total > 0, total, 1), 1 / proba.shape[1])
 
@@ -345,4 +356,4 @@ class RefinedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             What the classifier returns.
         """
         check_is_fitted(self)
-        return self.estimator_.decision_function(X)
+        return self.estimator_.decision_function(self._table.take(X))

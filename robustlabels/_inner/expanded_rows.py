@@ -161,6 +161,12 @@ def _reject_inner_folds(name, part):
 
 def _reject_random_split(part):
     params = part.get_params(deep=False)
+    if params.get("oob_score"):
+        raise ValueError(
+            f"{type(part).__name__} has oob_score={params['oob_score']!r}, but each sample is in "
+            "several rows here, with other labels: their score would mean nothing. Set "
+            "oob_score=False, and see CleanScores for what the classifier is worth."
+        )
     if params.get("early_stopping") is True:
         remedy = "early_stopping=False"
     elif (
