@@ -216,7 +216,10 @@ def _number_values(values: NDArray) -> tuple[NDArray, int]:
     if values.dtype.kind == "O":
         from pandas import factorize
 
-        codes, names = factorize(values)
+        try:
+            codes, names = factorize(values)
+        except TypeError:  # lists and other values that only a teacher understands
+            return np.full(len(values), -1), 0
         return codes, len(names)
     names, codes = np.unique(values, return_inverse=True)
     missing = names != names
