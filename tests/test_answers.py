@@ -250,7 +250,7 @@ def test_a_long_list_becomes_a_table(crowd, refiner):
     table = pivot_answers(*long, index=range(len(X)))
     found = LabelRefiner(random_state=0).fit(X, table)
     np.testing.assert_array_equal(found.label_probabilities_, refiner.label_probabilities_)
-    assert pivot_answers(["b", "a"], ["x", "x"], [1, 2]).index.tolist() == ["a", "b"]
+    assert pivot_answers(["b", "a"], ["x", "x"], [1, 2]).index.tolist() == ["b", "a"]
     with pytest.raises(ValueError, match="answers twice for the row"):
         pivot_answers([0, 0], ["ann", "ann"], [1, 2])
     with pytest.raises(ValueError, match="not in index"):

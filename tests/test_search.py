@@ -174,7 +174,7 @@ def test_drawn_candidates(trained):
 
 def test_weights_groups_and_data_frames():
     table = pd.DataFrame(X, columns=[f"f{i}" for i in range(4)])
-    y = pd.Series(NOISY, index=np.arange(len(X))[::-1])
+    y = pd.Series(NOISY, index=np.arange(len(X))[::-1] + 1000)  # says nothing of the table
     rng = np.random.default_rng(0)
     given = {"sample_weight": rng.random(len(X)), "groups": rng.integers(5, size=len(X))}
     params = {"scoring": "accuracy", "cv": GroupKFold(2), "fit_params": given, "y": y}

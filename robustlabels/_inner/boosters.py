@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from sklearn.ensemble import HistGradientBoostingClassifier
-
 from .._validation.features import as_pandas, is_frame
 from .._validation.findings import is_text, parse_number_texts, read_number_texts
 from .._validation.labels import shorten
@@ -28,6 +26,9 @@ _MISSING = "missing"
 
 def _package(estimator: Any) -> str | None:
     """Return the package of a boosting classifier, None for other classifiers."""
+    # Slow to import.
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
     package = type(estimator).__module__.partition(".")[0]
     if package in _STOPPING:
         return package

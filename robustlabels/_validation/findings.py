@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
-from sklearn.tree import DecisionTreeClassifier
 
 from .answers import Answers
 from .labels import shorten
@@ -300,6 +299,8 @@ def find_features_that_tell(X: Any, codes: NDArray, n_classes: int) -> Iterator[
 
     Such a column may be made from the label, or just be a good one.
     """
+    from sklearn.tree import DecisionTreeClassifier  # slow to import
+
     rows = _spread_rows(codes)
     if len(rows) < _MIN_ROWS:
         return

@@ -43,7 +43,12 @@ class TrainingRows:
 
     @property
     def n_known_classes(self) -> int:
-        """Number of classes of three rows or more: fewer may be mistyped, and say nothing."""
+        """Number of classes of three rows or more: fewer may be mistyped, and say nothing.
+
+        All classes, before the answers of annotators are aggregated.
+        """
+        if self.codes is None:
+            return len(self.classes)
         return int((np.bincount(self.codes, minlength=len(self.classes)) > _FEW_ROWS).sum())
 
     def with_codes(self, codes: NDArray) -> Self:
