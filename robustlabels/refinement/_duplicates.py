@@ -2,7 +2,7 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_matrix, diags_array, issparse
+from scipy.sparse import coo_matrix, diags, issparse
 from scipy.sparse.csgraph import connected_components
 from sklearn.metrics import pairwise_distances
 from sklearn.preprocessing import MaxAbsScaler
@@ -41,7 +41,7 @@ def scale_features(X: Features, scale: tuple[NDArray, NDArray] | None = None) ->
     """Return features as float32 on a common scale, by default by their own :func:`fit_scale`."""
     middle, spread = fit_scale(X) if scale is None else scale
     if issparse(X):
-        return (X @ diags_array(1 / spread)).tocsr().astype(np.float32)
+        return (X @ diags(1 / spread)).tocsr().astype(np.float32)
     with np.errstate(over="ignore", invalid="ignore"):
         X = (X - middle) / spread
     return np.clip(X, -_LARGEST, _LARGEST).astype(np.float32)
