@@ -130,7 +130,7 @@ class BoosterTable:
                 X[name] = parse_number_texts(column, kind) if is_text(column) else column
                 continue
             if all(isinstance(category, str) for category in kind.categories):
-                column = column.where(column.isna(), column.astype(str))
+                column = column.astype(object).where(column.isna(), column.astype(str))
             column = column.where(column.isin(kind.categories)).astype(kind)
             if self.package == "catboost":
                 column = column.astype(object).where(column.notna(), _MISSING)
