@@ -26,12 +26,12 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.model_selection import cross_val_predict
 
 from robustlabels import LabelRefiner, corrupt_labels
-from robustlabels.audit._intervals import Sample, anytime_interval, melded_interval
+from robustlabels.audit._intervals import Sample, anytime_interval, exact_interval
 from robustlabels.audit._strata import make_strata
 
 LEVEL = 0.9
-meld = cache(lambda samples: melded_interval(list(samples), LEVEL))
-anytime = cache(lambda samples: anytime_interval(list(samples), LEVEL))
+exact = cache(lambda samples: exact_interval(samples, LEVEL))
+anytime = cache(lambda samples: anytime_interval(samples, LEVEL))
 
 
 def list_sets(folder):
@@ -79,10 +79,10 @@ def measure(proba, counted, expected, given, n_checked, n_draws):
     found = []
     for _ in range(n_draws):
         samples, value = draw(wrong_probability, counted, expected, n_checked, rng)
-        low, high = meld(samples)
+        low, high = exact(samples)
         k = int(counted[rng.permutation(n_rows)[:n_checked]].sum())
         uniform = Sample(n_rows, n_checked, k, k, k, n_checked - k)
-        one_low, one_high = meld((uniform,))
+        one_low, one_high = exact((uniform,))
         found.append(
             (low <= total <= high, high - low, (np.clip(value, low, high) - total) ** 2,
              one_high - one_low, (n_rows * k / n_checked - total) ** 2)
@@ -121,7 +121,7 @@ def holds_at_all_times(proba, counted, given, n_draws):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, help="folder of .npz files")
-    parser.add_argument("--draws", type=int, default=1000)
+    parser.add_argument("--draws", type=int, default=5000)
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     rows, always = [], []

@@ -1,16 +1,29 @@
 """LabelAudit: intervals that hold whatever the label probabilities are."""
 
+import json
 import pickle
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import betaln
 from scipy.stats import hypergeom
 from sklearn.datasets import load_breast_cancer
 from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix, recall_score
+from sklearn.neighbors import NearestCentroid
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-from robustlabels import LabelAudit, LabelRefiner, corrupt_labels
-from robustlabels.audit._intervals import Sample, anytime_interval
+from robustlabels import (
+    CleanScores,
+    LabelAudit,
+    LabelRefiner,
+    RobustEnsembleClassifier,
+    corrupt_labels,
+)
 
 N = 400
 
@@ -32,6 +45,12 @@ def problem(kind, rate, seed=0):
     return y, given, proba
 
 
+def labels_with_doubt(doubt):
+    """Labels of two classes in turns, and label probabilities that doubt them that much."""
+    given = np.arange(len(doubt)) % 2
+    return given, np.where(np.eye(2)[given] == 1, 1 - doubt[:, None], doubt[:, None])
+
+
 def audit_of(given, proba, seed, **params):
     return LabelAudit(random_state=seed, **params).fit(None, given, label_probabilities=proba)
 
@@ -42,7 +61,7 @@ def test_intervals_hold_whatever_the_probabilities_are(kind, rate):
     y, given, proba = problem(kind, rate)
     predicted = np.where(np.arange(N) % 5 == 0, 1 - y, y)
     held, errors = [], []
-    for seed in range(150):
+    for seed in range(80):
         audit = audit_of(given, proba, seed)
         rows = audit.draw(40)
         audit.record(rows, y[rows])
@@ -50,10 +69,10 @@ def test_intervals_hold_whatever_the_probabilities_are(kind, rate):
         accuracy = audit.accuracy(predicted)
         held.append((low <= (y != given).sum() <= high, accuracy.low <= 0.8 <= accuracy.high))
         errors.append(audit.n_wrong_ - (y != given).sum())
-    # 150 draws at a level of .9 fall below .84 in one of a hundred tests.
-    assert (np.mean(held, axis=0) > 0.84).all()
+    # 80 draws at a level of .9 fall below .82 in one of a hundred tests.
+    assert (np.mean(held, axis=0) > 0.82).all()
     if rate:  # without wrong labels an error has one sign
-        assert abs(np.mean(errors)) < 4 * np.std(errors) / np.sqrt(150)
+        assert abs(np.mean(errors)) < 4 * np.std(errors) / np.sqrt(80)
 
 
 def test_good_probabilities_shorten_the_interval_and_the_error():
@@ -117,7 +136,7 @@ def test_drawing_goes_on_and_its_sizes_do_not_depend_on_answers():
 def test_labels_put_right_leave_the_population():
     y, given, proba = problem("good", 0.2)
     wrong, held = y != given, []
-    for seed in range(150):
+    for seed in range(80):
         audit = audit_of(given, proba, seed)
         for _ in range(2):
             for rows in (audit.draw(20), audit.worst(40)):
@@ -126,7 +145,7 @@ def test_labels_put_right_leave_the_population():
         assert left == wrong.sum() - (audit.checked_ & wrong).sum()
         low, high = audit.n_left_interval_
         held.append(low <= left <= high)
-    assert np.mean(held) > 0.84
+    assert np.mean(held) > 0.82
     first = audit_of(given, proba, 0)
     doubt = 1 - proba[np.arange(N), given]
     assert doubt[first.worst(30)].min() >= np.sort(doubt)[-30]
@@ -162,42 +181,80 @@ def test_unclear_labels_widen_the_interval():
     assert unclear.n_wrong_interval_ == clear.n_wrong_interval_
 
 
+def test_the_interval_holds_for_every_population():
+    # Two strata of 6 and 9 rows; of each some are drawn. All populations, all samples.
+    doubt = np.repeat([0.4, 0.05], [6, 9])
+    given, proba = labels_with_doubt(doubt)
+    audit = audit_of(given, proba, 0, level=0.8)
+    rows = audit.draw(9)
+    drawn = [rows[doubt[rows] == value] for value in (0.4, 0.05)]
+    n_drawn = [len(of_stratum) for of_stratum in drawn]
+    assert min(n_drawn) >= 3
+    intervals = {}
+    for found in np.ndindex(n_drawn[0] + 1, n_drawn[1] + 1):
+        labels = given.copy()
+        for k, of_stratum in zip(found, drawn, strict=True):
+            labels[of_stratum[:k]] = 1 - given[of_stratum[:k]]
+        intervals[found] = audit.record(rows, labels[rows]).n_wrong_interval_
+    lowest = 1.0
+    for wrong in np.ndindex(7, 10):
+        holds = 0.0
+        for (k, j), (low, high) in intervals.items():
+            if low <= sum(wrong) <= high:
+                chance = hypergeom.pmf(k, 6, wrong[0], n_drawn[0])
+                holds += chance * hypergeom.pmf(j, 9, wrong[1], n_drawn[1])
+        lowest = min(lowest, holds)
+    assert 0.8 <= lowest < 0.93
+
+
 def test_the_interval_for_those_who_look_all_the_time():
     y, given, proba = problem("good", 0.2)
     n_wrong, held, wider = (y != given).sum(), [], []
     for seed in range(60):
         audit = audit_of(given, proba, seed, anytime=True)
         inside = True
-        for _ in range(12):
+        for _ in range(8):
+            rows = audit.draw(5)
+            low, high = audit.record(rows, y[rows]).n_wrong_interval_
+            inside &= low <= n_wrong <= high
+        fixed = np.subtract(*audit.set_params(anytime=False).n_wrong_interval_[::-1])
+        wider.append((high - low) / fixed)
+        # Others are looked at in between, as many as one likes.
+        audit.set_params(anytime=True)
+        for _ in range(4):
+            worst = audit.worst(15)
+            audit.record(worst, y[worst])
             rows = audit.draw(5)
             low, high = audit.record(rows, y[rows]).n_wrong_interval_
             inside &= low <= n_wrong <= high
         held.append(inside)
-        fixed = np.subtract(*audit.set_params(anytime=False).n_wrong_interval_[::-1])
-        wider.append((high - low) / fixed)
     assert np.mean(held) > 0.88
     assert 1.2 < np.mean(wider) < 2.2
 
 
 def test_numbers_that_hold_at_all_times_are_those_whose_best_split_is_possible():
-    sizes, drawn, found, level = (30, 25), (12, 5), (4, 1), 0.9
+    doubt = np.repeat([0.4, 0.05], [16, 24])
+    given, proba = labels_with_doubt(doubt)
+    wrong = np.arange(40) % 16 < 5
+    audit = audit_of(given, proba, 1, anytime=True)
+    rows = audit.draw(17)
+    audit.record(rows, np.where(wrong, 1 - given, given)[rows])
     ratios = []
-    for size, n_drawn, n_found in zip(sizes, drawn, found, strict=True):
-        chance = hypergeom.pmf(n_found, size, np.arange(size + 1), n_drawn)
-        prior = np.full(size + 1, 1 / (size + 1))
+    for value in (0.4, 0.05):
+        drawn = rows[doubt[rows] == value]
+        n, k, size = len(drawn), wrong[drawn].sum(), (doubt == value).sum()
+        # Of k found in n: under Jeffreys' prior, and given the number in the stratum.
+        choose = -np.log(n + 1) - betaln(n - k + 1, k + 1)
+        evidence = choose + betaln(k + 0.5, n - k + 0.5) - betaln(0.5, 0.5)
         with np.errstate(divide="ignore"):
-            ratios.append(np.log(prior) - np.log(prior * chance / (prior @ chance)))
+            ratios.append(evidence - np.log(hypergeom.pmf(k, size, np.arange(size + 1), n)))
     possible = {
         first + second
-        for first in range(sizes[0] + 1)
-        for second in range(sizes[1] + 1)
-        if ratios[0][first] + ratios[1][second] <= -np.log(1 - level)
+        for first in range(len(ratios[0]))
+        for second in range(len(ratios[1]))
+        if ratios[0][first] + ratios[1][second] <= -np.log(0.1)
     }
-    samples = [
-        Sample(size, n_drawn, n_found, n_found, n_found, n_drawn - n_found)
-        for size, n_drawn, n_found in zip(sizes, drawn, found, strict=True)
-    ]
-    assert anytime_interval(samples, level) == (min(possible), max(possible))
+    assert audit.n_wrong_interval_ == (min(possible), max(possible))
 
 
 def test_an_audit_that_is_done_has_few_wrong_labels_left():
@@ -210,7 +267,9 @@ def test_an_audit_that_is_done_has_few_wrong_labels_left():
             audit.record(rows, y[rows])
         n_rounds += 1
     assert (audit.labels_ != y).mean() <= 0.05
-    assert n_rounds * 40 < N + 40
+    assert audit.checked_.sum() < N
+    # Each round asks anew. The bound need not pay for that.
+    assert n_rounds < 12
 
 
 def test_how_many_rows_are_needed():
@@ -220,7 +279,7 @@ def test_how_many_rows_are_needed():
     assert audit.rows_needed(15) > n_rows > audit.rows_needed(60)
     rows = audit.draw(n_rows)
     low, high = audit.record(rows, y[rows]).n_wrong_interval_
-    assert 45 < high - low < 75
+    assert 45 < high - low < 70
     # What was found counts for more than label probabilities that see no wrong label.
     sure = audit_of(given, np.eye(2)[given], 0)
     planned = sure.rows_needed(30)
@@ -278,6 +337,238 @@ def test_any_number_that_true_labels_decide():
     assert everything.low <= N == everything.high
 
 
+@pytest.fixture(scope="module")
+def three_classes():
+    """Labels of three classes of which one is rare, and predictions of two classifiers."""
+    rng = np.random.RandomState(0)
+    y = rng.choice(3, 500, p=[0.6, 0.3, 0.1])
+    given = np.where(rng.uniform(size=500) < 0.2, (y + 1) % 3, y)
+    proba = np.full((500, 3), 0.05)
+    proba[np.arange(500), given] = 0.9
+    proba[rng.uniform(size=500) < np.where(y != given, 0.7, 0.15)] = 1 / 3
+    predictions = [
+        np.where(rng.uniform(size=500) < share, rng.randint(3, size=500), y) for share in (0.2, 0.3)
+    ]
+    return y, given, proba, predictions, rng.exponential(size=(500, 3))
+
+
+def test_scores_hold(three_classes):
+    y, given, proba, (first, second), costs = three_classes
+    true = np.concatenate(
+        [
+            recall_score(y, first, average=None),
+            [balanced_accuracy_score(y, first), costs[np.arange(500), y].sum()],
+            [accuracy_score(y, first) - accuracy_score(y, second)],
+            confusion_matrix(y, given, normalize="true").ravel(),
+        ]
+    )
+    held, values, always = [], [], []
+    for seed in range(60):
+        audit = audit_of(given, proba, seed)
+        rows = audit.draw(60)
+        audit.record(rows, y[rows])
+        found = [
+            audit.recalls(first),
+            np.transpose([audit.balanced_accuracy(first), audit.estimate(costs)]),
+            np.transpose([audit.compare(first, second)]),
+            [audit.transition_matrix_.ravel(), *map(np.ravel, audit.transition_matrix_interval_)],
+        ]
+        value, low, high = np.concatenate(found, axis=1)
+        assert (low <= value).all()
+        assert (value <= high).all()
+        held.append((low <= true) & (true <= high))
+        values.append(value)
+        if seed < 10:
+            audit.set_params(anytime=True)
+            _, low, high = np.concatenate(
+                [
+                    audit.recalls(first),
+                    np.transpose([audit.balanced_accuracy(first), audit.compare(first, second)]),
+                ],
+                axis=1,
+            )
+            always.append((low <= true[[0, 1, 2, 3, 5]]) & (true[[0, 1, 2, 3, 5]] <= high))
+    # 60 draws at a level of .9 fall below .8 in one of fifty tests.
+    assert (np.mean(held, axis=0) > 0.8).all()
+    assert np.mean(always) > 0.9
+    # Means of ratios of classes with many rows are close to the truth.
+    near = [0, 1, 3, 4, 5, 6, 7, 9, 10]
+    errors = np.mean(values, axis=0) - true
+    assert (np.abs(errors[near]) < 5 * np.std(values, axis=0)[near] / np.sqrt(60) + 0.01).all()
+
+
+def test_checked_rows_give_the_scores_of_scikit_learn(three_classes):
+    y, given, proba, (first, second), costs = three_classes
+    audit = audit_of(given, proba, 0)
+    rows = audit.draw(500)
+    audit.record(rows, y[rows])
+    everything = {
+        "recalls": (audit.recalls(first), recall_score(y, first, average=None)),
+        "confusion": (audit.confusion_matrix(first), confusion_matrix(y, first)),
+        "balanced": (audit.balanced_accuracy(first), balanced_accuracy_score(y, first)),
+        "accuracy": (audit.accuracy(first), accuracy_score(y, first)),
+        "compare": (
+            audit.compare(first, second),
+            accuracy_score(y, first) - accuracy_score(y, second),
+        ),
+        "costs": (audit.estimate(costs), costs[np.arange(500), y].sum()),
+        "noise": (
+            (audit.transition_matrix_, *audit.transition_matrix_interval_),
+            confusion_matrix(y, given, normalize="true"),
+        ),
+    }
+    for name, (found, true) in everything.items():
+        for part in found:
+            np.testing.assert_allclose(part, true, atol=1e-9, err_msg=name)
+    frame = audit.n_wrong_by()
+    for label in range(3):
+        chosen = given == label
+        n_wrong = (y != given)[chosen].sum()
+        assert frame.loc[label].tolist()[:4] == [chosen.sum(), n_wrong, n_wrong, n_wrong]
+    scores = CleanScores.from_audit(audit, first)
+    assert scores.accuracy.value == scores.accuracy.high == accuracy_score(y, first)
+    assert scores.accuracy.on_noisy == accuracy_score(given, first)
+    np.testing.assert_array_equal(scores.confusion_matrix, confusion_matrix(y, first))
+    assert "500 labels are checked" in repr(scores)
+
+
+def test_groups_are_told_apart():
+    y, given, proba = problem("good", 0.2)
+    site = np.where(np.arange(N) % 3 == 0, "A", "B")
+    given = np.where((site == "A") & (np.arange(N) % 2 == 0), 1 - y, given)
+    audit = audit_of(given, proba, 0)
+    rows = audit.draw(150)
+    frame = audit.record(rows, y[rows]).n_wrong_by(site)
+    for name, row in frame.iterrows():
+        assert row.low <= (y != given)[site == name].sum() <= row.high
+        assert row.n_rows == (site == name).sum()
+        assert row.rate == row.n_wrong / row.n_rows
+    assert frame.rate_low["A"] > frame.rate_high["B"]
+    np.testing.assert_allclose(frame.n_wrong.sum(), audit.n_wrong_, rtol=0.1)
+
+
+def test_probabilities_learn_from_what_was_checked():
+    y, given, proba = problem("good", 0.2)
+    wrong = y != given
+    doubt = proba[np.arange(N), 1 - given]
+    odds = (doubt / (1 - doubt)) ** 3 / 5  # too sure, and too low
+    sure = odds / (1 + odds)
+    proba[np.arange(N), 1 - given], proba[np.arange(N), given] = sure, 1 - sure
+    audit = audit_of(given, proba, 0)
+    np.testing.assert_allclose(audit.wrong_probability_, sure, atol=1e-9)
+    rows = audit.draw(60)
+    audit.record(rows, y[rows])
+    found, rest = audit.wrong_probability_, ~audit.checked_
+    np.testing.assert_array_equal(found[rows], wrong[rows])
+
+    def log_loss(probability):
+        return -np.log(np.where(wrong, probability, 1 - probability))[rest].mean()
+
+    assert log_loss(found) < log_loss(doubt) + 0.02 < log_loss(sure) - 0.1
+    # The ranking, and what estimates rest on, stay as they were.
+    order = np.argsort(sure[rest], kind="stable")
+    assert (np.diff(found[rest][order]) >= -1e-12).all()
+
+
+def test_an_audit_is_stored_and_goes_on(tmp_path):
+    y, given, proba = problem("good", 0.2)
+    X = pd.DataFrame({"size": np.arange(N) / 7, "city": np.where(y, "a", "b")})
+    audit = LabelAudit(random_state=0).fit(X, given, label_probabilities=proba)
+    for rows in (audit.draw(30), audit.worst(20)):
+        audit.record(rows, y[rows])
+    audit.record([audit.draw(1)[0]], [None])
+    path = tmp_path / "audit.json"
+    audit.save(path)
+    loaded = LabelAudit.load(path, X, given)
+    assert str(loaded) == str(audit)
+    assert json.loads(path.read_text())["version"] == 1
+    for one in (audit, loaded):
+        rows = one.draw(15)
+        one.record(rows, y[rows])
+    np.testing.assert_array_equal(loaded.true_labels_, audit.true_labels_)
+    assert loaded.n_wrong_interval_ == audit.n_wrong_interval_
+    assert loaded.recalls(y).low.tolist() == audit.recalls(y).low.tolist()
+    assert loaded.set_params(anytime=True).n_wrong_interval_ == (
+        audit.set_params(anytime=True).n_wrong_interval_
+    )
+    for other_X, other_y in (
+        (X, 1 - given),
+        (X + X.iloc[0], given),
+        (X[::-1], given),
+        (None, given),
+    ):
+        with pytest.raises(ValueError, match="belongs to another table"):
+            LabelAudit.load(path, other_X, other_y)
+    path.write_text(path.read_text().replace('"version": 1', '"version": 2'))
+    with pytest.raises(ValueError, match="version 2"):
+        LabelAudit.load(path, X, given)
+    path.write_text("row,label")
+    with pytest.raises(ValueError, match=r"no file that LabelAudit\.save has written"):
+        LabelAudit.load(path, X, given)
+
+
+def test_decisions_from_a_file(tmp_path):
+    y, given, proba = problem("good", 0.2)
+    names = np.array(['ill, or "not well"', "well"])
+    audit, by_hand = (
+        LabelAudit(random_state=0).fit(None, names[given], label_probabilities=proba)
+        for _ in range(2)
+    )
+    drawn, worst = by_hand.draw(20), by_hand.worst(10)
+    decisions = [(row, y[row], "checked", "drawn") for row in drawn]
+    decisions += [(row, y[row], "checked", "worst") for row in worst]
+    decisions[3] = (drawn[3], None, "cannot tell", "drawn")
+    decisions.insert(2, (drawn[7], 1 - y[drawn[7]], "checked", "drawn"))  # corrected later
+    frame = pd.DataFrame(decisions, columns=["row", "label", "status", "origin"])
+    frame["label"] = ["" if pd.isna(k) else names[int(k)] for k in frame.label]
+    path = tmp_path / "decisions.csv"
+    first = f"# robustlabels audit {audit.table_hash_}\n"
+    path.write_text(first + frame.to_csv(index=False))
+    audit.read_decisions(path)
+    by_hand.record(drawn, np.where(np.arange(20) == 3, None, names[y[drawn]].astype(object)))
+    by_hand.record(worst, names[y[worst]])
+    pd.testing.assert_frame_equal(audit.to_frame(), by_hand.to_frame())
+    assert str(audit) == str(by_hand)
+    np.testing.assert_array_equal(audit.draw(5), by_hand.draw(5))
+    before = str(audit)
+    for old, new, message in (
+        (audit.table_hash_, "0" * 64, "belongs to another table"),
+        ("robustlabels audit", "labels", "no file of decisions"),
+        ("status", "state", r"lacks the columns \['status'\]"),
+        (f"\n{drawn[0]},", "\n400,", r"line 3: row must be from 0 to 399. Got '400'"),
+        ("cannot tell", "perhaps", "line 7: status must be one of checked, cannot tell"),
+        (",well,", ",wel,", "'wel' is none of the classes"),
+    ):
+        path.write_text((first + frame.to_csv(index=False)).replace(old, new, 1))
+        with pytest.raises(ValueError, match=message):
+            audit.read_decisions(path)
+    assert str(audit) == before
+
+
+def test_a_fitted_classifier_and_a_plot():
+    X, y = load_breast_cancer(return_X_y=True)
+    given = corrupt_labels(y, "symmetric", 0.2, exact=True, random_state=0)
+    linear = make_pipeline(StandardScaler(), LogisticRegression(C=0.1)).fit(X[::2], given[::2])
+    plain = LabelAudit(linear, prefit=True, random_state=0).fit(X[1::2], given[1::2])
+    np.testing.assert_allclose(plain.label_probabilities_, linear.predict_proba(X[1::2]))
+    robust = RobustEnsembleClassifier(
+        [[0.8, 0.2], [0.2, 0.8]], learners=["linear"], random_state=0
+    ).fit(X[::2], given[::2])
+    audit = LabelAudit(robust, prefit=True, random_state=0).fit(X[1::2], given[1::2])
+    expected = robust.predict_proba(X[1::2]) * np.where(np.eye(2)[given[1::2]] == 1, 0.8, 0.2)
+    expected /= expected.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(audit.label_probabilities_, expected)
+    rows = audit.draw(40)
+    ax = audit.record(rows, y[1::2][rows]).plot()
+    (estimates,) = ax.lines
+    np.testing.assert_array_equal(estimates.get_xdata(), np.arange(41))
+    assert estimates.get_ydata()[-1] == audit.n_wrong_
+    (band,) = ax.collections
+    last = band.get_paths()[0].vertices
+    assert set(audit.n_wrong_interval_) <= set(last[last[:, 0] == 40, 1])
+    plt.close(ax.figure)
+
+
 def test_a_large_table():
     rng = np.random.RandomState(0)
     given = rng.randint(2, size=1_000_000)
@@ -312,11 +603,17 @@ def test_errors():
     for n in (0, 2.5, "all"):
         with pytest.raises(ValueError, match="n must be a positive whole number"):
             audit.draw(n)
-    with pytest.raises(ValueError, match="values must be True or False"):
-        audit.estimate(proba)
+    with pytest.raises(ValueError, match="values must have the shape"):
+        audit.estimate(proba[:, :1])
+    with pytest.raises(ValueError, match="hold at all times exist for values of 0 and 1"):
+        audit_of(given, proba, 0, anytime=True).estimate(proba)
+    with pytest.raises(ValueError, match="inconsistent numbers"):
+        audit.accuracy(given[1:])
     with pytest.raises(ValueError, match="label_probabilities must have the shape"):
         audit_of(given, proba[:, :1], 0)
     with pytest.raises(ValueError, match="sum to 1"):
         audit_of(given, 2 * proba, 0)
-    with pytest.raises(ValueError, match="prefit=True takes a fitted refiner"):
+    with pytest.raises(ValueError, match="prefit=True takes a fitted refiner or classifier"):
         LabelAudit(prefit=True).fit(np.zeros((N, 1)), given)
+    with pytest.raises(ValueError, match="refiner must be a LabelRefiner"):
+        LabelAudit(NearestCentroid()).fit(np.zeros((N, 1)), given)

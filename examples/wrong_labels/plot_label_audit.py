@@ -12,8 +12,10 @@ Here people err on the rows that are hard. Such noise leaves no trace that a mod
 
 import matplotlib.pyplot as plt
 import numpy as np
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.model_selection import cross_val_predict
 
-from robustlabels import LabelAudit, LabelRefiner
+from robustlabels import CleanScores, LabelAudit, LabelRefiner
 
 rng = np.random.RandomState(0)
 score = rng.normal(size=(1500, 2)) @ [2.0, 1.0]
@@ -27,39 +29,38 @@ print(f"{wrong.sum()} labels are wrong")
 print(f"the labels alone say {alone.n_wrong_:.0f}, {alone.n_wrong_interval_}")
 
 # %%
-# Check labels in the order that the audit gives, and look at the interval from time to time. In
-# real life a person answers; here the true labels do.
+# Check labels in the order that the audit gives. In real life a person answers; here the true
+# labels do.
 
 audit = LabelAudit(alone, prefit=True, random_state=0).fit(X, y_given)
-numbers, estimates, intervals = [], [], []
-for _ in range(12):
-    rows = audit.draw(20)
-    audit.record(rows, y[rows])
-    numbers.append(audit.checked_.sum())
-    estimates.append(audit.n_wrong_)
-    intervals.append(audit.n_wrong_interval_)
+print(f"about {audit.rows_needed(50)} checks make it an interval of 50 to both sides")
+rows = audit.draw(240)
+audit.record(rows, y[rows])
 print(audit)
-print(f"{audit.rows_needed(50)} checks make it an interval of about 50 to both sides")
 
 # %%
 # The dashed line is the truth, the grey area what the labels alone say. If you look at the interval
 # after each batch and stop when you like it, set `anytime=True`: that interval holds at all times,
 # and is wider.
 
-low, high = np.transpose(intervals)
-_, ax = plt.subplots(figsize=(6.4, 3.6), layout="constrained")
-ax.axhspan(*alone.n_wrong_interval_, color="#dddddd", label="labels alone")
-ax.fill_between(numbers, low, high, color="#0072b2", alpha=0.25, label="90 % interval")
-ax.plot(numbers, estimates, "o-", color="#0072b2", label="estimate")
+ax = audit.plot()
 ax.axhline(wrong.sum(), color="black", ls="--", label="truth")
-ax.set(xlabel="Checked labels", ylabel="Wrong labels", ylim=(0, None))
-ax.legend()
+ax.legend(fontsize="small")
 plt.show()
+
+# %%
+# What is a classifier worth? The labels are no reference, since some of them are wrong. With the
+# checked ones there is an interval to act on.
+
+predicted = cross_val_predict(
+    RandomForestClassifier(min_samples_leaf=10, random_state=0), X, y_given
+)
+print(CleanScores.from_audit(audit, predicted))
+print(f"true accuracy: {np.mean(predicted == y):.3f}")
 
 # %%
 # Put the most doubtful labels right. The rows that had been drawn stay a random sample of the rest,
 # and say how many wrong labels are left.
-
 
 rows = audit.worst(200)
 audit.record(rows, y[rows])

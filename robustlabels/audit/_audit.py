@@ -2,45 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import clone
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_consistent_length, check_is_fitted
 
 from .._fitting import take_attributes, unchanged_on_error
 from .._plotting import import_pandas
 from .._typing import Features, Seed
-from .._validation.labels import as_given, check_labels, encode, find_missing, shorten
+from .._validation.alignment import align_rows
+from .._validation.labels import check_labels, encode, find_missing, shorten
 from .._validation.sklearn_private import HasMethods, Interval, _fit_context
 from ..refinement import LabelRefiner
-from ._intervals import Sample, anytime_interval, melded_interval
-from ._strata import make_strata, rows_needed
+from ..refinement._refiner import refine_with_interval
+from ._estimates import AuditEstimates
+from ._population import NEVER, UNCLEAR, UNSEEN
+from ._storage import check_table, hash_table, read_decisions, read_state, write_state
+from ._strata import Strata, make_strata, rows_needed
 
 if TYPE_CHECKING:
     import pandas as pd
 
-#: What `_answers` holds where nobody has looked, and where somebody could not tell.
-_UNSEEN, _UNCLEAR = -2, -1
-
 #: Checked rows of a stratum that label probabilities are worth, where only sizes are planned.
 _BELIEF_ROWS = 10
 
-
-class CheckedEstimate(NamedTuple):
-    """An estimate from checked labels, and the ends of its interval."""
-
-    value: float
-    low: float
-    high: float
+#: Whole numbers of an audit that are stored.
+_COUNTERS = ("seed", "n_ordered", "n_ranked", "clock")
 
 
-class LabelAudit(BaseEstimator):
+class LabelAudit(AuditEstimates):
     r"""Check a few labels, and know how many of all are wrong.
 
     Labels alone cannot tell wrong labels from hard samples. A random sample that somebody has
@@ -50,11 +46,13 @@ class LabelAudit(BaseEstimator):
 
     Parameters
     ----------
-    refiner : LabelRefiner or None, default=None
+    refiner : LabelRefiner, classifier or None, default=None
         Estimates the label probabilities; it is cloned, unless it is `prefit`. None takes
         ``LabelRefiner()``.
     prefit : bool, default=False
-        Whether `refiner` is fitted, to these samples or others, and shall be used as it is.
+        Whether `refiner` is fitted and shall be used as it is. Then it may be a classifier that has
+        not learned from these samples: its predictions are combined with the labels by its
+        ``transition_matrix_``, if it has one.
     level : float, default=0.9
         Probability that an interval holds the number.
     anytime : bool, default=False
@@ -70,23 +68,34 @@ class LabelAudit(BaseEstimator):
         Sorted class labels.
     label_probabilities_ : ndarray of shape (n_samples, n_classes)
         Probabilities of the true labels that the strata and the ranking are made from.
-    refiner_ : LabelRefiner or None
+    refiner_ : LabelRefiner, classifier or None
         The fitted refiner. None if label probabilities were passed.
-    labels_ : ndarray of shape (n_samples,)
-        The labels, put right where somebody has looked.
+    given_labels_, labels_ : ndarray of shape (n_samples,)
+        The labels as they were given, and put right where somebody has looked.
     true_labels_ : ndarray of shape (n_samples,)
         True labels as objects where somebody has looked, None elsewhere: what `trusted` takes in
         the `fit` of a classifier.
     checked_ : ndarray of bool of shape (n_samples,)
         Whether the true label is known.
+    drawn_ : ndarray of bool of shape (n_samples,)
+        Whether the true label is known of a sample that was drawn at random: what
+        `trusted_at_random` takes.
+    wrong_probability_ : ndarray of shape (n_samples,)
+        Probability that each label is wrong, adjusted to what the checked samples show.
     n_wrong_ : float
         Estimated number of wrong labels among all that were given.
     n_wrong_interval_ : tuple of int
         Interval that holds it with the probability `level`.
-    n_left_ : float
+    n_left_, n_left_interval_ : float and tuple of int
         The same for wrong labels that nobody has put right.
-    n_left_interval_ : tuple of int
-        Interval of that number.
+    noise_rate_, noise_rate_interval_ : float and tuple of float
+        The share of wrong labels, and its interval.
+    transition_matrix_ : ndarray of shape (n_classes, n_classes)
+        Estimated share of each label among the samples of each true class.
+    transition_matrix_interval_ : tuple of ndarray
+        Lower and upper ends of the interval of each entry.
+    table_hash_ : str
+        Tells this table from others, see :meth:`save`.
 
     See Also
     --------
@@ -108,12 +117,15 @@ class LabelAudit(BaseEstimator):
     where :math:`s_h` is the sample drawn from the stratum h of :math:`N_h` samples. It is unbiased
     for any b. [1]_ [2]_
 
-    **Interval.** The exact hypergeometric intervals of the strata are melded [3]_. That has been
-    found to be conservative in simulations.
+    **Interval.** That of a number of samples is exact: it has the numbers that a test of the
+    stratified estimate does not reject for some split over the strata [3]_. If `anytime`, it is a
+    confidence sequence [4]_. Intervals of ratios, such as recalls, and of sums of other values are
+    a bootstrap with a bound for what was not drawn [5]_. It has been found to hold in simulations.
 
     **Labels that are put right.** The rows that `worst` returns are the top of a ranking. Once they
     are recorded they leave the population, those among them that had been drawn included, and the
-    drawn ones of the rest stay a random sample of the rest.
+    drawn ones of the rest stay a random sample of the rest. If `anytime`, each drawn row counts as
+    drawn from those that nobody had looked at then.
 
     **Unclear labels.** A sample of which nobody can tell the true label counts as right in the
     lower end of an interval and as wrong in the upper end.
@@ -122,8 +134,12 @@ class LabelAudit(BaseEstimator):
     ----------
     .. [1] Sarndal, Swensson and Wretman, "Model Assisted Survey Sampling", Springer 1992.
     .. [2] Angelopoulos et al., "Prediction-Powered Inference", Science 382, 2023.
-    .. [3] Fay, Proschan and Brittain, "Combining One-Sample Confidence Procedures for Inference in
-       the Two-Sample Case", Biometrics 71, 2015.
+    .. [3] Wendell and Schmee, "Exact Inference for Proportions From a Stratified Finite
+       Population", Journal of the American Statistical Association 91, 1996.
+    .. [4] Waudby-Smith and Ramdas, "Confidence Sequences for Sampling Without Replacement", NeurIPS
+       2020.
+    .. [5] Learned-Miller and Thomas, "A New Confidence Interval for the Mean of a Bounded Random
+       Variable", arXiv 1905.06208, 2019.
 
     Examples
     --------
@@ -141,7 +157,7 @@ class LabelAudit(BaseEstimator):
     """
 
     _parameter_constraints = {
-        "refiner": [HasMethods(["fit", "refine"]), None],
+        "refiner": [HasMethods(["fit"]), None],
         "prefit": ["boolean"],
         "level": [Interval(Real, 0, 1, closed="neither")],
         "anytime": ["boolean"],
@@ -150,7 +166,7 @@ class LabelAudit(BaseEstimator):
 
     def __init__(
         self,
-        refiner: LabelRefiner | None = None,
+        refiner: Any = None,
         *,
         prefit: bool = False,
         level: float = 0.9,
@@ -200,38 +216,60 @@ class LabelAudit(BaseEstimator):
         """
         with unchanged_on_error(self):
             rng = check_random_state(self.random_state)
+            y = align_rows(X, y, "y")
             labels = check_labels(y)
-            self.refiner_ = None
+            self.refiner_ = self._labels_alone = None
             if label_probabilities is not None:
                 self.classes_ = np.unique(labels)
                 proba = _check_label_probabilities(label_probabilities, labels, self.classes_)
             else:
-                self.refiner_, proba = self._refine(X, labels, rng)
+                self.refiner_, proba, self._labels_alone = self._refine(X, labels, rng)
                 self.classes_ = self.refiner_.classes_
                 take_attributes(self, self.refiner_, "n_features_in_", "feature_names_in_")
-            self.label_probabilities_ = proba
-            self._given = encode(labels, self.classes_)
-            self._y = y
-            wrong = 1 - proba[np.arange(len(labels)), self._given]
-            self._wrong_probability = np.clip(wrong, 0, 1)
+            self.table_hash_ = hash_table(X, labels)
+            self._set_labels(y, labels, proba)
             self._strata = make_strata(self._wrong_probability, rng)
-            self._answers = np.full(len(labels), _UNSEEN)
-            # How far the order of drawing and the ranking have been gone through, and how often.
-            self._n_ordered = self._n_ranked = self._n_prefixes = 0
+            self._seed = int(rng.randint(2**31))
+            self._answers = np.full(len(labels), UNSEEN)
+            self._offered, self._times = (
+                np.zeros(len(labels), dtype=bool),
+                np.full(len(labels), NEVER),
+            )
+            # How far the order of drawing and the ranking have been gone through, and the time.
+            self._n_ordered = self._n_ranked = self._clock = 0
         return self
+
+    def _set_labels(self, y: ArrayLike, labels: NDArray, proba: NDArray) -> None:
+        """Keep what was given: labels, and probabilities of the true ones."""
+        self.label_probabilities_, self._y = proba, y
+        self._given = encode(labels, self.classes_)
+        self._wrong_probability = np.clip(1 - proba[np.arange(len(labels)), self._given], 0, 1)
 
     def _refine(
         self, X: Features, labels: NDArray, rng: np.random.RandomState
-    ) -> tuple[LabelRefiner, NDArray]:
-        """Return the fitted refiner, and the label probabilities."""
-        if self.prefit:
-            if self.refiner is None:
-                raise ValueError("prefit=True takes a fitted refiner as it is: pass one.")
-            return self.refiner, self.refiner.refine(X, labels)
+    ) -> tuple[Any, NDArray, tuple[int, int] | None]:
+        """Return the fitted refiner, the label probabilities, and what the labels alone say."""
         refiner = self.refiner
-        refiner = LabelRefiner(random_state=rng.randint(2**31)) if refiner is None else refiner
-        refiner = clone(refiner).fit(X, labels)
-        return refiner, refiner.label_probabilities_
+        if refiner is None:
+            if self.prefit:
+                raise ValueError("prefit=True takes a fitted refiner or classifier: pass one.")
+            refiner = LabelRefiner(random_state=rng.randint(2**31))
+        if hasattr(refiner, "refine"):
+            if self.prefit:
+                return refiner, *refine_with_interval(refiner, X, labels)
+            refiner = clone(refiner).fit(X, labels)
+            return refiner, refiner.label_probabilities_, refiner.n_wrong_interval_
+        if not (self.prefit and hasattr(refiner, "predict_proba")):
+            raise ValueError(
+                "refiner must be a LabelRefiner or, with prefit=True, a fitted classifier with "
+                f"predict_proba. Got {type(refiner).__name__}."
+            )
+        proba = refiner.predict_proba(X)
+        codes = encode(labels, refiner.classes_)
+        transition = getattr(refiner, "transition_matrix_", None)
+        if transition is not None:
+            proba = proba * transition.T[codes]
+        return refiner, proba / proba.sum(axis=1, keepdims=True), None
 
     def draw(self, n: int) -> NDArray:
         """Return which rows to check next, to know how many labels are wrong.
@@ -250,11 +288,20 @@ class LabelAudit(BaseEstimator):
         _check_number(n)
         order = self._strata.order
         waiting = self._n_ordered + np.flatnonzero(
-            self._answers[order[self._n_ordered :]] == _UNSEEN
+            self._answers[order[self._n_ordered :]] == UNSEEN
         )
         if len(waiting):
             self._n_ordered = int(waiting[:n][-1]) + 1
-        return order[waiting[:n]]
+        rows = order[waiting[:n]]
+        self._offered[rows] = True
+        self._pass(rows)
+        return rows
+
+    def _pass(self, rows: NDArray) -> None:
+        """Note the time at which rows are drawn or looked at."""
+        rows = rows[self._times[rows] == NEVER]
+        self._times[rows] = self._clock + np.arange(len(rows))
+        self._clock += len(rows)
 
     def worst(self, n: int) -> NDArray:
         """Return the rows of the next `n` places of the ranking, to put their labels right.
@@ -274,8 +321,7 @@ class LabelAudit(BaseEstimator):
         _check_number(n)
         rows = self._strata.ranking[self._n_ranked : self._n_ranked + n]
         self._n_ranked += len(rows)
-        self._n_prefixes += 1
-        return rows[self._answers[rows] == _UNSEEN]
+        return rows[self._answers[rows] == UNSEEN]
 
     def record(self, rows: ArrayLike, labels: ArrayLike) -> Self:
         """Record what a person says of some rows.
@@ -312,70 +358,15 @@ class LabelAudit(BaseEstimator):
         if len(np.unique(rows)) < len(rows):
             raise ValueError("rows names a row twice.")
         unclear = find_missing(values)
-        answers = np.full(len(rows), _UNCLEAR)
+        answers = np.full(len(rows), UNCLEAR)
         if not unclear.all():
             answers[~unclear] = encode(
                 check_labels(values[~unclear], "labels"), self.classes_, "labels"
             )
-        self._answers[rows.astype(np.intp)] = answers
+        rows = rows.astype(np.intp)
+        self._answers[rows] = answers
+        self._pass(rows)
         return self
-
-    def estimate(self, values: ArrayLike) -> CheckedEstimate:
-        """Estimate how many rows count, if the true label decides whether a row does.
-
-        Parameters
-        ----------
-        values : array-like of bool of shape (n_samples, n_classes)
-            Whether a row counts if its true class is this one.
-
-        Returns
-        -------
-        estimate : tuple of float
-            The number of rows: "value", and the ends "low" and "high" of its interval.
-
-        Raises
-        ------
-        ValueError
-            If the shape does not fit, or a value is neither 0 nor 1.
-        """
-        check_is_fitted(self)
-        table = check_array(values, dtype=None, input_name="values")
-        if table.shape != self.label_probabilities_.shape or not np.isin(table, [0, 1]).all():
-            raise ValueError(
-                f"values must be True or False for each row and class, of shape "
-                f"{self.label_probabilities_.shape}. Got the shape {table.shape}."
-            )
-        table = table.astype(bool)
-        expected = (self.label_probabilities_ * table).sum(axis=1)
-        return self._total(lambda rows, codes: table[rows, codes], expected)
-
-    def accuracy(self, y_pred: ArrayLike) -> CheckedEstimate:
-        """Estimate the accuracy of predictions of these rows on their true labels.
-
-        Parameters
-        ----------
-        y_pred : array-like of shape (n_samples,)
-            Predictions of a classifier that has not learned from these rows.
-
-        Returns
-        -------
-        estimate : tuple of float
-            The accuracy: "value", and the ends "low" and "high" of its interval.
-
-        Raises
-        ------
-        ValueError
-            If the length or the classes do not fit.
-        """
-        check_is_fitted(self)
-        predicted = encode(check_labels(y_pred, "y_pred"), self.classes_, "y_pred")
-        n_rows = len(self._given)
-        check_consistent_length(predicted, self._given)
-        found = self._total(
-            lambda rows, codes: predicted[rows] == codes,
-            self.label_probabilities_[np.arange(n_rows), predicted],
-        )
-        return CheckedEstimate(*(number / n_rows for number in found))
 
     def rows_needed(self, half_width: float) -> int:
         """Return about how many rows to draw for an interval of the number of wrong labels.
@@ -404,14 +395,14 @@ class LabelAudit(BaseEstimator):
         found = np.bincount(stratum[drawn], wrong, len(sizes))
         n_drawn = np.bincount(stratum[drawn], minlength=len(sizes))
         shares = (before * beliefs + found) / (before + n_drawn)
-        return rows_needed(sizes, shares, half_width, norm.ppf((1 + self.level) / 2))
+        z = norm.ppf((1 + self.level) / 2)
+        return rows_needed(self._wrong_probability, stratum, shares, half_width, z)
 
     def done(self, at_most: float = 0.01) -> bool:
-        r"""Return whether enough labels have been put right.
+        """Return whether enough labels have been put right.
 
-        It may be asked as often as you like: the bound holds at all times, whatever `anytime` is.
-        Each call of `worst` makes another population, and the j-th one gets the error
-        :math:`\alpha / (j (j + 1))`, with :math:`\alpha` one minus the level.
+        It may be asked as often as you like: the bound holds at all times, whatever `anytime` is,
+        and however `worst` and `draw` take turns.
 
         Parameters
         ----------
@@ -424,76 +415,129 @@ class LabelAudit(BaseEstimator):
             Whether at most that share of the rows still has a wrong label, with the probability
             `level`.
         """
-        check_is_fitted(self)
-        j = self._n_prefixes + 1
-        level = 1 - (1 - self.level) / (j * (j + 1))
-        high = self._count_wrong(level, anytime=True).high - self._n_found()
-        return bool(high <= at_most * len(self._given))
-
-    @property
-    def checked_(self) -> NDArray:
-        """Whether the true label of each row is known."""
-        check_is_fitted(self)
-        return self._answers >= 0
-
-    @property
-    def labels_(self) -> NDArray:
-        """The labels, put right where somebody has looked."""
-        codes = np.where(self.checked_, self._answers, self._given)
-        return as_given(self.classes_[codes], self._y)
-
-    @property
-    def true_labels_(self) -> NDArray:
-        """The true labels where somebody has looked, None elsewhere."""
-        known = np.full(len(self._given), None, dtype=object)
-        known[self.checked_] = self.classes_[self._answers[self.checked_]].tolist()
-        return known
-
-    @property
-    def n_wrong_(self) -> float:
-        """Estimated number of wrong labels."""
-        return self._count_wrong(self.level, self.anytime).value
-
-    @property
-    def n_wrong_interval_(self) -> tuple[int, int]:
-        """Interval of the number of wrong labels."""
-        _, low, high = self._count_wrong(self.level, self.anytime)
-        return int(low), int(high)
-
-    @property
-    def n_left_(self) -> float:
-        """Estimated number of wrong labels that nobody has put right."""
-        return max(self.n_wrong_ - self._n_found(), 0.0)
-
-    @property
-    def n_left_interval_(self) -> tuple[int, int]:
-        """Interval of the number of wrong labels that nobody has put right."""
-        low, high = self.n_wrong_interval_
-        return max(low - self._n_found(), 0), high - self._n_found()
+        high = self._count_wrong(anytime=True).high - self._n_found()
+        return high <= at_most * len(self._given)
 
     def to_frame(self) -> pd.DataFrame:
         """Return all rows with what is known of them.
 
         Returns
         -------
-        frame : pandas.DataFrame of shape (n_samples, 4)
-            Under the index of y: "label", the label that was given; "wrong_probability"; "drawn",
-            whether the row was drawn at random so far; and "true_label", None where nobody has
-            looked or could tell.
+        frame : pandas.DataFrame of shape (n_samples, 6)
+            Under the index of y: "label", the label that was given; "wrong_probability"; "drawn"
+            and "worst", whether :meth:`draw` and :meth:`worst` have returned the row; "status",
+            which is "checked", "cannot tell" or empty; and "true_label", None if it is not known.
         """
         pd = import_pandas("LabelAudit.to_frame")
         check_is_fitted(self)
-        drawn = np.zeros(len(self._given), dtype=bool)
-        drawn[self._strata.order[: self._n_ordered]] = True
+        offered = np.zeros((2, len(self._given)), dtype=bool)
+        offered[0, self._strata.order[: self._n_ordered]] = True
+        offered[1, self._strata.ranking[: self._n_ranked]] = True
+        unclear = self._answers == UNCLEAR
         return pd.DataFrame(
             {
-                "label": as_given(self.classes_[self._given], self._y),
-                "wrong_probability": self._wrong_probability,
-                "drawn": drawn,
+                "label": self.given_labels_,
+                "wrong_probability": self.wrong_probability_,
+                "drawn": offered[0],
+                "worst": offered[1],
+                "status": np.where(
+                    self.checked_, "checked", np.where(unclear, "cannot tell", "")
+                ).astype(object),
                 "true_label": self.true_labels_,
             },
             index=self._y.index if isinstance(self._y, pd.Series | pd.DataFrame) else None,
         )
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the audit to a file, to go on later or elsewhere.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The file. It is JSON, and has the design, the label probabilities and all answers, but
+            neither the features nor the refiner.
+        """
+        check_is_fitted(self)
+        state = {
+            "table": self.table_hash_, "level": float(self.level), "anytime": bool(self.anytime),
+            "classes": [str(name) for name in self.classes_], "labels_alone": self._labels_alone,
+            **{name: getattr(self, f"_{name}") for name in _COUNTERS}, **self._strata._asdict(),
+            "answers": self._answers, "offered": self._offered, "times": self._times,
+            "label_probabilities": self.label_probabilities_,
+        }  # fmt: skip
+        write_state(path, state)
+
+    @classmethod
+    def load(cls, path: str | PathLike[str], X: Features | None, y: ArrayLike) -> Self:
+        """Read an audit that :meth:`save` has written.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The file.
+        X : {array-like, sparse matrix, data frame} of shape (n_samples, n_features) or None
+            The features that were passed to `fit`.
+        y : array-like of shape (n_samples,)
+            The labels that were passed to `fit`.
+
+        Returns
+        -------
+        audit : LabelAudit
+            The audit. It has no ``refiner_``.
+
+        Raises
+        ------
+        ValueError
+            If the file is not from :meth:`save`, or belongs to another table.
+        """
+        state = read_state(path)
+        y = align_rows(X, y, "y")
+        labels = check_labels(y)
+        check_table(path, state["table"], hash_table(X, labels))
+        audit = cls(level=state["level"], anytime=state["anytime"])
+        audit.refiner_, audit.classes_ = None, np.unique(labels)
+        audit._set_labels(y, labels, state["label_probabilities"])
+        audit._strata = Strata(*(state[name] for name in Strata._fields))
+        alone = state["labels_alone"]
+        audit._labels_alone = None if alone is None else tuple(alone)
+        audit.table_hash_, audit._answers = state["table"], state["answers"]
+        audit._offered, audit._times = state["offered"].astype(bool), state["times"]
+        for name in _COUNTERS:
+            setattr(audit, f"_{name}", state[name])
+        return audit
+
+    def read_decisions(self, path: str | PathLike[str]) -> Self:
+        """Record decisions from a CSV file, such as that of the page of an audit.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The file. Its first line is ``# robustlabels audit`` and the `table_hash_`. The columns
+            are "row", the position from 0; "label"; "status", which is "checked" or "cannot tell";
+            and "origin", which is "drawn", "worst" or "own". If a row is listed more than once, the
+            last line counts.
+
+        Returns
+        -------
+        self : LabelAudit
+            The audit. Rows that the file has drawn, or taken from the top of the ranking, count as
+            if :meth:`draw` and :meth:`worst` had returned them.
+
+        Raises
+        ------
+        ValueError
+            If the file belongs to another table, or a line is invalid. Nothing is recorded then.
+        """
+        check_is_fitted(self)
+        n_rows = len(self._given)
+        rows, labels, origins = read_decisions(path, self.table_hash_, n_rows, self.classes_)
+        if len(rows):
+            self.record(rows, labels)
+        drawn, worst = rows[origins == "drawn"], rows[origins == "worst"]
+        self._offered[drawn] = True
+        self._n_ordered = max(self._n_ordered, _reach(self._strata.order, drawn))
+        self._n_ranked = max(self._n_ranked, _reach(self._strata.ranking, worst))
+        return self
 
     def __str__(self) -> str:
         if not hasattr(self, "_answers"):
@@ -507,65 +551,10 @@ class LabelAudit(BaseEstimator):
             f"{left_high}"
         )
 
-    def _n_found(self) -> int:
-        """Return how many wrong labels have been found."""
-        return int(np.count_nonzero(self.checked_ & (self._answers != self._given)))
 
-    def _count_wrong(self, level: float, anytime: bool) -> CheckedEstimate:
-        return self._total(
-            lambda rows, codes: codes != self._given[rows], self._wrong_probability, level, anytime
-        )
-
-    def _total(
-        self, counts: Callable[[NDArray, NDArray], NDArray], expected: NDArray,
-        level: float | None = None, anytime: bool | None = None,
-    ) -> CheckedEstimate:  # fmt: skip
-        """Estimate how many rows count.
-
-        `counts` says it of rows and their true classes; `expected` are its probabilities by the
-        label probabilities.
-        """
-        check_is_fitted(self)
-        strata, answers = self._strata, self._answers
-        seen = answers != _UNSEEN
-        marked = np.zeros(len(answers), dtype=bool)
-        known = np.flatnonzero(answers >= 0)
-        marked[known] = counts(known, answers[known])
-        unclear = answers == _UNCLEAR
-        # The top of the ranking that has been put right is known, and no part of the population.
-        top = strata.ranking[: self._n_ranked]
-        top = top[: _length_of_run(seen[top])]
-        rest = np.ones(len(answers), dtype=bool)
-        rest[top] = False
-        value = marked[top].sum() + expected[top[unclear[top]]].sum()
-        order = strata.order[: self._n_ordered]
-        samples = []
-        for h in range(strata.stratum.max() + 1):
-            rows = np.flatnonzero(rest & (strata.stratum == h))
-            drawn = order[rest[order] & (strata.stratum[order] == h)]
-            drawn = drawn[: _length_of_run(seen[drawn])]
-            found = int(marked[drawn].sum())
-            samples.append(
-                Sample(
-                    len(rows), len(drawn), found, found + int(unclear[drawn].sum()),
-                    int(marked[rows].sum()), int((answers[rows] >= 0).sum() - marked[rows].sum()),
-                )
-            )  # fmt: skip
-            value += expected[rows].sum()
-            if len(drawn):
-                off = np.where(unclear[drawn], 0.0, marked[drawn] - expected[drawn])
-                value += len(rows) * off.mean()
-        interval = anytime_interval if (self.anytime if anytime is None else anytime) else None
-        interval = melded_interval if interval is None else interval
-        low, high = interval(samples, self.level if level is None else level)
-        low += int(marked[top].sum())
-        high += int(marked[top].sum() + unclear[top].sum())
-        return CheckedEstimate(float(np.clip(value, low, high)), low, high)
-
-
-def _length_of_run(seen: NDArray) -> int:
-    """Return how many entries are True before the first that is False."""
-    return len(seen) if seen.all() else int(np.argmin(seen))
+def _reach(order: NDArray, rows: NDArray) -> int:
+    """Return how many places of an order it takes to hold the rows."""
+    return int(np.flatnonzero(np.isin(order, rows)).max(initial=-1)) + 1
 
 
 def _check_number(n: Any) -> None:

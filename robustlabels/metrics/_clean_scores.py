@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 from scipy.sparse import csr_array
 from scipy.special import ndtr
+from sklearn.metrics import accuracy_score, recall_score
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
 from .._plotting import COLORS, import_pandas, make_axes
@@ -19,6 +20,7 @@ from .._typing import Features, Seed
 from .._validation.labels import check_labels, encode, encode_together
 from .._validation.sklearn_private import Interval, validate_params
 from .._validation.transitions import check_correctable
+from ..audit import LabelAudit
 from ._corrected_scores import clean_counts, count_labels
 from ._possible_noise import (
     NOISE_CONSTRAINTS,
@@ -56,7 +58,8 @@ class Estimate(NamedTuple):
 class CleanScores:
     r"""Scores of a classifier on clean labels, estimated from noisy ones.
 
-    Create it with :meth:`from_estimator` or :meth:`from_predictions`. It prints as a table.
+    Create it with :meth:`from_estimator` or :meth:`from_predictions`, or with :meth:`from_audit` if
+    some of the labels have been checked. It prints as a table.
 
     Parameters
     ----------
@@ -78,6 +81,8 @@ class CleanScores:
         Number of noisy labels.
     confidence_level : float
         Confidence level of the intervals.
+    n_checked : int, default=0
+        Number of labels that somebody has checked.
 
     Attributes
     ----------
@@ -129,6 +134,7 @@ class CleanScores:
     noise_known: bool
     n_samples: int
     confidence_level: float
+    n_checked: int = 0
 
     @classmethod
     @validate_params(_CONSTRAINTS, prefer_skip_nested_validation=True)
@@ -251,6 +257,46 @@ class CleanScores:
         return cls._from_codes(codes, predicted, groups, noise, classes, confidence_level)
 
     @classmethod
+    def from_audit(cls, audit: LabelAudit, y_pred: ArrayLike) -> Self:
+        """Score predictions of samples of which some labels have been checked.
+
+        The intervals hold whatever the noise is. With 50 checked labels they are mostly much
+        shorter than without.
+
+        Parameters
+        ----------
+        audit : LabelAudit
+            The audit of the samples, with what was found recorded. Its `level` is the confidence
+            level.
+        y_pred : array-like of shape (n_samples,)
+            Predictions of a classifier that was not trained on these samples.
+
+        Returns
+        -------
+        scores : CleanScores
+            The scores.
+
+        Raises
+        ------
+        ValueError
+            If the length or the classes of the predictions do not fit.
+        """
+        accuracy, recalls = audit.accuracy(y_pred), audit.recalls(y_pred)
+        given, classes = audit.given_labels_, audit.classes_
+        plain = recall_score(given, y_pred, labels=classes, average=None, zero_division=np.nan)
+        labels = classes if classes.dtype.kind in "mM" else classes.tolist()
+        columns = np.column_stack([*recalls, plain]).tolist()
+        recall = {label: Estimate(*row) for label, row in zip(labels, columns, strict=True)}
+        return cls(
+            Estimate(*accuracy, accuracy_score(given, y_pred)),
+            Estimate(*audit.balanced_accuracy(y_pred), float(np.nanmean(plain))),
+            Estimate(audit.noise_rate_, *audit.noise_rate_interval_, np.nan),
+            recall, classes, audit.confusion_matrix(y_pred).value, audit.transition_matrix_,
+            noise_known=False, n_samples=len(given), confidence_level=audit.level,
+            n_checked=int(audit.checked_.sum()),
+        )  # fmt: skip
+
+    @classmethod
     def _from_codes(cls, codes, predicted, groups, noise, classes, confidence_level):
         """Compute the scores from labels and predictions as positions in the classes."""
         n_classes = len(classes)
@@ -337,11 +383,14 @@ class CleanScores:
         for name, e in self._shown().items():
             on_noisy = "" if name == "noise_rate" else f"{e.on_noisy:.3f}"
             rows.append([name, f"{e.value:.3f}", f"{e.low:.3f} to {e.high:.3f}", on_noisy])
-        note = (
-            "The noise is taken to be known."
-            if self.noise_known
-            else "The noise is estimated; the intervals cover what the labels leave open about it."
-        )
+        if self.n_checked:
+            note = f"{self.n_checked} labels are checked; the intervals hold whatever the noise is."
+        elif self.noise_known:
+            note = "The noise is taken to be known."
+        else:
+            note = (
+                "The noise is estimated; the intervals cover what the labels leave open about it."
+            )
         n_left = len(self.scores) - len(rows) + 1
         if n_left:
             note = f"The recalls of {n_left} more classes are in frame(). {note}"
