@@ -4,9 +4,10 @@ import math
 from numbers import Real
 
 import torch
+from torch import nn
 
 from .._validation.sklearn_private import Interval
-from ._loss import POSITIVE, Loss, ProbabilityLoss
+from ._loss import POSITIVE, Loss, ProbabilityLoss, unmasked
 
 __all__ = ["AEL", "AGCE", "AMSE", "AUL"]
 
@@ -60,8 +61,10 @@ class AGCE(ProbabilityLoss, name="agce"):
     def phi(self, log_p: torch.Tensor) -> torch.Tensor:
         # The logarithm of (a + u) / (a + 1), accurate for small and for large a.
         if self.a < 0.1:
-            log_a = torch.full_like(log_p, math.log(self.a))
-            log_ratio = torch.logaddexp(log_p, log_a) - math.log1p(self.a)
+            # Unlike those of logaddexp, second derivatives of logsigmoid are finite.
+            log_a = math.log(self.a)
+            log_sum = log_a - nn.functional.logsigmoid(log_a - unmasked(log_p))
+            log_ratio = log_sum - math.log1p(self.a)
         else:
             log_ratio = torch.log1p(torch.expm1(log_p) * (1 / (self.a + 1)))
         return torch.expm1(self.q * log_ratio) * (-((self.a + 1) ** self.q) / self.q)

@@ -423,11 +423,13 @@ class JensenShannon(ProbabilityLoss, name="js"):
         self.pi = pi
 
     def phi(self, log_p: torch.Tensor) -> torch.Tensor:
-        # With a = m - 1 and few operations, the numerator is
-        # rest * u * log_p - (1 + a) * log_m + a * log(rest).
-        rest = 1 - self.pi
-        a = rest * torch.expm1(log_p)
-        log_m = torch.log1p(a)
-        numerator = torch.sub(torch.addcmul(log_m, a, log_m), a, alpha=math.log(rest))
-        numerator = torch.addcmul(numerator, log_p.exp(), unmasked(log_p), value=-rest)
-        return numerator / (rest * math.log(rest))
+        rest, log_rest, log_pi = 1 - self.pi, math.log1p(-self.pi), math.log(self.pi)
+        log_p = unmasked(log_p)
+        u, missing = log_p.exp(), -torch.expm1(log_p)
+        # Two forms each of log m and log (u / m): one loses digits at large u, one at small u.
+        log_m = torch.where(u < 0.5, torch.log(self.pi + rest * u), torch.log1p(-rest * missing))
+        log_u = log_p.clamp(min=log_pi)
+        log_share = -torch.log1p(-self.pi * torch.expm1(log_u) * torch.exp(-log_u))
+        log_share = torch.where(log_p < log_pi, log_p - log_m, log_share)
+        total = rest * (u * log_share - missing * log_rest) - self.pi * log_m
+        return total / (-rest * log_rest)

@@ -233,7 +233,9 @@ class Loss(BaseEstimator, nn.Module):
             return logits
         logits = unmasked(logits)
         centred = logits - logits.mean(-1, keepdim=True)
-        norm = torch.linalg.vector_norm(centred, dim=-1, keepdim=True)
+        # A norm of exactly 0 has no derivative.
+        square = centred.square().sum(-1, keepdim=True)
+        norm = square.clamp(min=torch.finfo(square.dtype).eps ** 2).sqrt()
         return centred * (1 + norm / self.ball_radius).reciprocal()
 
     def _bounded(self, log_p):

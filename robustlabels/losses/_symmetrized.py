@@ -1,6 +1,5 @@
 """Symmetric losses made by subtracting the mean over the classes."""
 
-import math
 
 import torch
 
@@ -265,5 +264,7 @@ class AlphaMAE(Loss, name="alpha-mae"):
         n_classes = scores.shape[-1]
         if self.alpha == 0:
             return (scores.mean(-1, keepdim=True) - scores) / n_classes
-        log_ratio = torch.log_softmax(self.alpha * scores, dim=-1) + math.log(n_classes)
+        # The logarithm of K softmax(alpha f), accurate for small alpha.
+        lead = self.alpha * (scores - scores.detach().amax(-1, keepdim=True))
+        log_ratio = lead - torch.log1p(torch.expm1(lead).mean(-1, keepdim=True))
         return -torch.expm1(log_ratio) / (self.alpha * n_classes)

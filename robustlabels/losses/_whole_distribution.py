@@ -1,6 +1,5 @@
 """Losses of the whole predicted distribution, not of the label's probability alone."""
 
-import math
 from numbers import Real
 
 import torch
@@ -19,7 +18,8 @@ class LDR(Loss, name="ldr"):
         L(f, y) = \lambda \log \Bigl( \frac{1}{K} \sum_k
         \exp \frac{f_k - f_y + c [k \ne y]}{\lambda} \Bigr)
 
-    Convex in the scores and unbounded. Symmetric only in the limit of large temperatures.
+    Convex in the scores and unbounded. Symmetric only in the limit of large temperatures. With a
+    margin, :meth:`class_losses` needs memory for n K^2 numbers; a call with integer labels does not.
 
     Parameters
     ----------
@@ -57,17 +57,28 @@ class LDR(Loss, name="ldr"):
         self.margin = margin
 
     def class_losses(self, log_p: torch.Tensor) -> torch.Tensor:
-        scaled = unmasked(log_p) / self.lam
-        total = torch.logsumexp(scaled, dim=-1, keepdim=True)
+        if self.margin == 0:
+            return self._soft_maximum(unmasked(log_p)).unsqueeze(-1) - log_p
+        labels = torch.eye(log_p.shape[-1], dtype=log_p.dtype, device=log_p.device)
+        leads = unmasked(log_p).unsqueeze(-2) + self.margin * (1 - labels)
+        return self._soft_maximum(leads) - log_p
+
+    def sample_losses(self, log_p: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        target = target.unsqueeze(-1)
+        own = log_p.gather(-1, target).squeeze(-1)
+        leads = unmasked(log_p)
         if self.margin:
-            # All terms but the label's own have a margin. The sum without the label is found by
-            # difference, except for the largest term, whose share may round to 1.
-            top = scaled.argmax(-1, keepdim=True)
-            share = (scaled - total).exp().scatter(-1, top, 0)
-            without_top = torch.logsumexp(scaled.scatter(-1, top, -math.inf), -1, keepdim=True)
-            others = (total + torch.log1p(-share)).scatter(-1, top, without_top)
-            total = torch.logaddexp(others + self.margin / self.lam, scaled)
-        return self.lam * (total - math.log(log_p.shape[-1])) - log_p
+            leads = leads + self.margin - torch.zeros_like(leads).scatter(-1, target, self.margin)
+        return self._soft_maximum(leads) - own
+
+    def _soft_maximum(self, scores):
+        """Return the logarithm of the mean exponential at the temperature; accurate if it is high.
+
+        A softmax that is certain has finite second derivatives.
+        """
+        top = scores.detach().amax(-1, keepdim=True)
+        mean = torch.expm1((scores - top) / self.lam).mean(-1)
+        return top.squeeze(-1) + self.lam * torch.log1p(mean)
 
 
 class BiTempered(Loss, name="bi-tempered"):
