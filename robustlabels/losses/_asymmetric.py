@@ -212,6 +212,12 @@ class AMSE(Loss, name="amse"):
         super().__init__(reduction=reduction)
         self.a = a
 
+    continuous = True
+
+    def bounds(self, n_classes: int) -> tuple[float, float] | None:
+        # Certainty of the label; certainty of another class.
+        return (self.a - 1) ** 2 / n_classes, (self.a**2 + 1) / n_classes
+
     def _certainty_wins(self, lead, rival, weights):
         return self.a * (lead - rival) >= weights.sum()
 

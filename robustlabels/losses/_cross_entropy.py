@@ -3,7 +3,9 @@
 import math
 from numbers import Integral, Real
 
+import numpy as np
 import torch
+from scipy.special import xlogy
 
 from .._validation.sklearn_private import Interval
 from ._loss import INSIDE_UNIT, NONNEGATIVE, UNIT, ProbabilityLoss, unmasked
@@ -39,9 +41,13 @@ class CE(ProbabilityLoss, name="ce"):
     """
 
     asymmetry_ratio = 0.0
+    symmetric_part_is_linear = True
 
     def phi(self, log_p: torch.Tensor) -> torch.Tensor:
         return -log_p
+
+    def _least_excess(self, error, n_classes):
+        return cross_entropy_excess(error)
 
     def inverse_link(self, p: torch.Tensor) -> torch.Tensor:
         return p
@@ -81,6 +87,28 @@ class MAE(ProbabilityLoss, name="mae"):
 
     def phi(self, log_p: torch.Tensor) -> torch.Tensor:
         return -torch.expm1(log_p)
+
+    def _least_excess(self, error, n_classes):
+        return mae_excess(error, n_classes)
+
+
+def mae_excess(error, n_classes):
+    """Return the least excess risk of MAE for an excess error.
+
+    The extreme problems have n equally probable classes, and a class without probability that is
+    predicted by equal scores of these n + 1: excess risk 1 / (n (n + 1)), excess error 1/n.
+    """
+    n = np.arange(n_classes - 1, 0, -1)
+    return np.interp(error, np.append(0, 1 / n), np.append(0, 1 / (n * (n + 1))))
+
+
+def cross_entropy_excess(error):
+    """Return the least excess risk of the cross-entropy for an excess error.
+
+    The extreme problem has two classes with equal scores; it implies Pinsker's inequality.
+    """
+    sides = np.array([1 + np.asarray(error), 1 - np.asarray(error)]) / 2
+    return math.log(2) + xlogy(sides, sides).sum(0)
 
 
 def gce(log_p, q):
@@ -130,8 +158,17 @@ class GCE(ProbabilityLoss, name="gce"):
     def asymmetry_ratio(self) -> float:
         return 1.0 if self.q == 1 else 0.0
 
+    @property
+    def symmetric_part_is_linear(self) -> bool:
+        return self.q == 0
+
     def phi(self, log_p: torch.Tensor) -> torch.Tensor:
         return gce(log_p, self.q)
+
+    def _least_excess(self, error, n_classes):
+        if self.q == 0:
+            return cross_entropy_excess(error)
+        return mae_excess(error, n_classes) if self.q == 1 else None
 
     def inverse_link(self, p: torch.Tensor) -> torch.Tensor:
         if self.q == 1:
@@ -232,6 +269,9 @@ class RCE(ProbabilityLoss, name="rce"):
 
     def phi(self, log_p: torch.Tensor) -> torch.Tensor:
         return self.A * torch.expm1(log_p)
+
+    def _least_excess(self, error, n_classes):
+        return -self.A * mae_excess(error, n_classes)
 
 
 class SCE(ProbabilityLoss, name="sce"):
@@ -372,6 +412,7 @@ class TruncatedGCE(ProbabilityLoss, name="truncated-gce"):
     """
 
     _parameter_constraints = {"q": UNIT, "k": INSIDE_UNIT}
+    kinks = True
 
     def __init__(self, q: float = 0.7, k: float = 0.5, *, reduction: str = "mean") -> None:
         super().__init__(reduction=reduction)

@@ -81,6 +81,16 @@ class Loss(BaseEstimator, nn.Module):
     #: The asymmetry ratio if a closed form is known, else None.
     asymmetry_ratio: float | None = None
 
+    #: Whether the gradient of a class loss jumps somewhere.
+    kinks: bool = False
+
+    #: Whether the loss minus its mean over the classes is linear in the scores.
+    symmetric_part_is_linear: bool = False
+
+    #: Whether the class losses are continuous functions of the probabilities up to the boundary of
+    #: the simplex, where they may be infinite. False if this is not known.
+    continuous: bool = False
+
     #: Radius of the ball that confines the scores, a hyperparameter of the losses that need one.
     radius: Any = None
 
@@ -139,6 +149,27 @@ class Loss(BaseEstimator, nn.Module):
 
         `rival` is the largest other weight. None without a closed form besides the asymmetry ratio.
         """
+
+    def _least_excess(self, error, n_classes):
+        """Return the least excess risk of an excess error, both means, in closed form or None."""
+
+    def _label_function(self, n_classes):
+        """Return the loss as a function of the label's log-probability, None if it is not one."""
+
+    def bounds(self, n_classes: int) -> tuple[float, float] | None:
+        """Bound the class losses.
+
+        Parameters
+        ----------
+        n_classes : int
+            Number of classes K.
+
+        Returns
+        -------
+        bounds : (float, float) or None
+            Infimum and supremum over all scores. None if they are not known.
+        """
+        return None
 
     @property
     def ball_radius(self) -> float | None:
@@ -371,6 +402,16 @@ class ProbabilityLoss(Loss):
         """
         raise NotImplementedError(f"{type(self).__name__} must implement phi(log_p).")
 
+    continuous = True
+
+    def _label_function(self, n_classes):
+        return self.phi
+
+    def bounds(self, n_classes: int) -> tuple[float, float] | None:
+        # Every loss of the package that depends on the label's probability alone decreases in it.
+        ends = self.phi(torch.tensor([0.0, -math.inf], dtype=torch.float64))
+        return ends[0].item(), ends[1].item()
+
     def class_losses(self, log_p: torch.Tensor) -> torch.Tensor:
         return self.phi(log_p)
 
@@ -394,6 +435,10 @@ class WrappedLoss(Loss):
     @property
     def positive(self) -> bool:
         return self.loss.positive
+
+    @property
+    def kinks(self) -> bool:
+        return self.loss.kinks
 
 
 class Sum(_BaseComposition, Loss):
@@ -450,6 +495,56 @@ class Sum(_BaseComposition, Loss):
     @property
     def positive(self) -> bool:
         return all(loss.positive and weight > 0 for weight, loss in self._weighted())
+
+    @property
+    def kinks(self) -> bool:
+        return any(loss.kinks for _, loss in self._active())
+
+    @property
+    def continuous(self) -> bool:
+        return all(loss.continuous and weight > 0 for weight, loss in self._active())
+
+    @property
+    def asymmetry_ratio(self) -> float | None:
+        # The ratio of one loss does not depend on its weight, and losses that are asymmetric on all
+        # labels have a sum that is. For other sums the ratios of the terms do not suffice.
+        ratios = {loss.asymmetry_ratio for _, loss in self._active()}
+        positive = all(weight > 0 for weight, _ in self._active())
+        return ratios.pop() if positive and (ratios == {1.0} or self._single()) else None
+
+    def _active(self):
+        return [(weight, loss) for weight, loss in self._weighted() if weight != 0]
+
+    def _single(self):
+        """Return the weight and the loss if one term alone has a weight, and it is positive."""
+        active = self._active()
+        return active[0] if len(active) == 1 and active[0][0] > 0 else None
+
+    def _certainty_wins(self, lead, rival, weights):
+        single = self._single()
+        return None if single is None else single[1]._certainty_wins(lead, rival, weights)
+
+    def _least_excess(self, error, n_classes):
+        single = self._single()
+        least = None if single is None else single[1]._least_excess(error, n_classes)
+        return None if least is None else single[0] * least
+
+    def _label_function(self, n_classes):
+        active = [(w, loss._label_function(n_classes)) for w, loss in self._active()]
+        if not active or any(phi is None for _, phi in active):
+            return None
+        return lambda log_p: _add((w, phi(log_p)) for w, phi in active)
+
+    def bounds(self, n_classes: int) -> tuple[float, float] | None:
+        # The ends of several terms need not be reached together, unless all are functions of the
+        # label's probability with weights of one sign.
+        single = self._single()
+        parts = [(w, loss.bounds(n_classes)) for w, loss in self._active()]
+        together = all(w > 0 and loss._label_function(n_classes) for w, loss in self._active())
+        if not parts or (single is None and not together) or any(b is None for _, b in parts):
+            return None
+        low, high = (sum(w * bounds[end] for w, bounds in parts) for end in (0, 1))
+        return low, high
 
     def _validate_params(self):
         super()._validate_params()

@@ -61,6 +61,9 @@ class Normalized(WrappedLoss):
                 f"If it is symmetric, it needs no normalisation."
             )
 
+    def bounds(self, n_classes: int) -> tuple[float, float] | None:
+        return 0.0, 1.0
+
     def class_losses(self, log_p: torch.Tensor) -> torch.Tensor:
         losses = self.loss.class_losses(unmasked(log_p))
         return losses / losses.sum(-1, keepdim=True)
@@ -227,10 +230,14 @@ class NNCE(Loss, name="nnce"):
     """
 
     _parameter_constraints = {"p_min": INSIDE_UNIT}
+    kinks = True
 
     def __init__(self, p_min: float = 1e-7, *, reduction: str = "mean") -> None:
         super().__init__(reduction=reduction)
         self.p_min = p_min
+
+    def bounds(self, n_classes: int) -> tuple[float, float] | None:
+        return 0.0, 1.0
 
     def class_losses(self, log_p: torch.Tensor) -> torch.Tensor:
         if self.p_min * log_p.shape[-1] >= 1:

@@ -4,7 +4,7 @@
 import torch
 
 from .._validation.sklearn_private import StrOptions
-from ._cross_entropy import CE, GCE, gce
+from ._cross_entropy import CE, GCE, gce, mae_excess
 from ._loss import NONNEGATIVE, POSITIVE, UNIT, Loss, WrappedLoss, unmasked
 
 __all__ = ["SGCE", "AlphaMAE", "ClassMean", "Symmetrized", "Unhinged"]
@@ -62,9 +62,7 @@ class Symmetrized(WrappedLoss):
     @property
     def asymmetry_ratio(self) -> float | None:
         # The minimisers of the unhinged loss lie at infinity, certain of the largest weight.
-        base = self.loss
-        unhinged = isinstance(base, CE) or (isinstance(base, GCE) and base.q == 0)
-        return 1.0 if unhinged else None
+        return 1.0 if self.loss.symmetric_part_is_linear else None
 
     def _losses_before(self, log_p):
         return self.loss.class_losses(self._bounded(unmasked(log_p)))
@@ -162,7 +160,8 @@ class SGCE(Symmetrized, name="sgce"):
         samples more, but gives samples with the right label smaller gradients.
     radius : float > 0, "auto" or None, default="auto"
         Radius of the ball that confines the scores, see :meth:`Loss.scores`. Without it, as in
-        the paper, logits drift away as q nears 0. "auto" is 10 for q < 0.3 and None otherwise.
+        the paper, logits drift away as q nears 0. "auto" is 10 for q < 0.1 and None otherwise,
+        where free scores do better.
     reduction : {"none", "mean", "sum"}, default="mean"
         What a call returns: the per-sample losses, their mean, or their sum.
 
@@ -200,8 +199,25 @@ class SGCE(Symmetrized, name="sgce"):
     @property
     def ball_radius(self) -> float | None:
         if self.radius == "auto":
-            return 10.0 if self.q < 0.3 else None
+            return 10.0 if self.q < 0.1 else None
         return self.radius
+
+    @property
+    def asymmetry_ratio(self) -> float | None:
+        return 1.0 if self.q in (0, 1) else None
+
+    @property
+    def continuous(self) -> bool:
+        return self.q > 0 and self.ball_radius is None
+
+    def bounds(self, n_classes: int) -> tuple[float, float] | None:
+        if self.q == 0 or self.ball_radius is not None:
+            return None
+        shares = (1 - 1 / n_classes, (n_classes - 1) ** (1 - self.q) / n_classes)
+        return -shares[0] / self.q, shares[1] / self.q
+
+    def _least_excess(self, error, n_classes):
+        return mae_excess(error, n_classes) if self.q == 1 and self.ball_radius is None else None
 
     def _certainty_wins(self, lead, rival, weights):
         return rival <= weights.mean() if 0 < self.q < 1 else None
@@ -225,9 +241,10 @@ class AlphaMAE(Loss, name="alpha-mae"):
     ----------
     alpha : float >= 0, default=0.5
         1 is MAE minus a constant, the limit 0 is the unhinged loss divided by K.
-    radius : float > 0 or None, default=20
+    radius : float > 0, "auto" or None, default="auto"
         Radius of the ball that confines the scores f, see :meth:`Loss.scores`. Without it the
-        logits of a network drift away as alpha nears 0.
+        logits of a network drift away as alpha nears 0. "auto" is 20 for alpha < 0.5 and None
+        otherwise, where free scores do better.
     reduction : {"none", "mean", "sum"}, default="mean"
         What a call returns: the per-sample losses, their mean, or their sum.
 
@@ -248,16 +265,38 @@ class AlphaMAE(Loss, name="alpha-mae"):
     tensor(-0.4999)
     """
 
-    _parameter_constraints = {"alpha": NONNEGATIVE, "radius": RADIUS}
+    _parameter_constraints = {"alpha": NONNEGATIVE, "radius": [*RADIUS, StrOptions({"auto"})]}
     positive = False
     asymmetry_ratio = 1.0
 
     def __init__(
-        self, alpha: float = 0.5, *, radius: float | None = 20.0, reduction: str = "mean"
+        self,
+        alpha: float = 0.5,
+        *,
+        radius: float | str | None = "auto",
+        reduction: str = "mean",
     ) -> None:
         super().__init__(reduction=reduction)
         self.alpha = alpha
         self.radius = radius
+
+    @property
+    def ball_radius(self) -> float | None:
+        if self.radius == "auto":
+            return 20.0 if self.alpha < 0.5 else None
+        return self.radius
+
+    @property
+    def continuous(self) -> bool:
+        return self.alpha > 0 and self.ball_radius is None
+
+    def bounds(self, n_classes: int) -> tuple[float, float] | None:
+        if not self.continuous:
+            return None
+        return (1 / n_classes - 1) / self.alpha, 1 / (n_classes * self.alpha)
+
+    def _least_excess(self, error, n_classes):
+        return mae_excess(error, n_classes) / self.alpha if self.continuous else None
 
     def class_losses(self, log_p: torch.Tensor) -> torch.Tensor:
         scores = self._bounded(unmasked(log_p))

@@ -1,5 +1,6 @@
 """Losses of the whole predicted distribution, not of the label's probability alone."""
 
+import math
 from numbers import Real
 
 import torch
@@ -50,11 +51,16 @@ class LDR(Loss, name="ldr"):
 
     _parameter_constraints = {"lam": POSITIVE, "margin": NONNEGATIVE}
     positive = False
+    continuous = True
 
     def __init__(self, lam: float = 1.0, margin: float = 0.0, *, reduction: str = "mean") -> None:
         super().__init__(reduction=reduction)
         self.lam = lam
         self.margin = margin
+
+    def _certainty_wins(self, lead, rival, weights):
+        # Unbounded: without a margin the minimiser is lam * log(weights).
+        return rival == 0
 
     def class_losses(self, log_p: torch.Tensor) -> torch.Tensor:
         if self.margin == 0:
@@ -119,11 +125,20 @@ class BiTempered(Loss, name="bi-tempered"):
     """
 
     _parameter_constraints = {"t1": UNIT, "t2": [Interval(Real, 1, None, closed="left")]}
+    continuous = True
 
     def __init__(self, t1: float = 0.8, t2: float = 1.2, *, reduction: str = "mean") -> None:
         super().__init__(reduction=reduction)
         self.t1 = t1
         self.t2 = t2
+
+    def bounds(self, n_classes: int) -> tuple[float, float] | None:
+        # Certainty of the label; certainty of another class.
+        return 0.0, math.inf if self.t1 == 1 else 1 / (1 - self.t1)
+
+    def _certainty_wins(self, lead, rival, weights):
+        # A Bregman divergence: the minimiser is u = w.
+        return rival == 0
 
     def class_losses(self, log_p: torch.Tensor) -> torch.Tensor:
         log_p = self._log_tempered_softmax(log_p)
@@ -189,6 +204,7 @@ class SoftBootstrap(Loss, name="soft-bootstrap"):
     """
 
     _parameter_constraints = {"beta": UNIT}
+    continuous = True
 
     def __init__(self, beta: float = 0.95, *, reduction: str = "mean") -> None:
         super().__init__(reduction=reduction)

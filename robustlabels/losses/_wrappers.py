@@ -46,6 +46,7 @@ class LogitClip(WrappedLoss):
     """
 
     _parameter_constraints = {"tau": POSITIVE}
+    kinks = True
 
     def __init__(self, loss: Loss, tau: float = 1.0, *, reduction: str = "mean") -> None:
         super().__init__(loss, reduction=reduction)
@@ -96,6 +97,7 @@ class EpsSoftmax(WrappedLoss):
     """
 
     _parameter_constraints = {"m": POSITIVE}
+    kinks = True
 
     def __init__(self, loss: Loss, m: float = 1e4, *, reduction: str = "mean") -> None:
         super().__init__(loss, reduction=reduction)
@@ -150,6 +152,14 @@ class MarginShift(WrappedLoss):
     def __init__(self, loss: Loss, margin: float = 2.6, *, reduction: str = "mean") -> None:
         super().__init__(loss, reduction=reduction)
         self.margin = margin
+
+    continuous = True
+
+    def _label_function(self, n_classes):
+        return lambda log_p: self.loss.phi(self._shift(log_p, n_classes))
+
+    def bounds(self, n_classes: int) -> tuple[float, float] | None:
+        return self.loss.bounds(n_classes)
 
     def _shift(self, log_p, n_classes):
         shift = math.log(n_classes - 1) - self.margin

@@ -4,6 +4,7 @@ import math
 
 import torch
 from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
 
 from .._loss import Loss
 from ._arguments import checked, distinct_labels, permutation_witness, without_radius
@@ -37,9 +38,12 @@ def class_sum_gap(loss: Loss, n_classes: int) -> float:
     -----
     Under symmetric noise of rate :math:`\eta`, the clean risk of the minimiser of the noisy risk
     exceeds the least clean risk by at most
-    :math:`\eta\, \mathrm{gap} / ((K-1)(1 - \eta K/(K-1)))`. The extremes are searched among
-    predictions that are uniform on some classes, which suffice for convex and concave functions of
-    the label's probability, predictions with one class apart, and random ones.
+    :math:`\eta\, \mathrm{gap} / ((K-1)(1 - \eta K/(K-1)))`.
+
+    A search among predictions that are uniform on n classes, of any probability on one more, and 0
+    on the rest, for all n. The extremes are among them for convex and for concave functions of the
+    label's probability, and for those that change from one to the other once. For other losses
+    random predictions are tried, too; the gap may then be larger.
 
     Examples
     --------
@@ -49,18 +53,64 @@ def class_sum_gap(loss: Loss, n_classes: int) -> float:
     2.0
     """
     loss = without_radius(loss)
-    log_p = _predictions(n_classes)
-    total = loss.class_losses(log_p).sum(-1)
+    label_function = loss._label_function(n_classes)
+
+    def extent(n_even, lead):
+        """Return the highest and lowest class sums, each less than it by its rounding error."""
+        lead = torch.as_tensor(lead, dtype=torch.float64)
+        # The class apart, one of the even classes, one of the rest.
+        three = torch.stack([lead, torch.zeros_like(lead), torch.full_like(lead, -math.inf)], -1)
+        counts = torch.tensor([1, n_even, n_classes - 1 - n_even])
+        if label_function is not None:
+            total = torch.logsumexp(three + counts.log(), dim=-1, keepdim=True)
+            values = label_function(three - total)
+            values = torch.where(counts > 0, counts * values, 0)
+        else:
+            scores = three.repeat_interleave(counts, dim=-1)
+            values = loss.class_losses(torch.log_softmax(scores, dim=-1))
+        return _sum_and_error(values)
+
+    leads = torch.cat([torch.linspace(-30, 30, 241), torch.tensor([-math.inf, -1e3, 1e3])]).double()
+    found = []
+    for n_even in range(1, n_classes):
+        total, error = extent(n_even, leads)
+        if total.isinf().any():
+            return math.inf
+        for sign in (1, -1):
+            best = (sign * total - error).argmax()
+            value = (sign * total - error)[best].item()
+            found.append((sign, value, n_even, leads[best].item()))
+    ends = []
+    for sign in (1, -1):
+        _, value, n_even, lead = max((f for f in found if f[0] == sign), key=lambda f: f[1])
+
+        def below(lead, sign=sign, n_even=n_even):
+            total, error = extent(n_even, [lead])
+            return (error - sign * total).item()
+
+        if abs(lead) <= 30:
+            around = (lead - 0.5, lead + 0.5)
+            fine = minimize_scalar(below, bounds=around, method="bounded", options={"xatol": 1e-9})
+            value = max(value, -fine.fun)
+        if label_function is None:
+            total, error = _sum_and_error(loss.class_losses(_predictions(n_classes)))
+            value = max(value, (sign * total - error).max().item())
+        ends.append(value)
+    gap = sum(ends)
     # Does the sum keep growing as predictions become more confident?
     far = torch.full((3, n_classes), -1.0, dtype=torch.float64)
     far[:, 0] = 0
     far = torch.log_softmax(far * torch.tensor([[1e2], [1e3], [1e4]]), dim=-1)
     near, middle, end = loss.class_losses(far).sum(-1).tolist()
     if abs(end - middle) > 1e-6 * max(1.0, abs(middle)) and abs(end - middle) > abs(middle - near):
-        return math.inf
-    total = torch.cat([total, total.new_tensor([near, middle, end])])
-    gap = (total.max() - total.min()).item()
-    return 0.0 if gap <= 1e-9 * max(1.0, total.abs().max().item()) else gap
+        if abs(end) > gap + abs(ends[0]):
+            return math.inf
+    return gap if gap > 0 else 0.0
+
+
+def _sum_and_error(values):
+    """Return sums over classes, and how much of them rounding may be."""
+    return values.sum(-1), 1e-13 + 1e-11 * values.abs().sum(-1)
 
 
 def is_symmetric(loss: Loss, n_classes: int) -> bool:
@@ -124,6 +174,8 @@ def unhinged_violations(loss: Loss, n_classes: int) -> dict[str, NDArray]:
 
     Notes
     -----
+    A search: the scores that are returned prove a violation, but that none is found proves nothing.
+
     The theorem is that of Lemire Paquin and others, arXiv:2605.20347. A symmetric loss is a
     constant minus the losses of the other classes. If all are convex, all are affine. Among affine
     losses, only multiples of :class:`~robustlabels.losses.Unhinged` treat all classes equally.
