@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
+from scipy.optimize import minimize
 from sklearn.utils import check_array
 
 from .._loss import POSITIVE, Loss, Sum
@@ -120,7 +121,7 @@ def smoothness(loss: Loss, n_classes: int, score_bound: float | None = None) -> 
     Returns
     -------
     beta : float
-        :math:`\sup_f \lVert \nabla^2_f L(f, y) \rVert_2`. Gradient descent on the scores is
+        :math:`\sup_f \lVert \nabla^2_f L(f, y) \rVert_2`; inf if the gradient jumps. Gradient descent on the scores is
         safe with steps up to 1/beta.
 
     See Also
@@ -129,8 +130,10 @@ def smoothness(loss: Loss, n_classes: int, score_bound: float | None = None) -> 
 
     Notes
     -----
-    A lower bound, found by maximisation over scores of three levels. It agrees with the known
-    constants: 1/2 for the cross-entropy, :math:`1 / (3 \sqrt 3)` for MAE,
+    Infinite if the gradient jumps, as the loss says (`kinks`) or a search along lines shows.
+    Otherwise a search: over scores of three levels, and from the best on over all scores and
+    directions. What it returns is the curvature at some scores, hence a lower bound. It agrees with
+    the known constants: 1/2 for the cross-entropy, :math:`1 / (3 \sqrt 3)` for MAE,
     :math:`\alpha / (3 \sqrt 3)` for alpha-MAE, 0 for the unhinged loss. For SGCE and three classes
     and more it tends to at least :math:`(1 - 1/K) / 2` as q vanishes, unless scores are bounded.
 
@@ -144,6 +147,8 @@ def smoothness(loss: Loss, n_classes: int, score_bound: float | None = None) -> 
     loss = without_radius(loss)
     grid = _levels()
     widest = math.inf if score_bound is None else 2 * score_bound
+    if (loss.kinks and score_bound is None) or _kink(loss, n_classes, widest) is not None:
+        return math.inf
 
     def curvature(levels, n_active, label):
         scores = _three_levels(levels, n_active, n_classes, label)
@@ -156,14 +161,75 @@ def smoothness(loss: Loss, n_classes: int, score_bound: float | None = None) -> 
         found += [(v, kind, x) for v, x in zip(values, grid, strict=True)]
     found.sort(key=lambda entry: -entry[0])
     best = found[0][0]
-    offsets = np.array(np.meshgrid(*2 * [np.linspace(-1, 1, 5)])).reshape(2, -1).T
-    for _, kind, peak in found[:4]:
-        step = np.maximum(0.25, 0.1 * np.abs(peak))
-        for _ in range(20):
-            around = peak + step * offsets
-            values = curvature(around, *kind)
-            best, peak, step = max(best, values.max()), around[values.argmax()], step / 2
+    for _, (n_active, label), peak in found[:6]:
+        scores = _three_levels(peak[None], n_active, n_classes, label)
+        best = max(best, _sharpest(loss, scores[0], label, score_bound))
     return float(best)
+
+
+def _sharpest(loss, scores, label, score_bound):
+    """Maximise the curvature over scores and directions together, from these scores on."""
+    values, vectors = torch.linalg.eigh(_hessians(loss, scores[None].clone(), label)[0].detach())
+    last = values.abs().argmax()
+    sign, start = values[last].sign().item(), [scores, vectors[:, last]]
+    if score_bound is not None:
+        middle = (scores.amax() + scores.amin()) / 2
+        inside = ((scores - middle) / score_bound).clamp(-1 + 1e-9, 1 - 1e-9)
+        start[0] = torch.atanh(inside)
+
+    def negative(flat):
+        flat = torch.tensor(flat, requires_grad=True)
+        f, v = flat.view(2, -1)
+        if score_bound is not None:
+            f = score_bound * torch.tanh(f)
+        v = v / v.norm()
+        value = loss.class_losses(torch.log_softmax(f[None], dim=-1))[0, label]
+        (gradient,) = torch.autograd.grad(value, f, create_graph=True)
+        if not gradient.requires_grad:  # linear in the scores
+            return 0.0, np.zeros(len(flat))
+        (product,) = torch.autograd.grad(gradient @ v.detach(), f, create_graph=True)
+        curvature = sign * (product @ v)
+        # The product holds v fixed: by symmetry its derivative in v is half of the whole.
+        (slope,) = torch.autograd.grad(curvature, flat, retain_graph=True)
+        (by_v,) = torch.autograd.grad(curvature, v, retain_graph=True)
+        (through,) = torch.autograd.grad(v, flat, by_v.detach())
+        return -curvature.item(), -(slope + through).numpy()
+
+    found = minimize(negative, torch.cat(start).numpy(), jac=True, method="L-BFGS-B")
+    return -found.fun if np.isfinite(found.fun) else 0.0
+
+
+def _kink(loss, n_classes, widest):
+    """Search for two scores, next to each other, between which the gradient of a loss jumps."""
+    generator = torch.Generator().manual_seed(0)
+    t = torch.linspace(-40, 40, 1601, dtype=torch.float64)
+    lines = torch.randn(6, n_classes, generator=generator, dtype=torch.float64)
+    lines[0] = torch.eye(n_classes)[0]
+    centres = torch.randn(6, n_classes, generator=generator, dtype=torch.float64)
+    for label in distinct_labels(loss, n_classes):
+        for line, centre in zip(lines, centres, strict=True):
+            points = centre + t[:, None] * line
+            points = points[_width(points) <= widest]
+            if len(points) < 2:
+                continue
+            change = (_gradients(loss, points, label).diff(dim=0)).norm(dim=-1)
+            for i in change.argsort(descending=True)[:3].tolist():
+                a, b = points[i], points[i + 1]
+                while (b - a).norm() > 1e-7 * (1 + a.norm()):
+                    five = a + torch.linspace(0, 1, 5, dtype=torch.float64)[:, None] * (b - a)
+                    steps = _gradients(loss, five, label).diff(dim=0).norm(dim=-1)
+                    j = int(steps.argmax())
+                    a, b = five[j], five[j + 1]
+                size = _gradients(loss, torch.stack([a, b]), label)
+                if (size[1] - size[0]).norm() > 1e-4 * size.norm() + 1e-9:
+                    return torch.stack([a, b]).numpy()
+    return None
+
+
+def _gradients(loss, scores, label):
+    scores = scores.detach().requires_grad_()
+    value = loss.class_losses(torch.log_softmax(scores, dim=-1))[:, label].sum()
+    return torch.autograd.grad(value, scores)[0]
 
 
 @checked(score_bound=[*POSITIVE, None], return_witness=["boolean"])
@@ -247,7 +313,8 @@ def strong_l2_bound(loss: Loss, X: ArrayLike, n_classes: int, l2_penalty: float)
     -----
     The gradient G of the risk, with :math:`\lambda V = -G(V)` and :math:`\lambda V_0 = -G(0)`, is
     Lipschitz with the constant :math:`\beta\, \lambda_{\max}(X^\top X / n)`, where :math:`\beta`
-    is the :func:`smoothness`. The bound is this constant divided by :math:`\lambda`.
+    is the :func:`smoothness`, which is a search. The bound is this constant divided by
+    :math:`\lambda`; infinite for losses with kinks.
 
     Examples
     --------
@@ -260,7 +327,8 @@ def strong_l2_bound(loss: Loss, X: ArrayLike, n_classes: int, l2_penalty: float)
     initial_gain(loss, n_classes)  # raises for losses that have no bound
     X = check_array(X, dtype=np.float64)
     largest = np.linalg.norm(X, 2) ** 2 / len(X)
-    return float(smoothness(loss, n_classes) * largest / l2_penalty)
+    # Without features every model is the same.
+    return float(smoothness(loss, n_classes) * largest / l2_penalty) if largest > 0 else 0.0
 
 
 def _bulge(loss, n_classes, label, widest):
