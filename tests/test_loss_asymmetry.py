@@ -13,14 +13,18 @@ from robustlabels.losses import (
     AUL,
     CE,
     GCE,
+    LDR,
     MAE,
     NCE,
     RCE,
     SCE,
     SGCE,
     AlphaMAE,
+    BiTempered,
     Focal,
     JensenShannon,
+    MarginShift,
+    ProbabilityLoss,
     Symmetrized,
     TaylorCE,
     Unhinged,
@@ -212,3 +216,35 @@ def test_nce_alone_can_prefer_a_wrong_class():
 def test_bad_arguments(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_certainty_loses_where_the_minimiser_is_finite():
+    heavy = BiTempered(0.5, 4.0)
+    assert not is_asymmetric(heavy, symmetric_transition(10, 0.5))
+    for loss in (heavy, BiTempered(0.8, 1.2), LDR(lam=3.0), LDR(lam=10.0), LDR(lam=1e4)):
+        assert max_tolerable_noise(loss, 10) == 0
+        assert max_tolerable_noise(loss, 10, "pair") == 0
+
+
+@pytest.mark.parametrize("n_classes", [2, 20, 100])
+def test_a_margin_shift_lowers_the_ratio_of_mae(n_classes):
+    shift = max(0, math.log(n_classes - 1) - 2.6)
+    ratio = math.exp(-2 * shift)  # l'(1) / l'(0)
+    for noise, rivals in (("pair", 1), ("symmetric", n_classes - 1)):
+        limit = max_tolerable_noise(MarginShift(MAE()), n_classes, noise)
+        assert limit == pytest.approx(rivals * ratio / (1 + rivals * ratio), rel=1e-3)
+
+
+@pytest.mark.parametrize("a", [1e-7, 1e-5, 1e-2])
+def test_the_ratio_of_a_steep_sum(a):
+    expected = (0.5 * 2 * (a + 1) ** -0.5 + 1) / (0.5 * 2 * a**-0.5 + 1)
+    assert asymmetry_ratio(AGCE(a, 0.5) + MAE()) == pytest.approx(expected, rel=1e-3)
+
+
+def test_the_ratio_of_a_sum_with_a_loss_that_is_flat_at_certainty():
+    class Hinge(ProbabilityLoss):
+        def phi(self, log_p):
+            return (0.5 - log_p.exp()).clamp(min=0)
+
+    assert asymmetry_ratio(Hinge()) == 0
+    assert asymmetry_ratio(Hinge() + MAE()) == pytest.approx(0.5, abs=1e-6)

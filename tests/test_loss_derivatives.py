@@ -14,8 +14,10 @@ from robustlabels.losses import (
     AUL,
     CE,
     GCE,
+    LDR,
     MAE,
     NCE,
+    NNCE,
     RCE,
     SCE,
     SGCE,
@@ -24,6 +26,7 @@ from robustlabels.losses import (
     ClassMean,
     EpsSoftmax,
     Focal,
+    ProbabilityLoss,
     TaylorCE,
     TruncatedGCE,
     Unhinged,
@@ -167,6 +170,49 @@ def test_strong_l2_gives_the_unhinged_solution(loss):
     np.testing.assert_allclose(
         slopes / np.linalg.norm(slopes), expected / np.linalg.norm(expected), atol=1e-12
     )
+
+
+@pytest.mark.parametrize("loss", [TruncatedGCE(), NNCE(), EpsSoftmax(CE()), get_loss("anl-ce")])
+def test_a_kink_has_no_smoothness(loss):
+    assert smoothness(loss, 3) == math.inf
+    assert strong_l2_bound(loss, np.ones((1, 1)), 3, 5.0) == math.inf if initial(loss) else True
+
+
+def initial(loss):
+    try:
+        return initial_gain(loss, 3)
+    except ValueError:
+        return None
+
+
+def test_a_kink_that_a_loss_does_not_tell_of():
+    class Clamped(ProbabilityLoss):
+        def phi(self, log_p):
+            return -log_p.clamp(min=-1)
+
+    assert smoothness(Clamped(), 4) == math.inf
+    assert smoothness(Clamped(), 2, score_bound=0.1) < 1
+
+
+@pytest.mark.parametrize("n_classes", [2, 3, 10])
+def test_second_derivatives_are_finite(n_classes):
+    for loss, beta in {AGCE(1e-5, 0.5): 0.2762, LDR(margin=0.1): 0.5, LDR(lam=0.5): 1.0}.items():
+        assert smoothness(loss, n_classes) == pytest.approx(beta, rel=1e-3)
+    for loss in (Unhinged(), SGCE(0.05), AlphaMAE(0.3)):
+        scores = torch.zeros(n_classes, dtype=torch.float64)
+        hessian = torch.autograd.functional.hessian(
+            lambda f, loss=loss: loss(f[None], torch.tensor([0])), scores
+        )
+        assert hessian.isfinite().all()
+
+
+def test_smoothness_of_aul_and_normalised_losses():
+    # For a loss of the label's probability two active classes have the largest curvature here.
+    u = torch.linspace(0, 1, 100_001, dtype=torch.float64)
+    weight, slope = u * (5.5 - u) ** 2, (5.5 - u) ** 2 - 2 * u * (5.5 - u)
+    exact = (2 * u * (1 - u) * (weight - (1 - u) * u * slope) / u.clamp(min=1e-9)).abs().max()
+    assert smoothness(AUL(), 3) == pytest.approx(exact.item(), rel=1e-4)
+    assert smoothness(AUL(), 10) == pytest.approx(4.8985, abs=1e-4)
 
 
 def test_strong_l2_bound_of_the_cross_entropy():

@@ -18,15 +18,18 @@ from robustlabels.losses import (
     SGCE,
     AlphaMAE,
     BackwardCorrected,
+    BiTempered,
     ClassMean,
     Focal,
     Sum,
     Symmetrized,
+    TruncatedGCE,
     Unhinged,
     available_losses,
     get_loss,
 )
 from robustlabels.losses.theory import (
+    LinearLoss,
     class_sum_gap,
     is_symmetric,
     linear_part,
@@ -85,6 +88,38 @@ def test_class_sum_gap_closed_forms(n_classes, q):
         aul = abs(K * (a - 1 / K) ** p - (a - 1) ** p - (K - 1) * a**p) / p
         assert class_sum_gap(AUL(a, p), K) == pytest.approx(aul, rel=1e-6)
     assert class_sum_gap(AMSE(), K) == pytest.approx(1 - 1 / K, rel=1e-6)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3, 10, 100])
+def test_class_sum_gap_of_a_heavy_tail(n_classes):
+    # From a vertex to equal probabilities; hardly any scores are certain for a heavy tail.
+    K, t1 = n_classes, 0.5
+    power = K * (1 - K ** (t1 - 1)) * (1 / (1 - t1) - 1 / (2 - t1))
+    gap = class_sum_gap(BiTempered(t1, 4.0), K)
+    assert gap == pytest.approx(abs((K - 1) / (1 - t1) - power), rel=1e-6)
+
+
+def test_class_sum_gap_of_a_loss_with_a_kink():
+    # Highest for four equal classes, lowest where nine classes have exactly k each.
+    q, k = 0.7, 0.05
+    highest, lowest = 4 * 0.25**q + 6 * k**q, 9 * k**q + 0.55**q
+    gap = class_sum_gap(TruncatedGCE(q, k), 10)
+    assert gap == pytest.approx((highest - lowest) / q, rel=1e-6)
+
+
+@pytest.mark.parametrize("alpha", [0, 1e-9, 1e-6, 1e-3, 50.0])
+def test_alpha_mae_is_symmetric_for_every_alpha(alpha):
+    assert all(is_symmetric(AlphaMAE(alpha), n_classes) for n_classes in (2, 3, 4, 10, 100))
+
+
+@pytest.mark.parametrize("n_classes", [2, 3, 4, 10, 100])
+def test_a_linear_loss_is_symmetric_for_specific_coefficients_only(n_classes):
+    for b in (0.7, -2.0):
+        specific = -(n_classes - 1) * b
+        assert is_symmetric(LinearLoss(specific, b), n_classes)
+        for other in (1.01 * specific, -specific, specific + b):
+            assert not is_symmetric(LinearLoss(other, b), n_classes)
+    assert unhinged_violations(LinearLoss(-(n_classes - 1), 1.0), n_classes) == {}
 
 
 @pytest.mark.parametrize("loss", [CE(), Focal(), SCE(), get_loss("ldr")], ids=repr)

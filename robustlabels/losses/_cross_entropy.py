@@ -88,6 +88,9 @@ class MAE(ProbabilityLoss, name="mae"):
     def phi(self, log_p: torch.Tensor) -> torch.Tensor:
         return -torch.expm1(log_p)
 
+    def class_sum(self, n_classes: int) -> float | None:
+        return n_classes - 1.0
+
     def _least_excess(self, error, n_classes):
         return mae_excess(error, n_classes)
 
@@ -269,6 +272,9 @@ class RCE(ProbabilityLoss, name="rce"):
 
     def phi(self, log_p: torch.Tensor) -> torch.Tensor:
         return self.A * torch.expm1(log_p)
+
+    def class_sum(self, n_classes: int) -> float | None:
+        return -self.A * (n_classes - 1)
 
     def _least_excess(self, error, n_classes):
         return -self.A * mae_excess(error, n_classes)

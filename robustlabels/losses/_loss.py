@@ -171,6 +171,21 @@ class Loss(BaseEstimator, nn.Module):
         """
         return None
 
+    def class_sum(self, n_classes: int) -> float | None:
+        """Return the sum of the class losses of a symmetric loss.
+
+        Parameters
+        ----------
+        n_classes : int
+            Number of classes K.
+
+        Returns
+        -------
+        class_sum : float or None
+            The constant, None if the loss does not say that it is symmetric.
+        """
+        return None
+
     @property
     def ball_radius(self) -> float | None:
         """Radius of the ball that confines the scores, None if they are free."""
@@ -531,9 +546,13 @@ class Sum(_BaseComposition, Loss):
 
     def _label_function(self, n_classes):
         active = [(w, loss._label_function(n_classes)) for w, loss in self._active()]
-        if not active or any(phi is None for _, phi in active):
+        if not active or any(phi is None or w < 0 for w, phi in active):
             return None
         return lambda log_p: _add((w, phi(log_p)) for w, phi in active)
+
+    def class_sum(self, n_classes: int) -> float | None:
+        sums = [(w, loss.class_sum(n_classes)) for w, loss in self._active()]
+        return None if any(s is None for _, s in sums) else sum(w * s for w, s in sums)
 
     def bounds(self, n_classes: int) -> tuple[float, float] | None:
         # The ends of several terms need not be reached together, unless all are functions of the

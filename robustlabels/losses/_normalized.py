@@ -64,6 +64,9 @@ class Normalized(WrappedLoss):
     def bounds(self, n_classes: int) -> tuple[float, float] | None:
         return 0.0, 1.0
 
+    def class_sum(self, n_classes: int) -> float | None:
+        return 1.0
+
     def class_losses(self, log_p: torch.Tensor) -> torch.Tensor:
         losses = self.loss.class_losses(unmasked(log_p))
         return losses / losses.sum(-1, keepdim=True)
@@ -238,6 +241,9 @@ class NNCE(Loss, name="nnce"):
 
     def bounds(self, n_classes: int) -> tuple[float, float] | None:
         return 0.0, 1.0
+
+    def class_sum(self, n_classes: int) -> float | None:
+        return n_classes - 1.0
 
     def class_losses(self, log_p: torch.Tensor) -> torch.Tensor:
         if self.p_min * log_p.shape[-1] >= 1:

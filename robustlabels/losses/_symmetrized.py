@@ -1,6 +1,5 @@
 """Symmetric losses made by subtracting the mean over the classes."""
 
-
 import torch
 
 from .._validation.sklearn_private import StrOptions
@@ -63,6 +62,9 @@ class Symmetrized(WrappedLoss):
     def asymmetry_ratio(self) -> float | None:
         # The minimisers of the unhinged loss lie at infinity, certain of the largest weight.
         return 1.0 if self.loss.symmetric_part_is_linear else None
+
+    def class_sum(self, n_classes: int) -> float | None:
+        return 0.0
 
     def _losses_before(self, log_p):
         return self.loss.class_losses(self._bounded(unmasked(log_p)))
@@ -294,6 +296,9 @@ class AlphaMAE(Loss, name="alpha-mae"):
         if not self.continuous:
             return None
         return (1 / n_classes - 1) / self.alpha, 1 / (n_classes * self.alpha)
+
+    def class_sum(self, n_classes: int) -> float | None:
+        return 0.0
 
     def _least_excess(self, error, n_classes):
         return mae_excess(error, n_classes) / self.alpha if self.continuous else None

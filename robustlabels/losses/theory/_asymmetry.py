@@ -85,6 +85,9 @@ def _infimum(phi):
     """Return the asymmetry ratio of a function of the label's log-probability."""
     if torch.isinf(phi(torch.tensor([-math.inf], dtype=torch.float64))).any():
         return 0.0
+    ends = phi(torch.tensor([-math.inf, 0.0], dtype=torch.float64))
+    if ends[0] <= ends[1]:  # certainty costs most
+        return 0.0
     # Small steps: derivatives, at 0 from two points close to it.
     small = torch.logspace(-12, 0, 1000, dtype=torch.float64)
     u = torch.cat([small, 1 - small[:-1], torch.linspace(0.001, 0.999, 999, dtype=torch.float64)])
@@ -216,7 +219,7 @@ def _wins(loss, weights, label):
     if known is not None:
         return bool(known)
     ratio = _ratio(loss, len(weights))
-    if ratio is not None:
+    if ratio is not None and rival > 0:
         return bool(rival <= ratio * lead)
     loss = without_radius(loss)
     w = torch.as_tensor(weights)

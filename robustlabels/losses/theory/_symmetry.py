@@ -1,16 +1,63 @@
 """Symmetry of a loss: how much its class sum varies, and which losses are symmetric and convex."""
 
 import math
+from numbers import Real
 
 import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
-from .._loss import Loss
+from .._loss import Loss, unmasked
 from ._arguments import checked, distinct_labels, permutation_witness, without_radius
 from ._derivatives import is_convex_on
 
-__all__ = ["class_sum_gap", "is_symmetric", "unhinged_violations"]
+__all__ = ["LinearLoss", "class_sum_gap", "is_symmetric", "unhinged_violations"]
+
+
+class LinearLoss(Loss):
+    r"""Linear loss of the centred scores, with one coefficient for the label and one for the others.
+
+    .. math:: L(f, y) = a s_y + b \sum_{k \ne y} s_k, \qquad s = \log p
+
+    It is symmetric, for K classes, exactly if :math:`a = -(K - 1) b`. With a < 0 it then is a
+    multiple of the unhinged loss [1]_.
+
+    Parameters
+    ----------
+    a : float, default=-1.0
+        Coefficient of the label's log-probability.
+    b : float, default=0.0
+        Coefficient of those of all other classes.
+    reduction : {"none", "mean", "sum"}, default="mean"
+        What a call returns: the per-sample losses, their mean, or their sum.
+
+    See Also
+    --------
+    robustlabels.losses.Unhinged : The symmetric one, within a ball.
+
+    References
+    ----------
+    .. [1] Lemire Paquin, Chaib-Draa and Giguère, "Symmetrization of Loss Functions for Robust
+       Training of Neural Networks in the Presence of Noisy Labels", arXiv:2605.20347.
+
+    Examples
+    --------
+    >>> from robustlabels.losses.theory import LinearLoss, is_symmetric
+    >>> [is_symmetric(LinearLoss(a, b=1.0), 4) for a in (-3.0, -2.0)]
+    [True, False]
+    """
+
+    _parameter_constraints = {"a": [Real], "b": [Real]}
+    positive = False
+
+    def __init__(self, a: float = -1.0, b: float = 0.0, *, reduction: str = "mean") -> None:
+        super().__init__(reduction=reduction)
+        self.a = a
+        self.b = b
+
+    def class_losses(self, log_p: torch.Tensor) -> torch.Tensor:
+        log_p = unmasked(log_p)
+        return (self.a - self.b) * log_p + self.b * log_p.sum(-1, keepdim=True)
 
 
 @checked()
@@ -61,10 +108,11 @@ def class_sum_gap(loss: Loss, n_classes: int) -> float:
         # The class apart, one of the even classes, one of the rest.
         three = torch.stack([lead, torch.zeros_like(lead), torch.full_like(lead, -math.inf)], -1)
         counts = torch.tensor([1, n_even, n_classes - 1 - n_even])
+        weights = counts.double()
         if label_function is not None:
-            total = torch.logsumexp(three + counts.log(), dim=-1, keepdim=True)
+            total = torch.logsumexp(three + weights.log(), dim=-1, keepdim=True)
             values = label_function(three - total)
-            values = torch.where(counts > 0, counts * values, 0)
+            values = torch.where(counts > 0, weights * values, 0.0)
         else:
             scores = three.repeat_interleave(counts, dim=-1)
             values = loss.class_losses(torch.log_softmax(scores, dim=-1))
@@ -91,7 +139,7 @@ def class_sum_gap(loss: Loss, n_classes: int) -> float:
         if abs(lead) <= 30:
             around = (lead - 0.5, lead + 0.5)
             fine = minimize_scalar(below, bounds=around, method="bounded", options={"xatol": 1e-9})
-            value = max(value, -fine.fun)
+            value = max(value, -float(fine.fun))
         if label_function is None:
             total, error = _sum_and_error(loss.class_losses(_predictions(n_classes)))
             value = max(value, (sign * total - error).max().item())
