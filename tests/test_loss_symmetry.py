@@ -137,6 +137,7 @@ def test_symmetric_noise_scales_the_risk_of_a_symmetric_loss(name):
     scaled = (1 - noise_rate * K / (K - 1)) * losses
     constant = noise_rate / (K - 1) * losses[0].sum()
     torch.testing.assert_close(noisy, scaled + constant)
+    assert is_symmetric(get_loss(name), K)
 
 
 @pytest.mark.parametrize(

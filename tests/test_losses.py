@@ -1136,3 +1136,24 @@ def test_masked_classes_are_the_limit_of_very_small_logits(name):
             if expected.abs().max() < 1e6:
                 torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
                 torch.testing.assert_close(gradient, slope, rtol=1e-4, atol=1e-5)
+
+
+def test_digits_at_the_ends_of_the_domains():
+    scores = torch.tensor([[2.0, 0.0, -1.0]])
+    target = torch.tensor([1])
+    cross_entropy = CE()(scores.double(), target).item()
+    for pi, dtype in ((1e-8, torch.float32), (1e-8, torch.float64), (1e-17, torch.float64)):
+        value = JensenShannon(pi)(scores.to(dtype), target).item()
+        assert value == pytest.approx(cross_entropy, abs=1e-5)
+    unhinged = Unhinged(radius=None)(scores, target).item()
+    assert LDR(lam=1e4)(scores, target).item() == pytest.approx(unhinged, abs=2e-4)
+    values = AlphaMAE(1e-6, radius=None).class_losses(torch.log_softmax(scores, dim=-1))
+    linear = Unhinged(radius=None).class_losses(scores) / 3
+    torch.testing.assert_close(values, linear, atol=1e-5, rtol=0)
+
+
+def test_balls_where_free_scores_are_worse():
+    balls = {Unhinged(): 10, SGCE(q=0.0): 10, SGCE(q=0.05): 10, SGCE(q=0.1): None, SGCE(): None}
+    balls |= {AlphaMAE(): None, AlphaMAE(alpha=0.0): 20, AlphaMAE(alpha=0.4): 20}
+    for loss, radius in balls.items():
+        assert loss.ball_radius == radius

@@ -388,7 +388,7 @@ class TruncatedGCE(ProbabilityLoss, name="truncated-gce"):
 
     .. math:: \ell(u) = \frac{1 - \max(u, k)^q}{q}
 
-    It needs a trained network: at equal scores no sample has a gradient if ``k >= 1/K``. Train
+    It needs a trained network: at equal scores no sample has a gradient if ``k > 1/K``. Train
     with GCE first and continue with ``warm_start``. The paper does so from epoch 40 of 120 on.
 
     Parameters

@@ -137,8 +137,8 @@ def is_asymmetric(loss: Loss, transition_matrix: ArrayLike) -> bool:
     -----
     In closed form for losses with an :func:`asymmetry_ratio`, and where a loss of the package has
     one of its own. Otherwise a search: False has a witness, a prediction of a lower expected loss;
-    True means that minimisation from many starts found none. A loss that fails here may still predict class i as the most
-    probable one.
+    True means that minimisation from many starts found none. A loss that fails here may still
+    predict class i as the most probable one.
 
     Examples
     --------
@@ -179,8 +179,8 @@ def max_tolerable_noise(loss: Loss, n_classes: int, noise: str = "symmetric") ->
     Notes
     -----
     With an asymmetry ratio r it is :math:`(K-1) r / (1 + (K-1) r)` for symmetric noise and
-    :math:`r / (1 + r)` for pair noise; otherwise a search by bisection finds it, to 0.01 %. Accuracy need not fall
-    at larger rates.
+    :math:`r / (1 + r)` for pair noise; otherwise a search by bisection finds it, to 0.01 %.
+    Accuracy need not fall at larger rates.
 
     Examples
     --------

@@ -134,8 +134,9 @@ def excess_risk_bound(loss: Loss, n_classes: int, excess: float) -> float:
     -----
     The bound is :math:`\psi^{-1}(\mathrm{excess})`, where :math:`\psi(\varepsilon)` is the convex
     hull of the least excess of a prediction of a class that is less probable by
-    :math:`\varepsilon` than the most probable one [1]_ [2]_. It is exact for MAE and its multiples, linear between
-    the points :math:`(1 / (n (n+1)), 1/n)`, n = 1, ..., K - 1, and K times the excess below them;
+    :math:`\varepsilon` than the most probable one [1]_ [2]_. It is exact for MAE and its
+    multiples, linear between the points :math:`(1 / (n (n+1)), 1/n)`, n = 1, ..., K - 1, and K
+    times the excess below them;
     and for the cross-entropy, at most :math:`\sqrt{2\, \mathrm{excess}}`. For other losses it is
     a search: over problems with n equally probable best classes, for all n, and scores of four
     levels, in steps that can make the bound a few per cent larger. Both risks are those of one

@@ -121,8 +121,8 @@ def smoothness(loss: Loss, n_classes: int, score_bound: float | None = None) -> 
     Returns
     -------
     beta : float
-        :math:`\sup_f \lVert \nabla^2_f L(f, y) \rVert_2`; inf if the gradient jumps. Gradient descent on the scores is
-        safe with steps up to 1/beta.
+        :math:`\sup_f \lVert \nabla^2_f L(f, y) \rVert_2`; inf if the gradient jumps. Gradient
+        descent on the scores is safe with steps up to 1/beta.
 
     See Also
     --------
