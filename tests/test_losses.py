@@ -326,10 +326,11 @@ FORMULAS = [
     (SGCE(q=0.05, radius=None), sgce(0.05)),
     (SGCE(), sgce(0.3)),
     (SGCE(radius=10.0), bounded(sgce(0.3), 10.0)),
-    (SGCE(q=0.2), bounded(sgce(0.2), 10.0)),
+    (SGCE(q=0.05), bounded(sgce(0.05), 10.0)),
     (AlphaMAE(alpha=0.5, radius=None), alpha_mae(0.5)),
     (AlphaMAE(alpha=2.0, radius=None), alpha_mae(2.0)),
-    (AlphaMAE(), bounded(alpha_mae(0.5), 20.0)),
+    (AlphaMAE(alpha=0.4), bounded(alpha_mae(0.4), 20.0)),
+    (AlphaMAE(), alpha_mae(0.5)),
     (RCE(A=-9.2), of_probability(lambda u: 9.2 * (1 - u), lambda u: 9.2 * u)),
     (
         SCE(alpha=0.1, beta=2.0),
@@ -724,7 +725,7 @@ def test_booleans_are_no_labels():
         CE()(torch.zeros(2, 2), torch.tensor([True, False]))
 
 
-@pytest.mark.parametrize("loss", [SGCE(radius=3.0), Unhinged(), AlphaMAE()], ids=repr)
+@pytest.mark.parametrize("loss", [SGCE(radius=3.0), Unhinged(), AlphaMAE(0.4)], ids=repr)
 def test_bounded_scores_at_equal_and_at_huge_logits(loss):
     zeros = torch.zeros(1, 3, dtype=torch.float64, requires_grad=True)
     (gradient,) = torch.autograd.grad(loss(zeros, torch.tensor([0])), zeros)
