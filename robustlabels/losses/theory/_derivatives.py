@@ -161,7 +161,9 @@ def smoothness(loss: Loss, n_classes: int, score_bound: float | None = None) -> 
         found += [(v, kind, x) for v, x in zip(values, grid, strict=True)]
     found.sort(key=lambda entry: -entry[0])
     best = found[0][0]
-    for _, (n_active, label), peak in found[:6]:
+    # Equal curvatures are mostly the same scores.
+    distinct = {round(value, 9): (kind, peak) for value, kind, peak in found}
+    for (n_active, label), peak in list(distinct.values())[:8]:
         scores = _three_levels(peak[None], n_active, n_classes, label)
         best = max(best, _sharpest(loss, scores[0], label, score_bound))
     return float(best)
