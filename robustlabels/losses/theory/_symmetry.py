@@ -152,7 +152,7 @@ def class_sum_gap(loss: Loss, n_classes: int) -> float:
 
 def _sum_and_error(values):
     """Return sums over classes, and how much of them rounding may be."""
-    return values.sum(-1), 1e-13 + 1e-11 * values.abs().sum(-1)
+    return values.sum(-1), 1e-12 * values.shape[-1] + 1e-11 * values.abs().sum(-1)
 
 
 def is_symmetric(loss: Loss, n_classes: int) -> bool:
