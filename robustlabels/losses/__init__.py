@@ -19,6 +19,8 @@ for _found in pkgutil.iter_modules(__path__):
 if TYPE_CHECKING:
     # For type checkers, which cannot follow the loop. `python docs/losses_table.py` writes it.
     from ._asymmetric import *
+    from ._bases import *
+    from ._bases import *
     from ._boosting import *
     from ._corrected import *
     from ._cross_entropy import *

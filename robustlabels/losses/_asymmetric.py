@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from .._validation.sklearn_private import Interval
-from ._loss import POSITIVE, Loss, ProbabilityLoss, unmasked
+from ._bases import ProbabilityLoss
+from ._loss import POSITIVE, Loss, unmasked
 
 __all__ = ["AEL", "AGCE", "AMSE", "AUL"]
 

@@ -8,7 +8,8 @@ from numpy.typing import ArrayLike
 
 from .._validation.labels import align
 from .._validation.transitions import check_invertible
-from ._loss import Loss, WrappedLoss, unmasked
+from ._bases import WrappedLoss
+from ._loss import Loss, unmasked
 
 __all__ = ["BackwardCorrected", "ForwardCorrected"]
 

@@ -8,7 +8,8 @@ import torch
 from scipy.special import xlogy
 
 from .._validation.sklearn_private import Interval
-from ._loss import INSIDE_UNIT, NONNEGATIVE, UNIT, ProbabilityLoss, unmasked
+from ._bases import ProbabilityLoss
+from ._loss import INSIDE_UNIT, NONNEGATIVE, UNIT, unmasked
 
 __all__ = ["CE", "GCE", "MAE", "RCE", "SCE", "Focal", "JensenShannon", "TaylorCE", "TruncatedGCE"]
 

@@ -4,8 +4,9 @@ import math
 
 import torch
 
+from ._bases import WrappedLoss
 from ._cross_entropy import CE, GCE, Focal
-from ._loss import INSIDE_UNIT, NONNEGATIVE, UNIT, Loss, WrappedLoss, unmasked
+from ._loss import INSIDE_UNIT, NONNEGATIVE, UNIT, Loss, unmasked
 
 __all__ = ["NCE", "NFL", "NGCE", "NNCE", "Normalized"]
 

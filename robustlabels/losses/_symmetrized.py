@@ -3,8 +3,9 @@
 import torch
 
 from .._validation.sklearn_private import StrOptions
+from ._bases import WrappedLoss
 from ._cross_entropy import CE, GCE, gce, mae_excess
-from ._loss import NONNEGATIVE, POSITIVE, UNIT, Loss, WrappedLoss, unmasked
+from ._loss import NONNEGATIVE, POSITIVE, UNIT, Loss, unmasked
 
 __all__ = ["SGCE", "AlphaMAE", "ClassMean", "Symmetrized", "Unhinged"]
 

@@ -4,7 +4,8 @@ import math
 
 import torch
 
-from ._loss import POSITIVE, Loss, ProbabilityLoss, WrappedLoss, unmasked
+from ._bases import ProbabilityLoss, WrappedLoss
+from ._loss import POSITIVE, Loss, unmasked
 
 __all__ = ["EpsSoftmax", "LogitClip", "MarginShift"]
 

@@ -88,18 +88,18 @@ def _infimum(phi):
     ends = phi(torch.tensor([-math.inf, 0.0], dtype=torch.float64))
     if ends[0] <= ends[1]:  # certainty costs most
         return 0.0
-    # Small steps: derivatives, at 0 from two points close to it.
+    # Small steps: derivatives, at 0 from points close to it. Those of expm1 vanish below exp(-36).
     small = torch.logspace(-12, 0, 1000, dtype=torch.float64)
     u = torch.cat([small, 1 - small[:-1], torch.linspace(0.001, 0.999, 999, dtype=torch.float64)])
-    log_p = torch.cat([torch.tensor([-100.0, -200.0], dtype=torch.float64), u.log()])
+    log_p = torch.cat([torch.tensor([-100.0, -200.0, -23.0], dtype=torch.float64), u.log()])
     (change,) = torch.autograd.grad(phi(log_p.requires_grad_()).sum(), log_p)
     slopes = (change / log_p.exp()).detach()
-    before, first = slopes[:2].tolist()
-    ratio = 1.0
+    before, last, _ = slopes[:3].tolist()
+    ratio, first = 1.0, slopes[:3].min().item()
     if first < 0:
-        if first < 1.9 * before:  # infinite at 0
+        if last < min(0.0, 1.9 * before):  # infinite at 0
             return 0.0
-        ratio = min(ratio, (slopes[2:].max() / first).item())
+        ratio = min(ratio, (slopes[3:].max() / first).item())
     # Large steps, from a grid.
     u = torch.linspace(0, 1, 2001, dtype=torch.float64)
     for delta in torch.logspace(-5, 0, 101, dtype=torch.float64):

@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from .._loss import WrappedLoss
+from .._bases import WrappedLoss
 
 __all__ = ["Conjugate"]
 
