@@ -31,8 +31,9 @@ def is_classification_calibrated(
     -------
     calibrated : bool or None
         Whether, for all class probabilities w with a most probable class, every prediction of
-        another class has an expected loss :math:`\sum_k w_k L(f, k)` above the minimum. None if
-        there is neither a proof nor a witness.
+        another class has an expected loss :math:`\sum_k w_k L(f, k)` above the minimum. True means
+        that the conditions of a theorem hold, as far as random scores show, False that there is a
+        witness, None that neither was found.
     witness : ndarray of shape (2, n_classes) or None
         Class probabilities w, the first class the most probable, and scores f that predict another
         class with the least expected loss, up to a millionth. None if there is no witness.
@@ -50,10 +51,10 @@ def is_classification_calibrated(
     Notes
     -----
     A network that minimises a loss without calibration can predict wrong classes, however many
-    samples it learns from. The proof: exchanging two scores shows that a wrong class costs more, if
-    a higher score always means a lower loss; the minimum is attained, if the loss is continuous up
-    to the boundary of the simplex, as the loss says (`continuous`). The order is checked at random
-    scores. The witness comes from a search among class probabilities of three levels and scores of
+    samples it learns from. The theorem: exchanging two scores shows that a wrong class costs more,
+    if a higher score always means a lower loss; the minimum is attained, if the loss is continuous
+    up to the boundary of the simplex, as the loss says (`continuous`). The order is checked at 200
+    random scores. The witness comes from a search among class probabilities of three levels and scores of
     three. A radius of the loss is kept: without one, the unhinged loss is not calibrated.
 
     Examples
