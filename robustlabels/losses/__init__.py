@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     # For type checkers, which cannot follow the loop. `python docs/losses_table.py` writes it.
     from ._asymmetric import *
     from ._bases import *
-    from ._bases import *
     from ._boosting import *
     from ._corrected import *
     from ._cross_entropy import *

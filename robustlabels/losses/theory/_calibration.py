@@ -54,8 +54,8 @@ def is_classification_calibrated(
     samples it learns from. The theorem: exchanging two scores shows that a wrong class costs more,
     if a higher score always means a lower loss; the minimum is attained, if the loss is continuous
     up to the boundary of the simplex, as the loss says (`continuous`). The order is checked at 200
-    random scores. The witness comes from a search among class probabilities of three levels and scores of
-    three. A radius of the loss is kept: without one, the unhinged loss is not calibrated.
+    random scores. The witness comes from a search among class probabilities of three levels and
+    scores of three. A radius of the loss is kept: without one, the unhinged loss is not calibrated.
 
     Examples
     --------
