@@ -316,6 +316,12 @@ def test_a_table_from_the_labels_to_a_classifier():
     prefit = LabelAudit(alone, prefit=True, random_state=0).fit(X, given)
     np.testing.assert_array_equal(prefit.label_probabilities_, alone.label_probabilities_)
     stored = pickle.loads(pickle.dumps(audit))
+    named = pd.DataFrame(prefit.label_probabilities_[:, ::-1], columns=["malignant", "benign"])
+    named = LabelAudit(random_state=0).fit(X, given, label_probabilities=named)
+    np.testing.assert_array_equal(named.label_probabilities_, prefit.label_probabilities_)
+    assert str(named).endswith("are left, 0 to 569")
+    named.draw(3)
+    assert str(named).endswith("; 3 drawn rows wait for an answer")
     assert stored.n_wrong_interval_ == audit.n_wrong_interval_
     assert f"40 of 569 labels checked: {audit.n_wrong_:.0f} are wrong, {low} to {high}" in str(
         audit

@@ -124,8 +124,9 @@ class LabelAudit(AuditEstimates):
 
     **Labels that are put right.** The rows that `worst` returns are the top of a ranking. Once they
     are recorded they leave the population, those among them that had been drawn included, and the
-    drawn ones of the rest stay a random sample of the rest. If `anytime`, each drawn row counts as
-    drawn from those that nobody had looked at then.
+    drawn ones of the rest stay a random sample of the rest. How many rows are put right may depend
+    on what is found among them, but not on the drawn ones. If `anytime`, it may depend on all: each
+    drawn row counts as drawn from those that nobody had looked at then.
 
     **Unclear labels.** A sample of which nobody can tell the true label counts as right in the
     lower end of an interval and as wrong in the upper end.
@@ -201,8 +202,8 @@ class LabelAudit(AuditEstimates):
         y : array-like of shape (n_samples,)
             The labels, some of them wrong.
         label_probabilities : array-like of shape (n_samples, n_classes) or None, default=None
-            Probabilities of the true labels from any source, for the sorted classes in y. No
-            refiner is fitted then.
+            Probabilities of the true labels from any source, for the sorted classes in y, or for
+            those that name the columns of a data frame. No refiner is fitted then.
 
         Returns
         -------
@@ -545,11 +546,12 @@ class LabelAudit(AuditEstimates):
         n_rows, (low, high), (left_low, left_high) = (
             len(self._given), self.n_wrong_interval_, self.n_left_interval_,
         )  # fmt: skip
+        waiting = np.count_nonzero(self._offered & (self._answers == UNSEEN))
         return (
             f"{self.checked_.sum()} of {n_rows} labels checked: {self.n_wrong_:.0f} are wrong, "
             f"{low} to {high} at {self.level:.0%}; {self.n_left_:.0f} are left, {left_low} to "
             f"{left_high}"
-        )
+        ) + (f"; {waiting} drawn rows wait for an answer" if waiting else "")
 
 
 def _reach(order: NDArray, rows: NDArray) -> int:
@@ -563,7 +565,11 @@ def _check_number(n: Any) -> None:
 
 
 def _check_label_probabilities(proba: ArrayLike, labels: NDArray, classes: NDArray) -> NDArray:
-    """Return label probabilities of the shape that the labels need."""
+    """Return label probabilities of the shape that the labels need, in the order of classes."""
+    columns = [str(name) for name in getattr(proba, "columns", ())]
+    names = [str(name) for name in classes]
+    if columns != names and sorted(columns) == sorted(names):
+        proba = np.asarray(proba)[:, [columns.index(name) for name in names]]
     checked = check_array(proba, dtype=np.float64, input_name="label_probabilities")
     shape = (len(labels), len(classes))
     if checked.shape != shape:
