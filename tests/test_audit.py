@@ -210,7 +210,7 @@ def test_the_interval_holds_for_every_population():
 def test_the_interval_for_those_who_look_all_the_time():
     y, given, proba = problem("good", 0.2)
     n_wrong, held, wider = (y != given).sum(), [], []
-    for seed in range(60):
+    for seed in range(40):
         audit = audit_of(given, proba, seed, anytime=True)
         inside = True
         for _ in range(8):
@@ -369,7 +369,7 @@ def test_scores_hold(three_classes):
         ]
     )
     held, values, always = [], [], []
-    for seed in range(60):
+    for seed in range(40):
         audit = audit_of(given, proba, seed)
         rows = audit.draw(60)
         audit.record(rows, y[rows])
@@ -394,13 +394,13 @@ def test_scores_hold(three_classes):
                 axis=1,
             )
             always.append((low <= true[[0, 1, 2, 3, 5]]) & (true[[0, 1, 2, 3, 5]] <= high))
-    # 60 draws at a level of .9 fall below .8 in one of fifty tests.
-    assert (np.mean(held, axis=0) > 0.8).all()
+    # 40 draws at a level of .9 fall below .78 in one of a hundred tests.
+    assert (np.mean(held, axis=0) > 0.78).all()
     assert np.mean(always) > 0.9
     # Means of ratios of classes with many rows are close to the truth.
     near = [0, 1, 3, 4, 5, 6, 7, 9, 10]
     errors = np.mean(values, axis=0) - true
-    assert (np.abs(errors[near]) < 5 * np.std(values, axis=0)[near] / np.sqrt(60) + 0.01).all()
+    assert (np.abs(errors[near]) < 5 * np.std(values, axis=0)[near] / np.sqrt(40) + 0.01).all()
 
 
 def test_checked_rows_give_the_scores_of_scikit_learn(three_classes):

@@ -12,7 +12,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
-from scipy.stats import hypergeom
 
 #: Numbers of marked samples in a stratum that are looked at, at most, and entries of the table of
 #: their chances. Ends are rounded outwards.
@@ -136,20 +135,29 @@ def _largest_number(strata: list[tuple[int, int, int]], tail: float) -> int:
 def _possible_numbers(size: int, n_drawn: int, k: int, tail: float) -> tuple[NDArray, NDArray]:
     """Return the ends of ranges of the numbers of marked samples that the sample allows."""
     # The exact interval of one stratum.
+    def chances(marked: int) -> NDArray:
+        return _chances(size, n_drawn, np.array([marked]))[0]
+
     low, high = k, size - n_drawn + k
     if k > 0:
-        low = _first(lambda marked: hypergeom.sf(k - 1, size, marked, n_drawn) > tail, low, high)
-    last = _first(lambda m: hypergeom.cdf(k, size, m, n_drawn) <= tail, low + 1, high + 1) - 1
+        low = _first(lambda marked: chances(marked)[k:].sum() > tail, low, high)
+    last = _first(lambda marked: chances(marked)[: k + 1].sum() <= tail, low + 1, high + 1) - 1
     n_points = np.clip(_ENTRIES // (n_drawn + 1), 16, _POINTS)
     step = int(np.ceil((last - low + 1) / n_points))
     starts = np.arange(low, last + 1, step)
     return starts, np.minimum(starts + step - 1, last)
 
 
+@lru_cache(maxsize=4)
+def _log_factorials(size: int) -> NDArray:
+    """Return the logarithms of 0!, ..., size!."""
+    return gammaln(np.arange(1.0, size + 2))
+
+
 def _chances(size: int, n_drawn: int, marked: NDArray) -> NDArray:
     """Return P(k marked ones are drawn), of shape (n_numbers, n_drawn + 1)."""
     # A table of log-factorials is 50 times as fast as scipy.stats.hypergeom.
-    log_factorial = gammaln(np.arange(1.0, size + 2))
+    log_factorial = _log_factorials(size)
     marked = marked[:, None]
     k = np.arange(n_drawn + 1)
     possible = (k <= marked) & (n_drawn - k <= size - marked)
