@@ -106,6 +106,15 @@ def test_many_equal_leading_classes_do_not_break_the_excess_risk_bound(loss):
         assert excess_risk_bound(loss, K, excess) >= (1 - 1e-6) / n
 
 
+@pytest.mark.parametrize("q", [0.5, 0.7, 0.9])
+def test_one_other_class_does_not_break_the_excess_risk_bound(q):
+    # Equal scores of three classes predict the one that never occurs; another has all the rest.
+    weights = np.array([0.6, 0.0, 0.4, 0.0])
+    p = weights ** (1 / (1 - q)) / (weights ** (1 / (1 - q))).sum()  # minimises the loss
+    excess = (weights * (p**q - (1 / 3) ** q)).sum() / q
+    assert excess_risk_bound(GCE(q), 4, excess) >= 0.6 * (1 - 1e-3)  # the search's accuracy
+
+
 @pytest.mark.parametrize("loss", [AGCE(a=4.0, q=2.0), AMSE(), TruncatedGCE()], ids=repr)
 def test_random_problems_do_not_break_the_excess_risk_bound(loss):
     K = 4

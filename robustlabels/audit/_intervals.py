@@ -134,6 +134,7 @@ def _largest_number(strata: list[tuple[int, int, int]], tail: float) -> int:
 
 def _possible_numbers(size: int, n_drawn: int, k: int, tail: float) -> tuple[NDArray, NDArray]:
     """Return the ends of ranges of the numbers of marked samples that the sample allows."""
+
     # The exact interval of one stratum.
     def chances(marked: int) -> NDArray:
         return _chances(size, n_drawn, np.array([marked]))[0]

@@ -74,7 +74,7 @@ def is_classification_calibrated(
     weights = weights[weights[:, 0] - weights[:, 1:].max(1) > 0.02]
     calibrated, witness = _orders(loss, n_classes), None
     if not calibrated:
-        gaps, scores, gain = _gaps(loss, torch.as_tensor(weights.copy()), 1)
+        gaps, scores, gain = _gaps(loss, torch.as_tensor(weights.copy()), 1, n_classes - 2)
         worst = gaps.argmin()
         if gaps[worst] <= 1e-6 * gain:
             calibrated, witness = False, np.stack([weights[worst], scores[worst].numpy()])
@@ -139,10 +139,10 @@ def excess_risk_bound(loss: Loss, n_classes: int, excess: float) -> float:
     multiples, linear between the points :math:`(1 / (n (n+1)), 1/n)`, n = 1, ..., K - 1, and K
     times the excess below them;
     and for the cross-entropy, at most :math:`\sqrt{2\, \mathrm{excess}}`. For other losses it is
-    a search: over problems with n equally probable best classes, for all n, and scores of four
-    levels, in steps that can make the bound a few per cent larger. Both risks are those of one
-    distribution. To bound clean error rates by noisy ones, under symmetric noise of rate
-    :math:`\eta`, divide by :math:`1 - \eta K / (K-1)`.
+    a search: over problems with n equally probable best classes, for all n, and one other class or
+    all others, and scores of four levels. Its steps can make the bound a few per cent larger, or a
+    thousandth smaller. Both risks are those of one distribution. To bound clean error rates by
+    noisy ones, under symmetric noise of rate :math:`\eta`, divide by :math:`1 - \eta K / (K-1)`.
 
     References
     ----------
@@ -164,9 +164,9 @@ def excess_risk_bound(loss: Loss, n_classes: int, excess: float) -> float:
     if psi is not None:
         return _inverse(lambda error: loss._least_excess(error, n_classes), excess)
     found = [(0.0, 0.0)]
-    for n_leading in range(1, n_classes):
-        rows, errors = _extreme_rows(n_leading, n_classes, steps)
-        gaps, _, gain = _gaps(loss, torch.as_tensor(rows), n_leading)
+    for n_leading, n_others in _numbers_of_classes(n_classes):
+        rows, errors = _extreme_rows(n_leading, n_others, n_classes, steps)
+        gaps, _, gain = _gaps(loss, torch.as_tensor(rows), n_leading, n_others)
         gaps = torch.where(gaps > 1e-6 * gain, gaps, 0.0)  # smaller ones are rounding errors
         found += zip(errors, gaps.tolist(), strict=True)
     found.sort()
@@ -190,23 +190,34 @@ def _inverse(psi, excess):
     return float(brentq(lambda error: psi(error) - excess, 0.0, 1.0, xtol=1e-14))
 
 
-def _extreme_rows(n_leading, n_classes, steps):
+def _numbers_of_classes(n_classes):
+    """Yield numbers of leading classes, and of others that have some probability.
+
+    One other class, or all.
+    """
+    for n_leading in range(1, n_classes):
+        n_rest = n_classes - n_leading - 1
+        for n_others in {min(1, n_rest), n_rest}:
+            yield n_leading, n_others
+
+
+def _extreme_rows(n_leading, n_others, n_classes, steps):
     """Return class probabilities, and by how much the last of the leading classes leads its rival.
 
-    The first classes are equally probable, the next one is the rival, and the rest are equal. Many
-    leading classes cost least where the rival has no probability.
+    The first classes are equally probable, the next one is the rival, and the others are equal. The
+    rest have no probability. Many leading classes cost least where the rival has none, too.
     """
     if n_leading > 1:
         steps = np.array([0.3, 0.5, 0.65, 0.8, 0.9, 0.97, 1.0]) / n_leading
     rows, errors = [], []
-    n_rest = n_classes - n_leading - 1
+    rest = [0.0] * (n_classes - n_leading - 1 - n_others)
     for step in steps:
         highest = (1 + step) / (n_leading + 1)
-        lowest = max(step, (1 + step) / n_classes)
-        for lead in [highest] if n_rest == 0 else np.linspace(lowest, highest, 4):
+        lowest = max(step, (1 + step) / (n_leading + 1 + n_others))
+        for lead in [highest] if n_others == 0 else np.linspace(lowest, highest, 4):
             left = max(0.0, 1 + step - (n_leading + 1) * lead)
-            rest = [left / n_rest] * n_rest if n_rest else []
-            rows.append([lead] * n_leading + [max(0.0, lead - step)] + rest)
+            others = [left / n_others] * n_others if n_others else []
+            rows.append([lead] * n_leading + [max(0.0, lead - step)] + others + rest)
             errors.append(step)
     return np.array(rows), errors
 
@@ -219,22 +230,24 @@ def _check_invariant(loss, n_classes):
         )
 
 
-def _gaps(loss, weights, n_leading):
+def _gaps(loss, weights, n_leading, n_others):
     """Return the least excess risk of predicting the class after the leading ones, for each row.
 
     Also the scores that have it, and the largest excess risk of equal scores. A search over scores
-    of four levels: of the first class, the other leading ones, their rival, and the rest.
+    of four levels: of the first class, the other leading ones, their rival, and the others. The
+    rest of the classes have no probability, and hardly any by the scores.
     """
     n_classes = weights.shape[1]
-    sizes = [1, n_leading - 1, 1, n_classes - n_leading - 1]
+    sizes = [1, n_leading - 1, 1, n_others, n_classes - n_leading - 1 - n_others]
     free = [i for i in (1, 2, 3) if sizes[i]]
     line = torch.tensor([-1e9, -30, -6, -2, -0.7, -0.2, 0, 0.2, 0.7, 2, 6, 30, 1e9]).double()
     grid = torch.cartesian_prod(*[line] * len(free)).view(-1, len(free))
 
     def scores_of(levels):
-        four = torch.zeros(*levels.shape[:-1], 4, dtype=torch.float64)
-        four[..., free] = levels
-        return four.repeat_interleave(torch.tensor(sizes), dim=-1)
+        each = torch.zeros(*levels.shape[:-1], 5, dtype=torch.float64)
+        each[..., free] = levels
+        each[..., 4] = -1e9
+        return each.repeat_interleave(torch.tensor(sizes), dim=-1)
 
     def rival_first(levels):
         # Ahead by a little: a loss may have a jump at ties.
