@@ -14,6 +14,7 @@ _HOMES = {
     "LabelAudit": "audit",
     "LabelNoiseInjector": "noise._injector",
     "LabelRefiner": "refinement",
+    "LabelReport": "report",
     "NoiseCurveDisplay": "noise._curve",
     "NoiseInjectedClassifier": "noise._injector",
     "NoisyConformalClassifier": "metrics._prediction_sets",
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
     from .noise._transition_display import TransitionMatrixDisplay as TransitionMatrixDisplay
     from .refinement import LabelRefiner as LabelRefiner
     from .refinement import find_wrong_labels as find_wrong_labels
+    from .report import LabelReport as LabelReport
 else:
 
     def __getattr__(name):

@@ -117,7 +117,8 @@ def test_unknown_name():
 #: The rooms of the package. Each may import from those above it.
 ROOMS = [
     "_typing", "_plotting", "_validation", "_fitting", "_inner", "noise", "losses", "refinement",
-    "audit",    "_linear", "metrics", "_network", "_ensemble", "_refined", "_search",
+    "audit", "report", "_command", "__main__",
+    "_linear", "metrics", "_network", "_ensemble", "_refined", "_search",
 ]  # fmt: skip
 
 
