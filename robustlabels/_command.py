@@ -210,7 +210,10 @@ def _read(options: argparse.Namespace) -> tuple[Table, NDArray, NDArray | None, 
     answers = None
     if options.annotators:
         answers = np.stack([read_column(table, name) for name in options.annotators], axis=1)
-    labels = _vote(answers) if options.label is None else read_column(table, options.label)
+    if options.label is not None:
+        labels = read_column(table, options.label)
+    elif answers is not None:
+        labels = _vote(answers)
     groups = None
     if options.group:
         groups = read_column(table, options.group)

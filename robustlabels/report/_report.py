@@ -109,6 +109,15 @@ class LabelReport:
     >>> report.write_html("iris.html")  # doctest: +SKIP
     """
 
+    audit: LabelAudit
+    findings: list[Finding]
+    groups: NDArray | None
+    n_rows: int
+    title: str
+    _X: Features
+    _lines: NDArray | None
+    _next_command: str | None
+
     def __init__(
         self,
         X: Features,
@@ -234,14 +243,13 @@ class LabelReport:
         pictures = [
             ("Given and true labels", draw_matrix(counts, names),
              "Expected numbers of rows. Off the diagonal labels are wrong." + more),
-            ("Wrong labels by class", draw_bars(*zip(*by_class[:_MAX_CLASSES], strict=True),
-             title="Expected wrong labels of each given label"),
+            ("Wrong labels by class", draw_bars(by_class[:_MAX_CLASSES], "Expected wrong labels of each given label"),
              "Expected numbers, of the rows with each given label." + more),
         ]  # fmt: skip
         if self.groups is not None:
             groups, codes = np.unique(self.groups.astype(str), return_inverse=True)
             by_group = _wrong_by(codes, groups.tolist(), wrong)[:_MAX_CLASSES]
-            bars = draw_bars(*zip(*by_group, strict=True), title="Expected wrong labels by group")
+            bars = draw_bars(by_group, "Expected wrong labels by group")
             pictures.append(("Wrong labels by group", bars, "Expected numbers. At most "
                              f"{_MAX_CLASSES} groups, those with the most first."))  # fmt: skip
         pictures.append(

@@ -64,14 +64,12 @@ def draw_matrix(counts: NDArray, names: Sequence[str]) -> Markup:
     return _picture(left + side * n + 8, top + side * n + 8, title, parts)
 
 
-def draw_bars(
-    names: Sequence[str], values: Sequence[float], totals: Sequence[int], title: str
-) -> Markup:
-    """Draw the wrong labels of groups of rows as bars, with their share."""
+def draw_bars(groups: Sequence[tuple[str, float, int]], title: str) -> Markup:
+    """Draw bars of the wrong labels of groups: a name, their number, and all rows of the group."""
     left, width, step = 130, 250, 26
-    largest = max([*values, 1e-9])
+    largest = max([*(value for _, value, _ in groups), 1e-9])
     parts = []
-    for i, (name, value, total) in enumerate(zip(names, values, totals, strict=True)):
+    for i, (name, value, total) in enumerate(groups):
         y = step * i + 4
         parts.append(_text(left - 8, y + 14, _short(name), "end", name))
         parts.append(
@@ -81,7 +79,7 @@ def draw_bars(
         )
         share = f"{value:.0f} of {total} ({value / max(total, 1):.0%})"
         parts.append(_text(left + width * value / largest + 6, y + 14, share, "small"))
-    return _picture(left + width + 120, step * len(names) + 8, title, parts)
+    return _picture(left + width + 120, step * len(groups) + 8, title, parts)
 
 
 def draw_histogram(probabilities: NDArray) -> Markup:
