@@ -243,7 +243,8 @@ class LabelReport:
         pictures = [
             ("Given and true labels", draw_matrix(counts, names),
              "Expected numbers of rows. Off the diagonal labels are wrong." + more),
-            ("Wrong labels by class", draw_bars(by_class[:_MAX_CLASSES], "Expected wrong labels of each given label"),
+            ("Wrong labels by class",
+             draw_bars(by_class[:_MAX_CLASSES], "Expected wrong labels of each given label"),
              "Expected numbers, of the rows with each given label." + more),
         ]  # fmt: skip
         if self.groups is not None:
