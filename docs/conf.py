@@ -9,6 +9,8 @@ from docutils import nodes
 from docutils.utils.math.latex2mathml import tex2mathml
 from sphinx_gallery.sorting import ExplicitOrder
 
+from sklearn.datasets import load_iris
+
 import robustlabels
 
 project = "robustlabels"
@@ -146,7 +148,18 @@ def lead_to_gallery_from_readme(app, relative_path, parent, source):
     lead_to_gallery(app, parent, source)
 
 
+def write_live_report(app):
+    """Write the page of an audit that `live_report` shows."""
+    X, y = load_iris(return_X_y=True, as_frame=True)
+    names = y.map({0: "setosa", 1: "versicolor", 2: "virginica"})
+    noisy = robustlabels.corrupt_labels(names, "symmetric", 0.15, exact=True, random_state=0)
+    groups = X.index // 25
+    report = robustlabels.LabelReport(X, noisy, groups=groups, title="Iris", random_state=0)
+    report.write_html(Path(app.srcdir) / "_static" / "audit.html")
+
+
 def setup(app):
+    app.connect("builder-inited", write_live_report)
     app.connect("include-read", lead_to_gallery_from_readme)
     app.add_html_math_renderer("mathml", (write_formula, None), (write_formula, None))
     app.connect("source-read", lead_to_gallery)

@@ -173,7 +173,8 @@ def test_code_prints_what_the_page_says(page, tmp_path, monkeypatch, capsys):
 
 
 def test_readme_commands_are_one_line_and_use_the_constraints():
-    install, from_registry, tests = code_of(README, "bash")
+    install, from_registry, audit, tests = code_of(README, "bash")
+    assert audit.startswith(".venv/bin/robustlabels audit ")
     assert from_registry == "pip install robustlabels pandas\n"
     commands = [install, tests]
     for command in commands:

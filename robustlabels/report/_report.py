@@ -24,6 +24,7 @@ from .._typing import Features, Seed
 from .._validation.alignment import align_rows
 from .._validation.findings import Finding
 from .._validation.labels import check_labels
+from .._validation.rows import MIN_GROUPS
 from .._validation.table import TableWarning, check_table
 from ..audit import LabelAudit
 from ..audit._population import NEVER, UNCLEAR, UNSEEN
@@ -60,7 +61,7 @@ class LabelReport:
         The labels, some of them wrong.
     groups : array-like of shape (n_samples,) or None, default=None
         Samples that depend on each other share a value here. The page shows the wrong labels of
-        each group.
+        each group. Fewer than 10 groups are shown, and not used otherwise.
     audit : LabelAudit or None, default=None
         A fitted audit of this table, with all that was checked. None fits
         ``LabelAudit(anytime=True)`` by the label probabilities of a :class:`LabelRefiner`.
@@ -359,9 +360,12 @@ def fit_audit(
     """Return an audit of a table by a :class:`LabelRefiner`, with intervals that always hold.
 
     The refiner learns from `answers` of annotators instead of y, and from `features` instead of X,
-    if they are passed. What identifies the table is X and y.
+    if they are passed. What identifies the table is X and y. A few groups, such as sites, are no
+    samples that depend on each other.
     """
     refiner = LabelRefiner(random_state=random_state)
+    if groups is not None and len(np.unique(np.asarray(groups))) < MIN_GROUPS:
+        groups = None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TableWarning)  # the report has them
         refiner.fit(
