@@ -7,9 +7,8 @@ from pathlib import Path
 
 from docutils import nodes
 from docutils.utils.math.latex2mathml import tex2mathml
-from sphinx_gallery.sorting import ExplicitOrder
-
 from sklearn.datasets import load_iris
+from sphinx_gallery.sorting import ExplicitOrder
 
 import robustlabels
 
@@ -153,8 +152,7 @@ def write_live_report(app):
     X, y = load_iris(return_X_y=True, as_frame=True)
     names = y.map({0: "setosa", 1: "versicolor", 2: "virginica"})
     noisy = robustlabels.corrupt_labels(names, "symmetric", 0.15, exact=True, random_state=0)
-    groups = X.index // 25
-    report = robustlabels.LabelReport(X, noisy, groups=groups, title="Iris", random_state=0)
+    report = robustlabels.LabelReport(X, noisy, title="Iris", random_state=0)
     report.write_html(Path(app.srcdir) / "_static" / "audit.html")
 
 

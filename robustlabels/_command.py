@@ -266,7 +266,7 @@ def _make_report(
     rows = np.flatnonzero(used)
     not_features = {options.label, *options.annotators}
     frame = table.frame[[name for name in table.frame.columns if name not in not_features]]
-    X = frame.iloc[rows].reset_index(drop=True) if hasattr(frame, "iloc") else frame[rows.tolist()]
+    X = frame.iloc[rows].reset_index(drop=True)
     if not len(X.columns):
         raise ValueError(f"{options.file} has no column besides the labels to judge them by.")
     y = labels[rows].astype(str)

@@ -1,22 +1,22 @@
-"""Tables in files: read with the library that is there, and written with mended labels."""
+"""Tables in files: read with pandas, and written with mended labels."""
 
 from __future__ import annotations
 
 import csv
-import importlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .._plotting import import_pandas
 from .._validation.labels import find_missing, shorten
 
 #: File names and the separators of their columns; None looks at the first line.
 _SEPARATORS = {".csv": None, ".txt": None, ".tsv": "\t", ".tab": "\t"}
 _PARQUET = {".parquet", ".pq"}
 
-#: How a missing value is spelt, for both libraries the same.
+#: How a missing value is spelt.
 _MISSING = ["", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "<NA>", "None", "#N/A"]
 
 
@@ -25,7 +25,7 @@ class Table(NamedTuple):
 
     Attributes
     ----------
-    frame : pandas.DataFrame or polars.DataFrame
+    frame : pandas.DataFrame
         Its columns. Those of labels are texts.
     lines : ndarray of shape (n_rows,)
         The line of the file in which each row starts, or its position if the file has no lines.
@@ -44,12 +44,12 @@ class Table(NamedTuple):
 def read_table(path: Path, label_columns: list[str]) -> Table:
     """Read a table from a CSV, TSV or Parquet file; `label_columns` are read as texts."""
     kind = path.suffix.lower()
-    library = _import_library()
+    pd = import_pandas("robustlabels audit")
     if kind in _PARQUET:
         try:
-            frame = library.read_parquet(path)
+            frame = pd.read_parquet(path)
         except ImportError as error:
-            raise ImportError(f"{path} needs pyarrow or polars: pip install pyarrow.") from error
+            raise ImportError(f"{path} needs pyarrow: pip install pyarrow.") from error
         except (ValueError, OSError) as error:
             if not path.exists():
                 raise
@@ -64,22 +64,16 @@ def read_table(path: Path, label_columns: list[str]) -> Table:
     _check_columns(path, records[0], label_columns)
     if len(records) < 2:
         raise ValueError(f"{path} has a header and no rows.")
-    frame = _parse(library, path, text, separator, label_columns)
+    frame = pd.read_csv(
+        path, sep=separator, encoding="utf-8-sig", dtype=dict.fromkeys(label_columns, str),
+        na_values=_MISSING, keep_default_na=False, low_memory=False, index_col=False,
+    )  # fmt: skip
     if len(frame) != len(records) - 1:
         raise ValueError(
             f"{path} cannot be read without doubt: {len(frame)} or {len(records) - 1} rows. Look "
             f"for quotes that are not closed."
         )
     return Table(frame, np.array(lines[1:]), records, separator)
-
-
-def _import_library() -> Any:
-    for name in ("pandas", "polars"):
-        try:
-            return importlib.import_module(name)
-        except ImportError:
-            continue
-    raise ImportError("Tables are read with pandas or polars: pip install pandas.")
 
 
 def _read_text(path: Path) -> str:
@@ -121,19 +115,6 @@ def _split(path: Path, text: str, separator: str) -> tuple[list[list[str]], list
     except csv.Error as error:
         raise ValueError(f"{path}, line {start}: {error}.") from error
     return records, lines
-
-
-def _parse(library: Any, path: Path, text: str, separator: str, labels: list[str]) -> Any:
-    if library.__name__ == "pandas":
-        # A row of a single column may be an empty line that counts.
-        return library.read_csv(
-            path, sep=separator, encoding="utf-8-sig", dtype=dict.fromkeys(labels, str),
-            na_values=_MISSING, keep_default_na=False, low_memory=False, index_col=False,
-        )  # fmt: skip
-    return library.read_csv(
-        text.encode(), separator=separator, null_values=_MISSING, infer_schema_length=None,
-        schema_overrides=dict.fromkeys(labels, library.String),
-    )  # fmt: skip
 
 
 def _check_columns(path: Path, names: list[str], label_columns: list[str]) -> None:
@@ -181,12 +162,6 @@ def _write_frame(path: Path, table: Table, name: str, rows: NDArray, labels: lis
     by_name = {str(value): value for value in values}
     for row, label in zip(rows.tolist(), labels, strict=True):
         values[row] = by_name.get(label, label)
-    if hasattr(frame, "with_columns"):
-        polars = _import_library()
-        frame = frame.with_columns(polars.Series(name, values.tolist()))
-        write = frame.write_parquet if path.suffix.lower() in _PARQUET else frame.write_csv
-        write(path)
-        return
     frame = frame.assign(**{name: values.tolist()})
     if path.suffix.lower() in _PARQUET:
         frame.to_parquet(path, index=False)

@@ -32,13 +32,15 @@ def _text(x: float, y: float, text: str, kind: str = "", title: str = "") -> Mar
 def draw_matrix(counts: NDArray, names: Sequence[str]) -> Markup:
     """Draw how many rows have each given label (rows) and each true one (columns)."""
     n, left, top = len(names), 120, 44
-    side = max(26.0, min(52.0, 420 / n))
+    longest = max(len(_short(name)) for name in names)
+    side = max(26.0, min(12.0 + 8 * longest, 110.0, 420 / n))
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1e-9)
     parts = [
         _text(left - 8, 18, "given label", "end faint"), _text(left, 18, "true label", "faint")
     ]  # fmt: skip
     for j, name in enumerate(names):
-        short = name if len(name) * 7 < side else f"{name[: max(int(side / 7) - 1, 1)]}\u2026"
+        room = max(int(side / 8), 2)
+        short = name if len(name) <= room else f"{name[: room - 1]}\N{HORIZONTAL ELLIPSIS}"
         parts.append(_text(left + side * (j + 0.5), top - 8, short, "middle", name))
     for i, name in enumerate(names):
         y = top + side * i

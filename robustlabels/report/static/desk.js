@@ -341,9 +341,11 @@ function openDesk(document, window) {
 
   function showInterval() {
     const { value, low, high } = curve[curve.length - 1];
-    $("interval").textContent =
-      `${count(value)} of ${count(audit.nRows)} labels are wrong, ${low} to ${high} at ` +
-      `${Math.round(audit.level * 100)} % by the checked labels alone. This holds at all times.`;
+    $("interval").textContent = decisions.size + audit.known.length === 0
+      ? "Nothing is checked yet. The checked labels alone will say how many are wrong, and the " +
+        "interval narrows with each drawn row."
+      : `${count(value)} of ${count(audit.nRows)} labels are wrong, ${low} to ${high} at ` +
+        `${Math.round(audit.level * 100)} % by the checked labels alone. This holds at all times.`;
     $("interval").dataset.low = low;
     $("interval").dataset.high = high;
     const n = Math.max(curve[curve.length - 1].n, 1);
@@ -422,7 +424,8 @@ function openDesk(document, window) {
     $("values").tBodies[0].replaceChildren(...row.values.map(([feature, value, score, same, other]) => {
       const line = document.createElement("tr");
       const times = Math.exp(Math.abs(score));
-      const says = times < 1.1 ? "" : `${score > 0 ? "for" : "against"}, ×${times.toPrecision(2)}`;
+      const strength = times > 99 ? "more than 99" : times.toPrecision(2);
+      const says = times < 1.1 ? "" : `${score > 0 ? "for" : "against"}, ×${strength}`;
       line.append(element("th", audit.features[feature], { scope: "row" }), element("td", value || "missing"),
         element("td", says), element("td", same), element("td", other, { class: "blind" }));
       return line;
