@@ -11,8 +11,6 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from . import __version__
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -45,7 +43,6 @@ class _Parser(argparse.ArgumentParser):
 
 def _make_parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="robustlabels", description="Find the wrong labels of a table.")
-    parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     audit = commands.add_parser(
         "audit", help="find the wrong labels, and write a page to check them", epilog=_EPILOG,
