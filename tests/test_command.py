@@ -203,8 +203,11 @@ def test_annotators_groups_tabs_and_dropped_columns(tmp_path, capsys):
 def test_leak_is_named_with_the_option_that_helps(tmp_path, capsys):
     table, _ = make_table(120)
     table["copy"] = table["diagnosis"]
-    table.to_csv(tmp_path / "t.csv", index=False, sep=";")
-    assert main(["audit", str(tmp_path / "t.csv"), "--label", "diagnosis"]) == 0
+    table.to_csv(tmp_path / "t.csv", index=False, sep=";", lineterminator="\r\n")
+    command = ["audit", str(tmp_path / "t.csv"), "--label", "diagnosis"]
+    assert main([*command, "--output", str(tmp_path / "mended.csv")]) == 0
+    # No label was checked, so that nothing has changed.
+    assert (tmp_path / "mended.csv").read_bytes() == (tmp_path / "t.csv").read_bytes()
     assert "--drop copy" in capsys.readouterr().out
 
 

@@ -4,8 +4,11 @@ import json
 import re
 import shutil
 import subprocess
+import webbrowser
 from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import urlparse
+from urllib.request import url2pathname
 
 import numpy as np
 import pandas as pd
@@ -292,6 +295,15 @@ def test_summary_says_where_its_numbers_come_from(tmp_path):
     assert summary["source"] == "checked"
     report.write_html(tmp_path / "page.html")
     assert f"{summary['low']} to {summary['high']}" in (tmp_path / "page.html").read_text()
+
+
+def test_open_shows_the_page_in_the_browser(nasty, monkeypatch):
+    opened = []
+    monkeypatch.setattr(webbrowser, "open", opened.append)
+    nasty.open()
+    path = Path(url2pathname(urlparse(opened[0]).path))
+    assert data_of(path.read_text())["classes"] == sorted(NASTY)
+    path.unlink()
 
 
 def test_bad_arguments():

@@ -31,14 +31,15 @@ class Table(NamedTuple):
         The line of the file in which each row starts, or its position if the file has no lines.
     records : list of list of str
         The cells as they stand in the file, the header first; empty for Parquet.
-    separator : str
-        What separates them.
+    separator, newline : str
+        What separates cells and lines.
     """
 
     frame: Any
     lines: NDArray
     records: list[list[str]]
     separator: str
+    newline: str
 
 
 def read_table(path: Path, label_columns: list[str]) -> Table:
@@ -55,7 +56,7 @@ def read_table(path: Path, label_columns: list[str]) -> Table:
                 raise
             raise ValueError(f"{path} is no Parquet file: {error}") from error
         _check_columns(path, [str(name) for name in frame.columns], label_columns)
-        return Table(frame, np.arange(len(frame)), [], ",")
+        return Table(frame, np.arange(len(frame)), [], ",", "\n")
     if kind not in _SEPARATORS:
         raise ValueError(f"{path} must end in .csv, .tsv or .parquet.")
     text = _read_text(path)
@@ -73,7 +74,8 @@ def read_table(path: Path, label_columns: list[str]) -> Table:
             f"{path} cannot be read without doubt: {len(frame)} or {len(records) - 1} rows. Look "
             f"for quotes that are not closed."
         )
-    return Table(frame, np.array(lines[1:]), records, separator)
+    newline = "\r\n" if "\r\n" in text else "\n"
+    return Table(frame, np.array(lines[1:]), records, separator, newline)
 
 
 def _read_text(path: Path) -> str:
@@ -151,7 +153,8 @@ def write_mended(path: Path, table: Table, name: str, rows: NDArray, labels: lis
         records[row + 1][column] = label
     separator = _SEPARATORS.get(path.suffix.lower()) or table.separator
     with open(path, "w", encoding="utf-8", newline="") as file:
-        csv.writer(file, delimiter=separator, lineterminator="\n").writerows(records)
+        writer = csv.writer(file, delimiter=separator, lineterminator=table.newline)
+        writer.writerows(records)
 
 
 def _write_frame(path: Path, table: Table, name: str, rows: NDArray, labels: list[str]) -> None:

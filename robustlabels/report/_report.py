@@ -144,7 +144,15 @@ class LabelReport:
         self._X, self._lines, self._next_command = X, None, None
 
     def set_source(self, lines: NDArray, next_command: str) -> None:
-        """Say in which line of a file each row stands, and which command reads decisions."""
+        """Say where the rows come from.
+
+        Parameters
+        ----------
+        lines : ndarray of int of shape (n_samples,)
+            The line of a file in which each row stands. The page shows it instead of the position.
+        next_command : str
+            What to run once ``decisions.csv`` is there.
+        """
         self._lines, self._next_command = lines, next_command
 
     def write_html(self, path: str | PathLike[str]) -> None:
