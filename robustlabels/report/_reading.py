@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from io import StringIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -102,7 +103,7 @@ def _split(path: Path, text: str, separator: str) -> tuple[list[list[str]], list
     """Return the cells of each row, and the lines in which rows start."""
     csv.field_size_limit(2**31 - 1)
     records, lines, start = [], [], 1
-    reader = csv.reader(text.splitlines(keepends=True), delimiter=separator, strict=True)
+    reader = csv.reader(StringIO(text, newline=""), delimiter=separator, strict=True)
     try:
         for record in reader:
             if record:  # no empty line
