@@ -70,6 +70,7 @@ def look_around(rng, audit, truth, steps):
     for _ in range(steps):
         n = int(rng.randint(1, 12))
         rows = audit.draw(n) if rng.rand() < 0.6 else audit.worst(n)
+        rows = rows[rng.rand(len(rows)) < (0.8 if rng.rand() < 0.2 else 1)]  # others wait
         labels = names[truth[rows]].astype(object)
         labels[rng.rand(len(rows)) < 0.1] = None
         audit.record(rows, labels)
@@ -181,7 +182,7 @@ def test_decisions_of_two_tabs_are_joined_and_the_later_answer_counts():
     code = """
     const map = (list) => new Map(list.map((d) => [d.row, d]));
     const merged = desk.mergeDecisions(map(value[0]), map(value[1]));
-    console.log(JSON.stringify([...merged.values()].map((d) => [d.row, d.answer, d.origin])));
+    console.log(JSON.stringify([...merged.values()].map((d) => [d.row, d.answer, d.origin, d.since])));
     """
     one = [
         {"row": 5, "answer": 1, "origin": "drawn", "since": "1", "time": "1"},
@@ -191,7 +192,7 @@ def test_decisions_of_two_tabs_are_joined_and_the_later_answer_counts():
         {"row": 4, "answer": 1, "origin": "worst", "since": "2", "time": "2"},
         {"row": 5, "answer": 0, "origin": "worst", "since": "4", "time": "4"},
     ]
-    expected = [[5, 0, "drawn"], [4, 1, "worst"], [2, 0, "worst"]]
+    expected = [[5, 0, "drawn", "1"], [4, 1, "worst", "2"], [2, 0, "worst", "3"]]
     assert run_desk(code, [one, other]) == run_desk(code, [other, one]) == expected
 
 
