@@ -183,7 +183,8 @@ def test_decisions_of_two_tabs_are_joined_and_the_later_answer_counts():
     code = """
     const map = (list) => new Map(list.map((d) => [d.row, d]));
     const merged = desk.mergeDecisions(map(value[0]), map(value[1]));
-    console.log(JSON.stringify([...merged.values()].map((d) => [d.row, d.answer, d.origin, d.since])));
+    const show = (d) => [d.row, d.answer, d.origin, d.since];
+    console.log(JSON.stringify([...merged.values()].map(show)));
     """
     one = [
         {"row": 5, "answer": 1, "origin": "drawn", "since": "1", "time": "1"},
