@@ -81,7 +81,7 @@ def draw_bars(groups: Sequence[tuple[str, float, int]], title: str) -> Markup:
         )
         share = f"{value:.0f} of {total} ({value / max(total, 1):.0%})"
         parts.append(_text(left + width * value / largest + 6, y + 14, share, "small"))
-    return _picture(left + width + 120, step * len(groups) + 8, title, parts)
+    return _picture(left + width + 170, step * len(groups) + 8, title, parts)
 
 
 def draw_histogram(probabilities: NDArray) -> Markup:

@@ -337,7 +337,7 @@ function openDesk(document, window) {
     return made;
   }
 
-  const count = (number) => Math.round(number).toLocaleString("en");
+  const count = (number) => String(Math.round(number));
 
   function showInterval() {
     const { value, low, high } = curve[curve.length - 1];
