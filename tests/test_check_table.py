@@ -13,6 +13,7 @@ from sklearn.naive_bayes import GaussianNB
 
 from robustlabels import (
     ClassStatistics,
+    LabelNoiseInjector,
     LabelRefiner,
     RefinedClassifier,
     RobustClassifier,
@@ -441,6 +442,22 @@ def test_what_boosting_cannot_do_is_said_first(cities, name, params, column, mes
     X, y_noisy, _ = cities
     with pytest.raises(ValueError, match=message):
         RefinedClassifier(booster(name, **params)).fit(X.rename(columns={"x": column}), y_noisy)
+
+
+# Noise that is injected
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_a_seed_of_the_labels_is_no_seed_of_their_noise(exact):
+    y = np.random.RandomState(0).choice(["a", "b", "c"], 3000, p=[0.5, 0.3, 0.2])
+    for seed in (0, np.random.RandomState(0)):
+        noisy = corrupt_labels(y, "symmetric", 0.4, exact=exact, random_state=seed)
+        for name in "abc":
+            # Three standard deviations of the share of the smallest class.
+            assert (noisy != y)[y == name].mean() == pytest.approx(0.4, abs=0.06)
+    injector = LabelNoiseInjector("symmetric", 0.4, exact=exact, random_state=0)
+    noisy = injector.fit(y[:, None], y).fit_resample(y[:, None], y)[1]
+    assert (noisy != y)[y == "b"].mean() == pytest.approx(0.4, abs=0.06)
 
 
 def test_other_classifiers_get_texts_as_they_are(cities):

@@ -15,7 +15,7 @@ from .._typing import Features, Seed
 from .._validation.labels import as_given, check_labels, encode, find_classes
 from .._validation.sklearn_private import StrOptions, validate_params
 from .._validation.transitions import check_transition
-from ._sampling import apportion, choose, scale_to_mean, shuffle
+from ._sampling import apportion, choose, noise_stream, scale_to_mean, shuffle
 from ._transitions import RATE, asymmetric_transition, pair_transition, symmetric_transition
 
 
@@ -123,7 +123,8 @@ def corrupt_labels(
     X : {array-like, sparse matrix} of shape (n_samples, n_features), default=None
         Features, for the kinds of noise that depend on them.
     random_state : int, RandomState instance or None, default=None
-        Seed of the draws. None draws fresh entropy and does not follow ``np.random.seed``.
+        Seed of the draws, which are independent of others by the same seed. None draws fresh
+        entropy and does not follow ``np.random.seed``.
     exact : bool, default=False
         Whether exactly ``round(noise_rate * n_samples)`` labels are wrong, instead of that
         number on average. With a matrix or a dict, each class gets each label as often as the
@@ -175,7 +176,7 @@ def corrupt_labels(
     >>> from robustlabels import corrupt_labels
     >>> y = ["ham", "spam", "ham", "ham"]
     >>> corrupt_labels(y, "symmetric", 0.5, exact=True, random_state=0)
-    array(['spam', 'spam', 'ham', 'spam'], dtype='<U4')
+    array(['ham', 'ham', 'spam', 'ham'], dtype='<U4')
     """
     labels = check_labels(y)
     has_rate = isinstance(noise, (str, Mapping))
@@ -192,7 +193,7 @@ def corrupt_checked(labels, noise, noise_rate, X, random_state, exact, classes=N
     """Return noisy labels, which of them are wrong, the transition matrix and the classes."""
     classes = find_confusable(labels) if classes is None else classes
     codes = encode(labels, classes)
-    rng = fresh_random_state(random_state)
+    rng = noise_stream(fresh_random_state(random_state))
     if needs_features(noise):
         X = _check_features(X, noise, len(codes))
         rates, wrong = SAMPLE_NOISES[noise](X, codes, len(classes), noise_rate, rng)

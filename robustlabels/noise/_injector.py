@@ -78,7 +78,7 @@ class LabelNoiseInjector(OneToOneFeatureMixin, BaseEstimator):
     >>> from robustlabels import LabelNoiseInjector
     >>> injector = LabelNoiseInjector("pair", 0.25, exact=True, random_state=0)
     >>> injector.corrupt(["ham", "spam", "ham", "ham"])
-    array(['ham', 'spam', 'ham', 'spam'], dtype='<U4')
+    array(['ham', 'spam', 'spam', 'ham'], dtype='<U4')
     >>> injector.noise_rate_
     0.25
     """

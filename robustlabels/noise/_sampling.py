@@ -2,6 +2,19 @@
 
 import numpy as np
 
+#: Keeps the draws of the noise apart from all others of a seed: the ASCII codes of "noise".
+_STREAM = tuple(b"noise")
+
+
+def noise_stream(rng):
+    """Return a RandomState for noise, seeded by a hash of draws from `rng`.
+
+    Labels that were drawn by a seed, and noise by the same, would depend on each other.
+    """
+    entropy = rng.randint(2**32, size=4, dtype=np.uint32).tolist()
+    seed = np.random.SeedSequence(entropy, spawn_key=_STREAM)
+    return np.random.RandomState(np.random.MT19937(seed))
+
 
 def scale_to_mean(chance, mean):
     """Return ``min(1, factor * chance)`` with the factor that makes its mean equal to `mean`."""

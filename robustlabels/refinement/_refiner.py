@@ -221,7 +221,7 @@ class LabelRefiner(BaseEstimator):
     True
     >>> predicted = refiner.classes_[refiner.label_probabilities_.argmax(axis=1)]
     >>> float((predicted == y).mean().round(2))
-    0.98
+    0.99
     """
 
     _parameter_constraints = {
