@@ -201,6 +201,11 @@ def test_tables_that_cannot_be_checked(cancer):
         check_table(X, y[:5])
     with pytest.raises(ValueError, match="columns of one name"):
         check_table(pd.concat([X, X], axis=1), y)
+    for data in (X.to_numpy()[:, :, None], X["mean area"], X["mean area"].to_numpy()):
+        with pytest.raises(ValueError, match="rows and columns. Got data of [13] dim"):
+            check_table(data, y)
+        with pytest.raises(ValueError, match="rows and columns. Got data of [13] dim"):
+            check_table(X, y, X_test=data)
 
 
 @pytest.mark.parametrize("fault", ["label", "spelling", "texts"])
@@ -455,6 +460,15 @@ def test_a_seed_of_the_labels_is_no_seed_of_their_noise(exact):
         for name in "abc":
             # Three standard deviations of the share of the smallest class.
             assert (noisy != y)[y == name].mean() == pytest.approx(0.4, abs=0.06)
+    for seed in range(20):
+        # By one stream, all labels of the class with the smallest numbers would be wrong.
+        labels = np.random.RandomState(seed).uniform(size=2000) < 0.4
+        noisy = corrupt_labels(labels, "symmetric", 0.4, exact=exact, random_state=seed)
+        by_generator = np.random.default_rng(seed).uniform(size=2000) < 0.4
+        again = corrupt_labels(by_generator, "symmetric", 0.4, exact=exact, random_state=seed)
+        for y_true, y_noisy in ((labels, noisy), (by_generator, again)):
+            # Four standard deviations of the share of the smaller class.
+            assert (y_noisy != y_true)[y_true].mean() == pytest.approx(0.4, abs=0.07)
     injector = LabelNoiseInjector("symmetric", 0.4, exact=exact, random_state=0)
     noisy = injector.fit(y[:, None], y).fit_resample(y[:, None], y)[1]
     assert (noisy != y)[y == "b"].mean() == pytest.approx(0.4, abs=0.06)

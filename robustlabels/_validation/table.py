@@ -62,7 +62,7 @@ def check_table(
     ImportError
         If pandas is missing.
     ValueError
-        If X and y have different numbers of rows, or y has no labels.
+        If X and y have different numbers of rows, X or X_test is not a table, or y has no labels.
 
     See Also
     --------
@@ -136,9 +136,11 @@ def check_table(
 def _as_frame(pd: Any, X: Any) -> Any:
     if X is None:
         return None
-    return (
-        X.to_pandas() if hasattr(X, "to_pandas") else X if hasattr(X, "iloc") else pd.DataFrame(X)
-    )
+    X = X.to_pandas() if hasattr(X, "to_pandas") else X
+    X = X if hasattr(X, "ndim") else pd.DataFrame(X)
+    if X.ndim != 2:
+        raise ValueError(f"A table has rows and columns. Got data of {X.ndim} dimension(s).")
+    return X if hasattr(X, "iloc") else pd.DataFrame(X)
 
 
 def warn_of_findings(
