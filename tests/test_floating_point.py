@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from sklearn.datasets import load_wine
 
 from robustlabels import ClassStatistics, RobustClassifier, UnhingedClassifier, corrupt_labels
@@ -43,3 +44,17 @@ NETWORK = {"max_epochs": 1, "hidden_layer_sizes": 4, "random_state": 0}
 def test_numbers_may_become_zero_where_that_is_an_error(call):
     with np.errstate(all="raise"):
         call()
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16])
+def test_the_default_dtype_of_torch_changes_nothing(dtype):
+    params = {**NETWORK, "dropout": 0.3, "n_members": 2}
+    expected = RobustClassifier(**params).fit(X, Y_NOISY).predict_proba(X)
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        found = RobustClassifier(**params).fit(X, Y_NOISY).predict_proba(X)
+        assert torch.get_default_dtype() == dtype
+    finally:
+        torch.set_default_dtype(before)
+    np.testing.assert_array_equal(found, expected)

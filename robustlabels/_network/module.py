@@ -19,8 +19,8 @@ class Standardize(nn.Module):
 
     def __init__(self, n_features: int) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.zeros(n_features))
-        self.register_buffer("scale", torch.ones(n_features))
+        self.register_buffer("mean", torch.zeros(n_features, dtype=torch.float32))
+        self.register_buffer("scale", torch.ones(n_features, dtype=torch.float32))
 
     def set(self, mean: NDArray, scale: NDArray) -> None:
         """Set the shift and the scale of the features, arrays of shape (n_features,)."""
@@ -40,7 +40,8 @@ class Affine(nn.Module):
 
     def __init__(self, n_in: int, n_out: int, n_members: int) -> None:
         super().__init__()
-        layers = [nn.Linear(n_in, n_out) for _ in range(n_members)]
+        # Torch's default dtype is the user's, and the draws depend on it.
+        layers = [nn.Linear(n_in, n_out, dtype=torch.float32) for _ in range(n_members)]
         if n_members == 1:
             self.weight, self.bias = layers[0].weight, layers[0].bias
         else:
@@ -102,7 +103,8 @@ class MLP(nn.Module):
                 # Not in place, which explainers and exporters do not support.
                 x = layer(x).relu()
                 continue
-            mask = torch.rand(width, generator=self.generator) >= self.dropout
+            draws = torch.rand(width, generator=self.generator, dtype=torch.float32)
+            mask = draws >= self.dropout
             if len(X) * width < NETWORK.worth_shrinking:
                 x = layer(x, kept, None, gain).relu_() * mask.to(x.device)
                 kept = None

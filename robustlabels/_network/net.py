@@ -187,7 +187,8 @@ class Net(NeuralNetClassifier):
     def _judge(self, X: Mapping[str, Any], y: Tensor) -> Tensor:
         """Compute the mean loss of some training rows, without dropout, for each member."""
         n_rows = min(len(y), NETWORK.judged_rows)
-        rows = torch.linspace(0, len(y) - 1, n_rows, device=self.device).long()
+        ends = 0, len(y) - 1
+        rows = torch.linspace(*ends, n_rows, dtype=torch.float64, device=self.device).long()
         X, y = take_rows(X, rows), take_rows(y, rows)
         return self._member_losses(self.plain_module()(X["X"]), y, X, training=True)
 
