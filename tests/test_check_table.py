@@ -251,6 +251,28 @@ def test_an_id_changes_nothing():
     np.testing.assert_array_equal(found.label_probabilities_, without.label_probabilities_)
 
 
+def test_rare_categories_crowd_out_no_feature():
+    X, y = load_iris(return_X_y=True, as_frame=True)
+    y_noisy = corrupt_labels(y, "symmetric", 0.2, exact=True, random_state=0)
+    without = LabelRefiner(random_state=0).fit(X, y_noisy)
+    # Some ids come twice or three times: no vote against a wrong label.
+    ids = [f"flower {i % 140}" for i in range(150)]
+    few = [f"plot {i // 3}" for i in range(150)]
+    for column in (ids, few):
+        found = LabelRefiner(random_state=0).fit(X.assign(id=column), y_noisy)
+        np.testing.assert_array_equal(found.label_probabilities_, without.label_probabilities_)
+
+
+def test_columns_of_texts_stay_small():
+    rng = np.random.RandomState(0)
+    X = pd.DataFrame({"x": rng.normal(size=8000)})
+    # A hundred texts are in 5 rows each, one is in the others.
+    X["text"] = ["rest"] * 7500 + [f"text {i % 100}" for i in range(500)]
+    assert TableNumbers().fit_transform(LabelRefiner(), X).shape == (8000, 103)
+    X = pd.concat([X, X.assign(text="rest")], ignore_index=True)
+    assert TableNumbers().fit_transform(LabelRefiner(), X).shape == (16000, 2)
+
+
 def test_many_categories_that_tell_the_class():
     rng = np.random.RandomState(0)
     class_of = rng.randint(2, size=60)

@@ -637,15 +637,15 @@ def test_some_row_must_have_a_weight():
 
 
 def test_categories_of_a_table():
-    levels = [f"level {i // 2}" for i in range(700)] + [f"once {i}" for i in range(200)]
-    frame = pd.DataFrame({"rare": [*levels, *["often"] * 100]})
+    levels = [f"level {i // 4}" for i in range(1400)] + [f"once {i}" for i in range(200)]
+    frame = pd.DataFrame({"rare": [*levels, *["often"] * 400]})
     estimator = LabelRefiner()
     numbers = TableNumbers().fit_transform(estimator, frame)
     # The most frequent categories have a column, and all have a number in the last one.
-    assert numbers.shape == (1000, 256)
-    np.testing.assert_array_equal(numbers[:, 0], np.repeat([0.0, 1.0], [900, 100]))
+    assert numbers.shape == (2000, 256)
+    np.testing.assert_array_equal(numbers[:, 0], np.repeat([0.0, 1.0], [1600, 400]))
     assert len(np.unique(numbers[:, -1])) == 256
-    np.testing.assert_array_equal(numbers[700:900, -1], -1)
+    np.testing.assert_array_equal(numbers[1400:1600, -1], -1)
     assert estimator.feature_names_in_.tolist() == ["rare"]
     frame = pd.DataFrame({"n": np.array([1, 2.5, None], dtype=object), "c": ["x", None, "y"]})
     np.testing.assert_array_equal(

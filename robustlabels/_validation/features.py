@@ -30,8 +30,11 @@ _MANY_CATEGORIES = 31
 #: Values of a feature that are needed to say that most are new.
 _FEW_VALUES = 10
 
-#: Rows of a table from which on a category of one row gets no column, like an id.
-_MANY_ROWS = 50
+#: Rows of a table from which on rare categories get no column: those of fewer rows than this, or
+#: than this part of the rows. The label of a row is judged by the others of its category, and two
+#: of three outvote a wrong one. The part keeps columns of texts small; it costs little, as the
+#: most frequent categories alone have columns.
+_MANY_ROWS, _FEWEST_ROWS, _SMALLEST_PART = 50, 4, 1 / 2000
 
 #: What pandas calls object columns of numbers, and those that are neither numbers nor categories.
 _NUMBERS = ("integer", "floating", "mixed-integer-float", "decimal", "boolean")
@@ -173,7 +176,7 @@ class _Column:
         # Ties are broken by name and not by the order of the samples.
         order = np.argsort(-counts, kind="stable")
         if len(column) >= _MANY_ROWS:
-            order = order[counts[order] > 1]
+            order = order[counts[order] >= max(_FEWEST_ROWS, _SMALLEST_PART * len(column))]
         most = min(_MAX_CATEGORIES, max(_MANY_CATEGORIES, _MAX_VALUES // len(column)))
         self.categories = names[order[:most]]
         # Of ids, rows to come have others.

@@ -74,7 +74,7 @@ def check_table(
 
     - "numbers_as_texts": texts that are nearly all numbers. They are read as numbers, the others as
       missing values, with a warning.
-    - "id", "constant": a value in each row, or the same in all. Texts in one row get no column.
+    - "id", "constant": a value in each row, or the same in all. Rare texts get no column.
     - "label_column", "label_by_missing": a column that has a value for each class, or is missing
       for one. Fits warn: no label looks wrong to a model that sees it.
     - "tells_label": another column that tells the class alone on 99 % of the rows.

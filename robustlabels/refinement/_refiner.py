@@ -277,8 +277,8 @@ class LabelRefiner(BaseEstimator):
         X : {array-like, sparse matrix, data frame} of shape (n_samples, n_features)
             Features on any scale. Numbers may be missing. In a data frame, columns of categories
             and of strings are encoded, the rarest of more than 255 categories as none, and from 50
-            rows on those of one row, such as ids. Texts that are numbers become numbers. See
-            :func:`check_table`. A `teacher` may take anything.
+            rows on those of fewer than four rows or than one of 2000, and so ids. Texts that are
+            numbers become numbers. See :func:`check_table`. A `teacher` may take anything.
         y : array-like of shape (n_samples,) or (n_samples, n_annotators)
             Noisy labels of two or more classes. Several columns are the answers of several
             annotators, missing where they are None, NaN or NA; see :func:`pivot_answers`. Samples
