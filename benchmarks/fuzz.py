@@ -607,7 +607,8 @@ def _is_of_inner(error, case):
     try:
         sklearn.clone(inner).fit(case.inputs["X"], case.inputs["y"])
     except (TypeError, ValueError) as alone:
-        return str(alone) == str(error)
+        # A fold of the rows may start with another text.
+        return str(alone).split("'")[0] == str(error).split("'")[0]
     return False
 
 
