@@ -438,6 +438,21 @@ def test_checked_rows_give_the_scores_of_scikit_learn(three_classes):
     assert "500 labels are checked" in repr(scores)
 
 
+def test_a_notebook_shows_the_numbers():
+    y, given, proba = problem("good", 0.2)
+    assert "LabelAudit" in LabelAudit()._repr_html_()
+    audit = LabelAudit(random_state=0)
+    audit.fit(None, np.array(["<script>", "ill"])[given], label_probabilities=proba)
+    rows = audit.draw(40)
+    audit.record(rows, np.array(["<script>", "ill"])[y[rows]])
+    page = audit._repr_html_()
+    low, high = audit.n_wrong_interval_
+    assert "40 of 400 labels are checked" in page
+    assert f"<td>wrong</td><td>{audit.n_wrong_:.0f}</td><td>{low} to {high}</td>" in page
+    assert "wrong of those called &lt;script&gt;</td>" in page
+    assert "<script>" not in page
+
+
 def test_groups_are_told_apart():
     y, given, proba = problem("good", 0.2)
     site = np.where(np.arange(N) % 3 == 0, "A", "B")

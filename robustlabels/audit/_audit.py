@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from numbers import Integral, Real
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Self
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
 #: Checked rows of a stratum that label probabilities are worth, where only sizes are planned.
 _BELIEF_ROWS = 10
 
-#: Whole numbers of an audit that are stored.
+#: Classes that a notebook shows, at most, and whole numbers that are stored.
+_MAX_SHOWN = 10
 _COUNTERS = ("seed", "n_ordered", "n_ranked", "clock")
 
 
@@ -539,6 +541,22 @@ class LabelAudit(AuditEstimates):
         self._n_ordered = max(self._n_ordered, _reach(self._strata.order, drawn))
         self._n_ranked = max(self._n_ranked, _reach(self._strata.ranking, worst))
         return self
+
+    def _repr_html_(self) -> str:
+        """Return the numbers as a table, all and by given label, and how many rows are checked."""
+        if not hasattr(self, "_answers"):
+            return super()._repr_html_()
+        names = [str(name) for name in self.classes_[:_MAX_SHOWN]]
+        shown = {"wrong": self._count_wrong(), "left": (self.n_left_, *self.n_left_interval_)}
+        for code, name in enumerate(names):
+            shown[f"wrong of those called {name}"] = self._count_wrong(self._given == code)
+        rows = "".join(
+            f"<tr><td>{escape(name)}</td><td>{value:.0f}</td><td>{low:.0f} to {high:.0f}</td></tr>"
+            for name, (value, low, high) in shown.items()
+        )
+        head = f"<tr><th>labels</th><th>estimate</th><th>{self.level:.0%} interval</th></tr>"
+        caption = f"{self.checked_.sum()} of {len(self._given)} labels are checked"
+        return f"<table><caption>{caption}</caption>{head}{rows}</table>"
 
     def __str__(self) -> str:
         if not hasattr(self, "_answers"):
