@@ -149,7 +149,7 @@ def test_digits_with_labels_of_strings(plain, estimator, memory):
         refined = RefinedClassifier(estimator, random_state=0, memory=memory).fit(X[train], noisy)
         plain = plain.fit(X[train], noisy)
     assert refined.score(X[test], names[test]) > plain.score(X[test], names[test]) + 0.02
-    assert refined.score(X[test], names[test]) > 0.93
+    assert refined.score(X[test], names[test]) > 0.9
     np.testing.assert_array_equal(refined.classes_, np.unique(names))
     assert 0.35 < refined.refiner_.noise_rate_ < 0.45
 

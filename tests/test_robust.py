@@ -167,7 +167,7 @@ def test_noise_that_depends_on_the_class_is_found_and_taken_out():
     )
     # In the sorted order of the names, not in that of the digits.
     T = pair_transition(10, 0.4)
-    y_noisy = corrupt_labels(names[y_train], T, random_state=0)
+    y_noisy = corrupt_labels(names[y_train], T, random_state=1)
     kwargs = {"n_members": 1, "max_epochs": 25, "hidden_layer_sizes": 128, "random_state": 0}
     score = {}
     for given in (None, "estimate", T):
@@ -461,7 +461,7 @@ def test_temperature_brings_the_ensemble_to_the_mean_of_its_members():
 def test_weights_equal_repetition_with_a_transition_matrix_too(n_members):
     X, y = IRIS
     # Of the heavy rows many are wrong, so that weights say to be less sure.
-    y = np.where(np.arange(150) % 3 == 0, corrupt_labels(y, "symmetric", 0.6, random_state=0), y)
+    y = np.where(np.arange(150) % 3 == 0, corrupt_labels(y, "symmetric", 0.6, random_state=3), y)
     weight = np.where(np.arange(150) % 3 == 0, 4, 1)
     clf = small(
         "sgce",

@@ -464,8 +464,9 @@ class LabelAudit(AuditEstimates):
         state = {
             "table": self.table_hash_, "level": float(self.level), "anytime": bool(self.anytime),
             "classes": [str(name) for name in self.classes_], "labels_alone": self._labels_alone,
-            **{name: getattr(self, f"_{name}") for name in _COUNTERS}, **self._strata._asdict(),
-            "answers": self._answers, "offered": self._offered, "times": self._times,
+            **{name: getattr(self, f"_{name}") for name in _COUNTERS},
+            **dict(zip(Strata._fields, self._strata, strict=True)), "answers": self._answers,
+            "offered": self._offered, "times": self._times,
             "label_probabilities": self.label_probabilities_,
         }  # fmt: skip
         write_state(path, state)
@@ -561,9 +562,8 @@ class LabelAudit(AuditEstimates):
     def __str__(self) -> str:
         if not hasattr(self, "_answers"):
             return repr(self)
-        n_rows, (low, high), (left_low, left_high) = (
-            len(self._given), self.n_wrong_interval_, self.n_left_interval_,
-        )  # fmt: skip
+        n_rows, (low, high) = len(self._given), self.n_wrong_interval_
+        left_low, left_high = self.n_left_interval_
         waiting = np.count_nonzero(self._offered & (self._answers == UNSEEN))
         return (
             f"{self.checked_.sum()} of {n_rows} labels checked: {self.n_wrong_:.0f} are wrong, "

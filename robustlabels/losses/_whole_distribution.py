@@ -20,8 +20,8 @@ class LDR(Loss, name="ldr"):
         \exp \frac{f_k - f_y + c [k \ne y]}{\lambda} \Bigr)
 
     Convex in the scores and unbounded. Symmetric only in the limit of large temperatures. With a
-    margin, :meth:`class_losses` needs memory for n K^2 numbers; a call with integer labels needs
-    n K.
+    margin, :meth:`Loss.class_losses` needs memory for n K^2 numbers; a call with integer labels
+    needs n K.
 
     Parameters
     ----------
