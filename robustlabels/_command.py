@@ -223,13 +223,13 @@ def _read(options: argparse.Namespace) -> tuple[Table, NDArray, NDArray | None, 
 
 def _vote(answers: NDArray) -> NDArray:
     """Return the most frequent answer of each row, the first in the alphabet of equal ones."""
-    import numpy as np
+    from ._validation.answers import read_labels
 
-    votes = np.full(len(answers), None, dtype=object)
-    for i, given in enumerate(answers.tolist()):
-        there = sorted(answer for answer in given if answer is not None)
-        votes[i] = max(there, key=there.count, default=None)
-    return votes
+    read = read_labels(answers)
+    votes = read.count_votes()
+    labels = read.classes[votes.argmax(axis=1)].astype(object)
+    labels[votes.sum(axis=1) == 0] = None
+    return labels
 
 
 def _find_labelled(labels: NDArray, options: argparse.Namespace) -> NDArray:
@@ -304,6 +304,7 @@ def _load(
 ) -> tuple[LabelAudit | None, str]:
     """Return the audit of the state file if it fits, and a sentence."""
     from .audit import LabelAudit
+    from .audit._population import UNSEEN
     from .audit._storage import read_state
 
     path = _state_path(options)
@@ -313,9 +314,9 @@ def _load(
         state = read_state(path)
     except ValueError as error:
         raise ValueError(f"{error} Move it away to begin anew.") from error
-    n_answers = int((state["answers"] != -2).sum())
+    n_answers = int((state["answers"] != UNSEEN).sum())
     try:
-        audit = LabelAudit.load(path, X, y)
+        audit = LabelAudit._restore(path, state, X, y)
     except ValueError:
         audit = None
     if audit is not None and state.get("settings") == settings:
@@ -338,30 +339,13 @@ def _record(options: argparse.Namespace, audit: LabelAudit) -> str:
         rows, labels, origins = read_decisions(options.checked, audit.table_hash_, n_rows, classes)
     except UnicodeDecodeError as error:
         raise ValueError(f"{options.checked} is not UTF-8.") from error
-    drawn = rows[origins == "drawn"]
-    if _follows_order(audit, rows, drawn):
-        audit.read_decisions(options.checked)
-        return f"{len(rows)} decisions of {options.checked} were read."
-    if len(rows):
-        audit.record(rows, labels)
+    kept = f"{len(rows)} decisions of {options.checked} were read."
+    if audit._take_decisions(rows, labels, origins):
+        return kept
     return (
-        f"{len(rows)} decisions of {options.checked} were read. They count as known, but not as "
-        f"drawn: the file follows another order of drawing, of other options."
+        f"{kept} Some count as known, but not as drawn: the file leaves out drawn rows, or follows "
+        f"another order of drawing, of other options."
     )
-
-
-def _follows_order(audit: LabelAudit, rows: NDArray, drawn: NDArray) -> bool:
-    """Return whether rows were drawn in the order of the audit, others left out."""
-    import numpy as np
-
-    order = audit._strata.order
-    turn = np.empty(len(order), dtype=np.intp)
-    turn[order] = np.arange(len(order))
-    if not len(drawn):
-        return True
-    passed = order[: int(turn[drawn].max()) + 1]
-    known = np.isin(passed, rows) | audit.checked_[passed] | (audit._answers[passed] == -1)
-    return bool(known.all())
 
 
 def _next_command(options: argparse.Namespace, checked: str = "decisions.csv") -> str:
@@ -387,17 +371,14 @@ def _write(
     """Write all files, each at once: an interruption leaves the one that was there."""
     import numpy as np
 
+    from .audit._storage import write_state
     from .report._reading import write_mended
 
     settings = {name: getattr(options, name) for name in _SETTINGS}
 
-    def write_state(path: Path) -> None:
-        report.audit.save(path)
-        state = json.loads(path.read_text("utf-8"))
-        path.write_text(json.dumps(state | {"settings": settings}, indent=1), encoding="utf-8")
-
+    state = report.audit._state() | {"settings": settings}
     _replace(_page_path(options), report.write_html)
-    _replace(_state_path(options), write_state)
+    _replace(_state_path(options), lambda path: write_state(path, state))
     if options.output is not None:
         known = np.flatnonzero(report.audit.checked_)
         rows = np.flatnonzero(used)
@@ -425,8 +406,10 @@ def _find_worst(report: LabelReport, n: int) -> list[tuple[int, str, str, float]
     """Return rows, given and suggested labels of those most probably wrong and not yet checked."""
     import numpy as np
 
+    from .audit._population import UNSEEN
+
     audit = report.audit
-    wrong = np.where(audit._answers == -2, audit.wrong_probability_, -1)
+    wrong = np.where(audit._answers == UNSEEN, audit.wrong_probability_, -1)
     rows = np.argsort(-wrong, kind="stable")[:n]
     proba = audit.label_probabilities_[rows]
     proba[np.arange(len(rows)), audit._given[rows]] = -1

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from scipy.special import betaln
 from scipy.stats import hypergeom
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.datasets import load_breast_cancer
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
@@ -564,6 +565,52 @@ def test_decisions_from_a_file(tmp_path):
         with pytest.raises(ValueError, match=message):
             audit.read_decisions(path)
     assert str(audit) == before
+
+
+@pytest.mark.parametrize("anytime", [False, True])
+def test_rows_that_are_drawn_in_another_order_are_no_random_sample(tmp_path, anytime):
+    y, given, proba = problem("good", 0.2)
+    path = tmp_path / "decisions.csv"
+    drawn = audit_of(given, proba, 0).draw(20)
+    # A hard row is left out; another seed draws others.
+    for rows, n_drawn in ((np.delete(drawn, 7), 7), (audit_of(given, proba, 1).draw(30), 0)):
+        read, by_hand = (audit_of(given, proba, 0, anytime=anytime) for _ in range(2))
+        lines = [f"{row},{y[row]},checked,drawn" for row in rows]
+        head = [f"# robustlabels audit {read.table_hash_}", "row,label,status,origin"]
+        path.write_text("\n".join([*head, *lines]))
+        with pytest.warns(UserWarning, match="leaves out drawn rows, or follows another order"):
+            read.read_decisions(path)
+        if n_drawn:
+            np.testing.assert_array_equal(by_hand.draw(n_drawn), rows[:n_drawn])
+        by_hand.record(rows, y[rows])
+        np.testing.assert_array_equal(read.drawn_, by_hand.drawn_)
+        assert read.drawn_.sum() == n_drawn
+        assert str(read) == str(by_hand)
+        np.testing.assert_array_equal(read.draw(5), by_hand.draw(5))
+
+
+def test_labels_that_a_classifier_rules_out_say_nothing():
+    class Sure(ClassifierMixin, BaseEstimator):
+        classes_ = np.arange(2)
+        transition_matrix_ = np.array([[1.0, 0.0], [0.2, 0.8]])
+
+        def fit(self, X, y):
+            return self
+
+        def predict_proba(self, X):
+            return np.tile([1.0, 0.0], (len(X), 1))
+
+    audit = LabelAudit(Sure(), prefit=True, random_state=0).fit(np.zeros((6, 1)), [0, 1] * 3)
+    np.testing.assert_array_equal(audit.label_probabilities_, [[1.0, 0.0]] * 6)
+
+
+def test_a_table_of_two_rows():
+    given, proba = labels_with_doubt(np.array([0.5, 0.01]))
+    audit = audit_of(given, proba, 0)
+    assert audit.rows_needed(1) == 2
+    assert audit.n_wrong_interval_ == (0, 2)
+    rows = audit.draw(5)
+    assert audit.record(rows, given[rows]).n_wrong_interval_ == (0, 0)
 
 
 def test_a_fitted_classifier_and_a_plot():

@@ -246,7 +246,7 @@ def check_probabilities(y_noisy, proba, labels, name):
             f"Got {proba.shape[1]} columns; pass labels if some class is not in y_noisy."
         )
     if (proba < 0).any() or not np.allclose(proba.sum(axis=1), 1, atol=1e-3):
-        raise ValueError(f"The rows of {name} must be probability distributions.")
+        raise ValueError(f"The rows of {name} must be probability distributions, which sum to 1.")
     return codes, proba, classes
 
 

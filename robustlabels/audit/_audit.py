@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from html import escape
+import warnings
 from numbers import Integral, Real
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Self
@@ -12,18 +12,25 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm
 from sklearn.base import clone
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_array, check_consistent_length, check_is_fitted
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from .._fitting import take_attributes, unchanged_on_error
 from .._plotting import import_pandas
 from .._typing import Features, Seed
 from .._validation.alignment import align_rows
-from .._validation.labels import check_labels, encode, find_missing, shorten
+from .._validation.labels import (
+    check_labels,
+    check_probabilities,
+    encode,
+    find_missing,
+    shorten,
+)
 from .._validation.sklearn_private import HasMethods, Interval, _fit_context
 from ..refinement import LabelRefiner
+from ..refinement._bayes import SMALLEST_LABEL
 from ..refinement._refiner import refine_with_interval
 from ._estimates import AuditEstimates
-from ._population import NEVER, UNCLEAR, UNSEEN
+from ._population import NEVER, UNCLEAR, UNSEEN, length_of_run
 from ._storage import check_table, hash_table, read_decisions, read_state, write_state
 from ._strata import Strata, make_strata, rows_needed
 
@@ -33,8 +40,7 @@ if TYPE_CHECKING:
 #: Checked rows of a stratum that label probabilities are worth, where only sizes are planned.
 _BELIEF_ROWS = 10
 
-#: Classes that a notebook shows, at most, and whole numbers that are stored.
-_MAX_SHOWN = 10
+#: Whole numbers that are stored.
 _COUNTERS = ("seed", "n_ordered", "n_ranked", "clock")
 
 
@@ -59,7 +65,7 @@ class LabelAudit(AuditEstimates):
         Probability that an interval holds the number.
     anytime : bool, default=False
         Whether the intervals hold at all times at once. Set it if you look at them after each
-        answer and stop when they please you; they are about 1.7 times as wide. False is right if
+        answer and stop when they please you; they are about twice as wide. False is right if
         you decide beforehand how many labels to check.
     random_state : int, RandomState instance or None, default=None
         Randomness of the drawn samples, and of the refiner if it is None.
@@ -271,7 +277,7 @@ class LabelAudit(AuditEstimates):
         codes = encode(labels, refiner.classes_)
         transition = getattr(refiner, "transition_matrix_", None)
         if transition is not None:
-            proba = proba * transition.T[codes]
+            proba = proba * (transition.T[codes] + SMALLEST_LABEL)  # impossible labels say nothing
         return refiner, proba / proba.sum(axis=1, keepdims=True), None
 
     def draw(self, n: int) -> NDArray:
@@ -418,8 +424,7 @@ class LabelAudit(AuditEstimates):
             Whether at most that share of the rows still has a wrong label, with the probability
             `level`.
         """
-        high = self._count_wrong(anytime=True).high - self._n_found()
-        return high <= at_most * len(self._given)
+        return self._count_left(anytime=True).high <= at_most * len(self._given)
 
     def to_frame(self) -> pd.DataFrame:
         """Return all rows with what is known of them.
@@ -460,8 +465,11 @@ class LabelAudit(AuditEstimates):
             The file. It is JSON, and has the design, the label probabilities and all answers, but
             neither the features nor the refiner.
         """
+        write_state(path, self._state())
+
+    def _state(self) -> dict[str, Any]:
         check_is_fitted(self)
-        state = {
+        return {
             "table": self.table_hash_, "level": float(self.level), "anytime": bool(self.anytime),
             "classes": [str(name) for name in self.classes_], "labels_alone": self._labels_alone,
             **{name: getattr(self, f"_{name}") for name in _COUNTERS},
@@ -469,7 +477,6 @@ class LabelAudit(AuditEstimates):
             "offered": self._offered, "times": self._times,
             "label_probabilities": self.label_probabilities_,
         }  # fmt: skip
-        write_state(path, state)
 
     @classmethod
     def load(cls, path: str | PathLike[str], X: Features | None, y: ArrayLike) -> Self:
@@ -494,7 +501,12 @@ class LabelAudit(AuditEstimates):
         ValueError
             If the file is not from :meth:`save`, or belongs to another table.
         """
-        state = read_state(path)
+        return cls._restore(path, read_state(path), X, y)
+
+    @classmethod
+    def _restore(
+        cls, path: str | PathLike[str], state: dict[str, Any], X: Features | None, y: ArrayLike
+    ) -> Self:
         y = align_rows(X, y, "y")
         labels = check_labels(y)
         check_table(path, state["table"], hash_table(X, labels))
@@ -531,45 +543,36 @@ class LabelAudit(AuditEstimates):
         ------
         ValueError
             If the file belongs to another table, or a line is invalid. Nothing is recorded then.
+
+        Warns
+        -----
+        UserWarning
+            If drawn rows are left out, or come from another order of drawing. Those behind the
+            first that is left out count as known, not as drawn.
         """
         check_is_fitted(self)
         n_rows = len(self._given)
-        rows, labels, origins = read_decisions(path, self.table_hash_, n_rows, self.classes_)
+        found = read_decisions(path, self.table_hash_, n_rows, self.classes_)
+        if not self._take_decisions(*found):
+            warnings.warn(
+                f"{path} leaves out drawn rows, or follows another order of drawing. Rows that it "
+                f"has drawn behind the first that is left out count as known, but not as drawn.",
+                stacklevel=2,
+            )
+        return self
+
+    def _take_decisions(self, rows: NDArray, labels: list[Any], origins: NDArray) -> bool:
+        """Record decisions, and return whether the drawn ones follow the order of drawing."""
         if len(rows):
             self.record(rows, labels)
         drawn, worst = rows[origins == "drawn"], rows[origins == "worst"]
-        self._offered[drawn] = True
-        self._n_ordered = max(self._n_ordered, _reach(self._strata.order, drawn))
+        order = self._strata.order
+        run = order[: length_of_run(self._answers[order] != UNSEEN)]
+        follows = self._offered[drawn] | np.isin(drawn, run)
+        self._offered[drawn[follows]] = True
+        self._n_ordered = max(self._n_ordered, _reach(order, drawn[follows]))
         self._n_ranked = max(self._n_ranked, _reach(self._strata.ranking, worst))
-        return self
-
-    def _repr_html_(self) -> str:
-        """Return the numbers as a table, all and by given label, and how many rows are checked."""
-        if not hasattr(self, "_answers"):
-            return super()._repr_html_()
-        names = [str(name) for name in self.classes_[:_MAX_SHOWN]]
-        shown = {"wrong": self._count_wrong(), "left": (self.n_left_, *self.n_left_interval_)}
-        for code, name in enumerate(names):
-            shown[f"wrong of those called {name}"] = self._count_wrong(self._given == code)
-        rows = "".join(
-            f"<tr><td>{escape(name)}</td><td>{value:.0f}</td><td>{low:.0f} to {high:.0f}</td></tr>"
-            for name, (value, low, high) in shown.items()
-        )
-        head = f"<tr><th>labels</th><th>estimate</th><th>{self.level:.0%} interval</th></tr>"
-        caption = f"{self.checked_.sum()} of {len(self._given)} labels are checked"
-        return f"<table><caption>{caption}</caption>{head}{rows}</table>"
-
-    def __str__(self) -> str:
-        if not hasattr(self, "_answers"):
-            return repr(self)
-        n_rows, (low, high) = len(self._given), self.n_wrong_interval_
-        left_low, left_high = self.n_left_interval_
-        waiting = np.count_nonzero(self._offered & (self._answers == UNSEEN))
-        return (
-            f"{self.checked_.sum()} of {n_rows} labels checked: {self.n_wrong_:.0f} are wrong, "
-            f"{low} to {high} at {self.level:.0%}; {self.n_left_:.0f} are left, {left_low} to "
-            f"{left_high}"
-        ) + (f"; {waiting} drawn rows wait for an answer" if waiting else "")
+        return bool(follows.all())
 
 
 def _reach(order: NDArray, rows: NDArray) -> int:
@@ -584,17 +587,10 @@ def _check_number(n: Any) -> None:
 
 def _check_label_probabilities(proba: ArrayLike, labels: NDArray, classes: NDArray) -> NDArray:
     """Return label probabilities of the shape that the labels need, in the order of classes."""
-    columns = [str(name) for name in getattr(proba, "columns", ())]
-    names = [str(name) for name in classes]
-    if columns != names and sorted(columns) == sorted(names):
-        proba = np.asarray(proba)[:, [columns.index(name) for name in names]]
-    checked = check_array(proba, dtype=np.float64, input_name="label_probabilities")
-    shape = (len(labels), len(classes))
-    if checked.shape != shape:
+    name, shape = "label_probabilities", (len(labels), len(classes))
+    if np.shape(proba) != shape:
         raise ValueError(
-            f"label_probabilities must have the shape {shape}, a column for each class "
-            f"{shorten(classes)}. Got {checked.shape}."
+            f"{name} must have the shape {shape}, a column for each class {shorten(classes)}. Got "
+            f"{np.shape(proba)}."
         )
-    if (checked < 0).any() or not np.allclose(checked.sum(axis=1), 1, atol=1e-3):
-        raise ValueError("label_probabilities must be from 0 to 1 and sum to 1 in each row.")
-    return checked
+    return check_probabilities(labels, proba, classes, name)[1]

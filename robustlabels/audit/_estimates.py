@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from functools import partial
+from html import escape
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -19,6 +21,10 @@ from ._strata import recalibrate
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+
+
+#: Classes that a notebook shows, at most.
+_MAX_SHOWN = 10
 
 
 class CheckedMatrix(NamedTuple):
@@ -84,13 +90,13 @@ class AuditEstimates(AuditedRows):
     @property
     def n_left_(self) -> float:
         """Estimated number of wrong labels that nobody has put right."""
-        return max(self.n_wrong_ - self._n_found(), 0.0)
+        return self._count_left().value
 
     @property
     def n_left_interval_(self) -> tuple[int, int]:
         """Interval of the number of wrong labels that nobody has put right."""
-        low, high = self.n_wrong_interval_
-        return max(low - self._n_found(), 0), high - self._n_found()
+        _, low, high = self._count_left()
+        return int(low), int(high)
 
     @property
     def noise_rate_(self) -> float:
@@ -315,14 +321,12 @@ class AuditEstimates(AuditedRows):
             j; "low" and "high" are the ends of its interval.
         """
         predicted = self._encode(y_pred, "y_pred")
-        n_classes = len(self.classes_)
-        found = np.empty((3, n_classes, n_classes))
-        for i in range(n_classes):
-            for j in range(n_classes):
-                found[:, i, j] = self._count(
-                    partial(is_class, i), self.label_probabilities_[:, i], predicted == j
-                )
-        return CheckedMatrix(*found)
+        return _make_matrix(
+            len(self.classes_),
+            lambda i, j: self._count(
+                partial(is_class, i), self.label_probabilities_[:, i], predicted == j
+            ),
+        )
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the interval of the number of wrong labels against the number of drawn rows.
@@ -361,6 +365,33 @@ class AuditEstimates(AuditedRows):
         past._n_ordered, past._n_ranked = len(drawn), 0
         return past._count_wrong()
 
+    def _repr_html_(self) -> str:
+        """Return the numbers as a table, all and by given label, and how many rows are checked."""
+        if not hasattr(self, "_answers"):
+            return super()._repr_html_()
+        names = [str(name) for name in self.classes_[:_MAX_SHOWN]]
+        shown = {"wrong": self._count_wrong(), "left": self._count_left()}
+        for code, name in enumerate(names):
+            shown[f"wrong of those called {name}"] = self._count_wrong(self._given == code)
+        rows = "".join(
+            f"<tr><td>{escape(name)}</td><td>{value:.0f}</td><td>{low:.0f} to {high:.0f}</td></tr>"
+            for name, (value, low, high) in shown.items()
+        )
+        head = f"<tr><th>labels</th><th>estimate</th><th>{self.level:.0%} interval</th></tr>"
+        caption = f"{self.checked_.sum()} of {len(self._given)} labels are checked"
+        return f"<table><caption>{caption}</caption>{head}{rows}</table>"
+
+    def __str__(self) -> str:
+        if not hasattr(self, "_answers"):
+            return repr(self)
+        n_wrong, low, high = self._count_wrong()
+        n_left, left_low, left_high = self._count_left()
+        waiting = np.count_nonzero(self._offered & (self._answers == UNSEEN))
+        return (
+            f"{self.checked_.sum()} of {len(self._given)} labels checked: {n_wrong:.0f} are wrong, "
+            f"{low} to {high} at {self.level:.0%}; {n_left:.0f} are left, {left_low} to {left_high}"
+        ) + (f"; {waiting} drawn rows wait for an answer" if waiting else "")
+
     def _encode(self, labels: ArrayLike, name: str) -> NDArray:
         check_is_fitted(self)
         codes = encode(check_labels(labels, name), self.classes_, name)
@@ -369,9 +400,15 @@ class AuditEstimates(AuditedRows):
 
     def _shares_of_classes(self, assigned: NDArray) -> CheckedMatrix:
         """Estimate the share of each assigned class among the rows of each true one."""
-        n_classes = len(self.classes_)
-        found = np.empty((3, n_classes, n_classes))
-        for i in range(n_classes):
-            for j in range(n_classes):
-                found[:, i, j] = self._share_of_class(assigned, i, j, self.level)
-        return CheckedMatrix(*found)
+        return _make_matrix(
+            len(self.classes_),
+            lambda i, j: self._share_of_class(assigned, i, j, self.level),
+        )
+
+
+def _make_matrix(n_classes: int, estimate: Callable[[int, int], CheckedEstimate]) -> CheckedMatrix:
+    """Return the estimates of all pairs of classes."""
+    found = np.empty((3, n_classes, n_classes))
+    for i, j in np.ndindex(n_classes, n_classes):
+        found[:, i, j] = estimate(i, j)
+    return CheckedMatrix(*found)

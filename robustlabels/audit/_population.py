@@ -78,7 +78,7 @@ class AuditedRows(BaseEstimator):
     def _corrected(self) -> NDArray:
         """Return the rows at the top of the ranking that somebody has looked at."""
         top = self._strata.ranking[: self._n_ranked]
-        return top[: _length_of_run(self._answers[top] != UNSEEN)]
+        return top[: length_of_run(self._answers[top] != UNSEEN)]
 
     def _samples(self, rest: NDArray) -> Iterator[tuple[NDArray, NDArray]]:
         """Yield the rows of each stratum, and those drawn and looked at, both within `rest`."""
@@ -86,7 +86,7 @@ class AuditedRows(BaseEstimator):
         order = strata.order[: self._n_ordered]
         for h in range(strata.stratum.max() + 1):
             drawn = order[strata.stratum[order] == h]
-            drawn = drawn[: _length_of_run(self._answers[drawn] != UNSEEN)]
+            drawn = drawn[: length_of_run(self._answers[drawn] != UNSEEN)]
             yield np.flatnonzero(rest & (strata.stratum == h)), drawn[rest[drawn]]
 
     def _rest(self, within: NDArray | None, corrected: bool) -> tuple[NDArray, NDArray]:
@@ -108,6 +108,12 @@ class AuditedRows(BaseEstimator):
             lambda rows, codes: codes != self._given[rows], self._wrong_probability, within,
             anytime=anytime,
         )  # fmt: skip
+
+    def _count_left(self, anytime: bool | None = None) -> CheckedEstimate:
+        """Estimate the number of wrong labels that nobody has put right."""
+        n_found = self._n_found()
+        value, low, high = (n - n_found for n in self._count_wrong(anytime=anytime))
+        return CheckedEstimate(max(value, 0.0), max(low, 0), high)
 
     def _count(
         self, counts: Callable[[NDArray, NDArray], NDArray], expected: NDArray,
@@ -133,17 +139,23 @@ class AuditedRows(BaseEstimator):
         self, marked: NDArray, within: NDArray | None, level: float
     ) -> tuple[int, int]:
         """Return an interval of the number of marked rows that holds at all times at once."""
-        seen, unclear = self._answers != UNSEEN, self._answers == UNCLEAR
+        seen, stratum = self._answers != UNSEEN, self._strata.stratum
         within = np.ones(len(seen), dtype=bool) if within is None else within
-        ends = []
-        for end, counted in enumerate((marked, marked | (unclear & within))):
+
+        def interval(counted: NDArray) -> tuple[int, int]:
             histories = [
-                self._history(counted, np.flatnonzero(within & (self._strata.stratum == h)))
-                for h in range(self._strata.stratum.max() + 1)
+                self._history(counted, np.flatnonzero(within & (stratum == h)))
+                for h in range(stratum.max() + 1)
             ]
             known = int(counted[seen & within].sum())
-            ends.append(known + anytime_interval(histories, level)[end])
-        return ends[0], ends[1]
+            low, high = anytime_interval(histories, level)
+            return known + low, known + high
+
+        low, high = interval(marked)
+        unclear = within & (self._answers == UNCLEAR)
+        if unclear.any():
+            _, high = interval(marked | unclear)
+        return low, high
 
     def _history(self, marked: NDArray, rows: NDArray) -> History:
         """Return what was drawn from the rows of a stratum, in the order of time.
@@ -155,7 +167,7 @@ class AuditedRows(BaseEstimator):
         when = np.where(seen, times, NEVER)
         drawn = rows[self._offered[rows]]
         drawn = drawn[np.argsort(times[drawn])]
-        drawn = drawn[: _length_of_run(seen[drawn])]
+        drawn = drawn[: length_of_run(seen[drawn])]
         at = times[drawn]
         n_unseen = len(rows) - np.searchsorted(np.sort(when[rows]), at)
         of_marked = np.sort(when[rows[marked[rows]]])
@@ -289,9 +301,10 @@ class AuditedRows(BaseEstimator):
 
 
 def is_class(position: int, rows: NDArray, codes: NDArray) -> NDArray:
+    """Return whether the true classes of rows are a certain one."""
     return codes == position
 
 
-def _length_of_run(seen: NDArray) -> int:
+def length_of_run(seen: NDArray) -> int:
     """Return how many entries are True before the first that is False."""
     return len(seen) if seen.all() else int(np.argmin(seen))

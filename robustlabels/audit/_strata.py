@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit, logit
 
+# Chosen by the widths of benchmarks/label_audit.py.
+
 #: Smallest standard deviation of a label's being wrong: probabilities of 0 and 1 may err.
 _FLOOR = 0.05
 
@@ -85,7 +87,8 @@ def rows_needed(
     """
     sizes, n_rows = np.bincount(stratum), len(stratum)
     variance = sizes * np.maximum(shares * (1 - shares), _FLOOR**2)
-    spread = variance * sizes / _shares_of_draws(wrong_probability, stratum)
+    drawn = _shares_of_draws(wrong_probability, stratum)
+    spread = np.divide(variance * sizes, drawn, out=np.zeros(len(sizes)), where=sizes > 0)
     n_drawn = np.arange(1, n_rows)
     errors = np.sqrt(np.maximum(spread.sum() / n_drawn - variance.sum(), 0))
     enough = z * errors + n_rows / (2 * n_drawn) <= half_width
