@@ -260,8 +260,7 @@ class CleanScores:
     def from_audit(cls, audit: LabelAudit, y_pred: ArrayLike) -> Self:
         """Score predictions of samples of which some labels have been checked.
 
-        The intervals hold whatever the noise is. With 50 checked labels they are mostly much
-        shorter than without.
+        The intervals hold whatever the noise is.
 
         Parameters
         ----------
@@ -284,9 +283,8 @@ class CleanScores:
         accuracy, recalls = audit.accuracy(y_pred), audit.recalls(y_pred)
         given, classes = audit.given_labels_, audit.classes_
         plain = recall_score(given, y_pred, labels=classes, average=None, zero_division=np.nan)
-        labels = classes if classes.dtype.kind in "mM" else classes.tolist()
         columns = np.column_stack([*recalls, plain]).tolist()
-        recall = {label: Estimate(*row) for label, row in zip(labels, columns, strict=True)}
+        recall = _by_class(classes, [Estimate(*row) for row in columns])
         return cls(
             Estimate(*accuracy, accuracy_score(given, y_pred)),
             Estimate(*audit.balanced_accuracy(y_pred), float(np.nanmean(plain))),
@@ -315,9 +313,7 @@ class CleanScores:
         tail = (1 - confidence_level) / 2
         columns = zip(values.T, errors.T, on_noisy.tolist(), strict=True)
         estimates = [Estimate(*_summarize(v, e, noise, tail), plain) for v, e, plain in columns]
-        # As Python objects, dates of some units would be integers.
-        labels = classes if classes.dtype.kind in "mM" else classes.tolist()
-        recall = dict(zip(labels, estimates[3:], strict=True))
+        recall = _by_class(classes, estimates[3:])
         matrix = clean_counts(counts, check_correctable(expected, classes))
         known = bool(np.isinf(noise.n_rows).all())
         found = recall, classes, matrix, expected, known, len(codes), confidence_level
@@ -414,6 +410,13 @@ class CleanScores:
             body += f"<tr>{cells}</tr>"
         title, note = html.escape(title), html.escape(note)
         return f"<table><caption>{title}</caption>{body}</table><p>{note}</p>"
+
+
+def _by_class(classes, estimates):
+    """Return the estimates by the label of the class."""
+    # As Python objects, dates of some units would be integers.
+    labels = classes if classes.dtype.kind in "mM" else classes.tolist()
+    return dict(zip(labels, estimates, strict=True))
 
 
 def _count_together(cells, groups, n_cells):
