@@ -21,6 +21,7 @@ from scipy.optimize import minimize
 
 from robustlabels.losses import available_losses, get_loss
 from robustlabels.losses.theory import excess_risk_bound
+from robustlabels.losses.theory._calibration import _convex_hull
 
 ERRORS = (0.05, 0.2, 0.6)
 
@@ -123,15 +124,10 @@ def problems(loss, n_classes, rng):
 
 def upper_hull(points):
     """Return the corners of the smallest concave function above points, from the origin on."""
-    hull = [(0.0, 0.0)]
-    for x, y in sorted(map(tuple, points)):
-        while len(hull) > 1 and (hull[-1][1] - hull[-2][1]) * (x - hull[-2][0]) <= (
-            y - hull[-2][1]
-        ) * (hull[-1][0] - hull[-2][0]):
-            hull.pop()
-        if y > hull[-1][1]:
-            hull.append((x, y))
-    return np.array(hull).T
+    x, y = np.array(sorted([(0.0, 0.0), *map(tuple, points)])).T
+    x, y = _convex_hull(x, -y)
+    rising = slice(y.argmin() + 1)
+    return np.array([x[rising], -y[rising]])
 
 
 def main():

@@ -9,10 +9,9 @@ import torch
 
 from .._loss import Loss
 from ._arguments import checked, permutation_witness, without_radius
-from ._asymmetry import max_tolerable_noise
 from ._calibration import is_classification_calibrated
-from ._derivatives import is_convex_on, smoothness
-from ._symmetry import class_sum_gap
+from ._derivatives import is_convex_on
+from ._properties import properties
 
 __all__ = ["LossCheck", "check_loss"]
 
@@ -151,8 +150,8 @@ def check_loss(loss: Loss, n_classes: int = 4) -> LossCheck:
     if claimed is not None:
         off = (total - claimed).abs() > 1e-8 * (1 + losses.abs().sum(-1))
         fault("class sum", off, f"is not the constant {claimed:g}")
-    curvature = smoothness(loss, n_classes)
-    if math.isinf(curvature) and not loss.kinks:
+    numbers = properties(loss, n_classes)
+    if math.isinf(numbers.smoothness) and not loss.kinks:
         faults["kinks"] = "the gradient jumps; set kinks = True"
 
     equal = permutation_witness(without_radius(loss), n_classes)
@@ -161,12 +160,12 @@ def check_loss(loss: Loss, n_classes: int = 4) -> LossCheck:
         calibrated, calibration = is_classification_calibrated(loss, n_classes, return_witness=True)
     convex, bulge = is_convex_on(loss, n_classes, return_witness=True)
     findings = {
-        "class sum gap": class_sum_gap(loss, n_classes),
-        "tolerable symmetric noise": max_tolerable_noise(loss, n_classes, "symmetric"),
-        "tolerable pair noise": max_tolerable_noise(loss, n_classes, "pair"),
+        "class sum gap": numbers.class_sum_gap,
+        "tolerable symmetric noise": numbers.max_symmetric_noise,
+        "tolerable pair noise": numbers.max_pair_noise,
         "calibrated": calibrated,
         "convex": convex,
-        "smoothness": curvature,
+        "smoothness": numbers.smoothness,
         "bounds": bounds,
     }
     shown = {"calibrated": calibration, "convex": bulge, "permutation-invariant": equal}
