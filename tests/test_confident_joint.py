@@ -76,7 +76,6 @@ def test_refinement_gains_under_symmetric_noise_and_spares_other_noise():
                 np.testing.assert_allclose(found.sum(axis=1), 1)
                 errors[name][k] += np.abs(found - transition).sum(axis=1).mean() / 40
     assert errors["symmetric"][1] < 0.7 * errors["symmetric"][0]
-    # In the mean of 120 draws 1.1 times, and 1.04 to 1.14 in groups of 20.
     assert errors["pair"][1] < 1.2 * errors["pair"][0]
     assert errors["one-sided"][1] < 1.1 * errors["one-sided"][0]
 
